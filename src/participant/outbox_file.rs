@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   # groupcast outbox of alice                                 the header
+//!   cbfb9641 TAB epoch TAB 6d0f3a2b9c81e574                     epoch of the numbers that follow
 //!   06c84562 TAB text TAB 1 TAB - TAB 1795341900123 TAB hello   order, number or -, Unix ms, text
 //!   2ba2c1a4 TAB number TAB 1 TAB 7                             order, number
 //!   2c3c3efb TAB done TAB 1                                     order: the text has its outcome
@@ -11,15 +12,18 @@
 //! Each line begins with the CRC-32 of the bytes between the first TAB and the line feed. A text
 //! has no control characters but TAB, and so needs no escapes.
 //!
+//! An `epoch` line starts a numbering: the numbers in the lines above are over. Only the first one
+//! of a file of an earlier version leaves them.
+//!
 //! An entry that was reported as written is there after a restart, with all entries before it. Bad
 //! lines at the end are the rest of an interrupted write: they are cut off. A bad line before a
 //! valid one is damage: the whole file is kept under another name.
 //!
-//! The file only grows. When most of it is over, a new file with the texts that still wait replaces
-//! it (compaction). The thread keeps the offsets of these texts, and reads the texts from the file.
-//! The open file can be read after another program has deleted or moved it, so its texts are saved
-//! to a new file. After a failed fsync, nobody knows which bytes are durable, so a new file is
-//! written, too.
+//! The file only grows. When most of it is over, a new file with the epoch and the texts that still
+//! wait replaces it (compaction). The thread keeps the offsets of these texts, and reads the texts
+//! from the file. The open file can be read after another program has deleted or moved it, so its
+//! texts are saved to a new file. After a failed fsync, nobody knows which bytes are durable, so a
+//! new file is written, too.
 
 mod batch;
 mod error;
@@ -39,7 +43,7 @@ use crate::limits::{
     OUTBOX_FILE_BYTES_MAX, OUTBOX_OPEN_TRIES,
 };
 use crate::net::Sink;
-use crate::session::{OutboxEntry, StoredText};
+use crate::session::{OutboxEntry, StoredOutbox};
 use crate::text::{self, Counted};
 use crate::time::UnixMillis;
 use index::OutboxIndex;
@@ -55,8 +59,8 @@ pub use error::OutboxFileError;
 pub struct OpenedOutbox {
     /// The file, for its thread.
     pub file: OutboxFile,
-    /// Texts that an earlier run has left, in their order.
-    pub texts: Vec<StoredText>,
+    /// Texts that an earlier run has left, and the epoch of their numbers.
+    pub stored: StoredOutbox,
     /// Lines for the user about the file.
     pub notes: Vec<String>,
 }
@@ -106,7 +110,7 @@ impl OutboxFile {
             return Err(OutboxFileError::TooLong(metadata.len()));
         }
         let content = recovery::read(&file, id)?;
-        let texts = content.index.texts(&file, now)?;
+        let (epoch, texts) = (content.index.epoch(), content.index.texts(&file, now)?);
         let resolved = fs::canonicalize(path).ok().filter(|resolved| is_at(&file, resolved));
         let OutboxContent { index, length, entries, damaged_line } = content;
         let mut outbox = Self {
@@ -127,7 +131,7 @@ impl OutboxFile {
             Some(number) => outbox.replace_damaged(number, &mut notes)?,
             None => outbox.tidy(metadata.len(), entries, &mut notes)?,
         }
-        Ok(OpenedOutbox { file: outbox, texts, notes })
+        Ok(OpenedOutbox { file: outbox, stored: StoredOutbox { epoch, texts }, notes })
     }
 
     /// Keeps the damaged file under another name, and goes on in a new file.
@@ -162,7 +166,7 @@ impl OutboxFile {
             self.file.sync_data()?;
             sync_directory_entry(&self.path)?;
         }
-        if entries > self.index.len() {
+        if entries > self.index.lines() {
             self.compact(notes);
         } else if let Err(error) = remove_unfinished(&self.path) {
             notes.push(format!("{}.unfinished cannot be removed: {error}", self.path_shown()));

@@ -23,7 +23,7 @@ use super::user_lines::UserLines;
 use crate::config::{Membership, ParticipantRun};
 use crate::limits::{EVENTS_MAX, LOG_QUEUE_MAX, PRINT_CLOSE_MS, PRINT_QUEUE_MAX};
 use crate::net::{CLOCK, Clock, Key, LISTENER, Pool, SIGNALS, Signal, Signals, WAKER};
-use crate::session::{LogPosition, NoticeKind, Session, Settings, StoredText, VisitKind};
+use crate::session::{LogPosition, NoticeKind, Session, Settings, StoredOutbox, VisitKind};
 use crate::time::Millis;
 use wiring::wants_line;
 
@@ -102,13 +102,13 @@ impl Participant {
         let thread = "cannot start a thread";
         let log_position = log.log_position();
         let log = pool.attach("message log", LOG_QUEUE_MAX, log).map_err(system(thread))?;
-        let (mut file, mut texts, mut notes) = (None, None, Vec::new());
+        let (mut file, mut stored, mut notes) = (None, None, Vec::new());
         let mut exit = ExitState::default();
         if let Some(opened) = outbox {
             exit.is_outbox_damaged = opened.file.is_damaged();
             let worker = pool.attach("outbox", LOG_QUEUE_MAX, opened.file);
             file = Some(BatchedWorker::new(worker.map_err(system(thread))?));
-            (texts, notes) = (Some(opened.texts), opened.notes);
+            (stored, notes) = (Some(opened.stored), opened.notes);
         }
         let printer =
             pool.attach("printer", PRINT_QUEUE_MAX, prompt.printer()).map_err(system(thread))?;
@@ -129,7 +129,7 @@ impl Participant {
         }
         let mut output = Output::new(BatchedWorker::new(printer), &run.options, prompt.known_ids());
         notes.iter().for_each(|note| push_outbox_note(&mut output, note));
-        let session = start_session(run, (log_position, texts), started)?;
+        let session = start_session(run, (log_position, stored), started)?;
         let mut participant = Self {
             session,
             event_loop,
@@ -243,7 +243,7 @@ fn push_outbox_note(output: &mut Output, note: &str) {
 
 fn start_session(
     run: &ParticipantRun,
-    (log_position, outbox): (LogPosition, Option<Vec<StoredText>>),
+    (log_position, outbox): (LogPosition, Option<StoredOutbox>),
     started: Millis,
 ) -> Result<Session, ParticipantError> {
     let seed = getrandom::u64().map_err(|error| {

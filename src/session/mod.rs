@@ -98,7 +98,7 @@ pub use join_arguments::NoPast;
 pub use join_kind::JoinKind;
 pub use notice::{Notice, Reason};
 pub use notice_kind::NoticeKind;
-pub use outbox_entry::{OutboxEntry, StoredText};
+pub use outbox_entry::{OutboxEntry, StoredOutbox, StoredText};
 pub use outbox_notice::OutboxNotice;
 pub use status::{SessionState, Status};
 pub use user_command::BadCommand;
@@ -123,7 +123,7 @@ pub struct Settings {
     /// The way in which the participant works with its id.
     pub visit: VisitKind,
     /// Texts that an earlier run left in the outbox file; `None` without such a file.
-    pub outbox: Option<Vec<StoredText>>,
+    pub outbox: Option<StoredOutbox>,
     /// Time of the start.
     pub started: Millis,
     /// Seed of the jitter between retries: any number that other participants hardly have.

@@ -24,7 +24,7 @@ use super::text_numbers::TextNumbers;
 use super::user_request::UserRequest;
 use super::waiting::WaitingRequests;
 use super::waiting_limits::WaitingLimits;
-use super::{Ask, NotSent, Notice, OutboxEntry, OutboxNotice, StoredText};
+use super::{Ask, NotSent, Notice, OutboxEntry, OutboxNotice, StoredOutbox};
 use crate::limits::{IN_FLIGHT_MAX, OUTBOX_AHEAD_MAX};
 use crate::protocol::Epoch;
 use crate::time::Millis;
@@ -48,17 +48,19 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// Creates one with the texts that an earlier run left in the outbox file, if there is a file.
-    /// Their numbers are of the `epoch` of the message log, if there is one. The jitter of the
-    /// pauses follows from `seed`.
+    /// If the file names no epoch, the numbers are of `log_epoch`, that of the message log. The
+    /// jitter of the pauses follows from `seed`.
     pub(super) fn new(
         seed: u64,
-        (stored, epoch): (Option<Vec<StoredText>>, Option<Epoch>),
+        (stored, log_epoch): (Option<StoredOutbox>, Option<Epoch>),
         now: Millis,
     ) -> Self {
         let limits = if stored.is_some() { WaitingLimits::FILE } else { WaitingLimits::MEMORY };
-        let store = stored.is_some().then(OutboxStore::default);
+        let store = stored.as_ref().map(|stored| OutboxStore::new(stored.epoch));
         let mut waiting = WaitingRequests::new(seed, limits);
-        for text in stored.into_iter().flatten() {
+        let StoredOutbox { epoch, texts } = stored.unwrap_or_default();
+        let epoch = epoch.or(log_epoch);
+        for text in texts {
             waiting.restore(UserRequest::restored(text, limits.ms, now));
         }
         let numbers = TextNumbers::restored(waiting.first_number(), waiting.last_number());

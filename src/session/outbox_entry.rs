@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU64;
 
+use crate::protocol::Epoch;
+
 /// An entry of the outbox file. The file has the entries in this order, and an entry counts only
 /// with all entries before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,22 @@ pub enum OutboxEntry {
         /// Position of the text.
         order: u64,
     },
+    /// The numbering of the texts starts anew. The numbers in the entries before this one are over:
+    /// the coordinator has certainly not accepted a waiting text with such a number. If no epoch
+    /// was named before, the numbers stay, and are of this epoch.
+    Epoch {
+        /// Epoch of the numbers in the entries that follow; `None` if the membership has ended.
+        epoch: Option<Epoch>,
+    },
+}
+
+/// Texts that an earlier run of the participant left in the outbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredOutbox {
+    /// Epoch in which the numbers of the texts were given, if the file names one.
+    pub epoch: Option<Epoch>,
+    /// The texts, in their order.
+    pub texts: Vec<StoredText>,
 }
 
 /// A text that an earlier run of the participant left in the outbox.

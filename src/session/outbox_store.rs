@@ -3,6 +3,7 @@
 use super::output::SessionOutput;
 use super::{Notice, OutboxEntry, OutboxNotice, SessionEffect};
 use crate::limits::LOG_RETRY_MS;
+use crate::protocol::Epoch;
 use crate::time::Millis;
 
 /// Entries handed to the shell, and how many of them are written. The shell writes them in order.
@@ -13,9 +14,30 @@ pub(super) struct OutboxStore {
     /// The shell tries again to write the entries at this time.
     retry_at: Option<Millis>,
     is_failing: bool,
+    /// Epoch that the file names for the numbers to come.
+    epoch: Option<Epoch>,
 }
 
 impl OutboxStore {
+    /// Creates one for a file that names this epoch.
+    pub(super) fn new(epoch: Option<Epoch>) -> Self {
+        Self { epoch, ..Self::default() }
+    }
+
+    /// Names the epoch of the numbers to come, if the file names another one, or if the numbers
+    /// that it has `are_over`.
+    pub(super) fn name_epoch(
+        &mut self,
+        epoch: Option<Epoch>,
+        are_over: bool,
+        output: &mut SessionOutput,
+    ) {
+        if are_over || self.epoch != epoch {
+            self.epoch = epoch;
+            self.push(OutboxEntry::Epoch { epoch }, output);
+        }
+    }
+
     /// Hands an entry to the shell. Returns its position.
     pub(super) fn push(&mut self, entry: OutboxEntry, output: &mut SessionOutput) -> u64 {
         self.handed_over = self.handed_over.saturating_add(1);

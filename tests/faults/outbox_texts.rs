@@ -56,6 +56,7 @@ pub(crate) fn read_torn(path: &Path) -> Vec<KeptText> {
 #[track_caller]
 fn parse(content: &[u8]) -> Vec<KeptText> {
     let mut kept: Vec<KeptText> = Vec::new();
+    let mut has_epoch = false;
     let lines: Vec<&[u8]> = content.split_inclusive(|byte| *byte == b'\n').collect();
     for (at, line) in lines.iter().enumerate().skip(1) {
         let Some(fields) = fields(line) else {
@@ -63,9 +64,16 @@ fn parse(content: &[u8]) -> Vec<KeptText> {
             assert_eq!(at + 1, lines.len(), "a bad line before others: {line:?}");
             break;
         };
+        if fields[0] == "epoch" {
+            kept.iter_mut().filter(|_| has_epoch).for_each(|text| text.number = None);
+            has_epoch = true;
+            continue;
+        }
         let number = |field: &str| field.parse().ok();
         let order = fields[1].parse().unwrap();
         let of_order = kept.iter_mut().find(|text| text.order == order);
+        let is_numbered = fields[0] == "number" || fields[0] == "text" && fields[2] != "-";
+        assert!(has_epoch || !is_numbered, "a number without an epoch: {fields:?}");
         match (fields[0], of_order) {
             ("text", None) => kept.push(KeptText {
                 order,
@@ -119,13 +127,18 @@ mod tests {
         let of = |file: &str| outcomes(&parse(file.as_bytes()), &typed);
         assert_eq!(of(""), [Outcome::Open; 4]);
         assert_eq!(of(&header), [Outcome::Open; 4]);
-        let mut file = header + &line("text\t7\t-\t5\tb") + &line("text\t8\t2\t5\tc");
+        let mut file = header + &line("text\t7\t-\t5\tb") + &line("epoch\ta");
+        file += &line("text\t8\t2\t5\tc");
         let expected = [Outcome::Kept, Outcome::Kept, Outcome::Kept, Outcome::Never];
         assert_eq!(of(&file), expected);
         file += &(line("number\t7\t1") + &line("done\t7") + "torn");
         assert_eq!(of(&file), expected);
-        let kept = parse(file.as_bytes());
-        assert_eq!(waiting(&kept), ["c"]);
-        assert_eq!([kept[0].number, kept[1].number], [Some(1), Some(2)]);
+        file.truncate(file.len() - "torn".len());
+        for (more, number) in [("", Some(2)), (&*line("epoch\tb"), None)] {
+            file += more;
+            let kept = parse(file.as_bytes());
+            assert_eq!(waiting(&kept), ["c"]);
+            assert_eq!(kept[1].number, number, "{more}");
+        }
     }
 }

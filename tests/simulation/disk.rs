@@ -121,6 +121,12 @@ impl Disk {
         self.waits_for_retry = false;
     }
 
+    /// Loses the log, as a participant without one does when it ends.
+    pub(crate) fn forget(&mut self, id: &str) {
+        self.ledger.fall_back(Ledger::new(id));
+        self.unsynced = vec![self.ledger.clone()];
+    }
+
     fn store_written(&mut self, count: usize, model: &Model) {
         for (entry, copies) in self.pending.drain(..count) {
             self.entries += 1;

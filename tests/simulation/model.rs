@@ -61,7 +61,8 @@ pub(crate) struct Model {
     pub(crate) registrations: u32,
     /// Texts accepted in any life: none is ever accepted twice.
     pub(crate) texts: BTreeSet<String>,
-    /// Texts among these that the coordinator has lost: they may be accepted again.
+    /// Texts among these that the coordinator or the outbox file has lost: they may be accepted
+    /// again.
     pub(crate) lost_texts: BTreeSet<String>,
     /// Replies that must come before the next input.
     pub(crate) expected: BTreeMap<ConnId, Expected>,

@@ -37,6 +37,12 @@ impl Model {
         Ok(format!("OK send {number} seq={seq}"))
     }
 
+    /// Returns true if this text was accepted, and neither the coordinator nor the outbox file has
+    /// lost that.
+    pub(crate) fn must_know_accepted(&self, text: &str) -> bool {
+        self.texts.contains(text) && !self.lost_texts.contains(text)
+    }
+
     /// Returns the sender, the number and the text of each numbered message.
     pub(crate) fn sent(&self) -> Vec<(u32, u64, String)> {
         let messages = (1..=self.life().last()).map(|seq| self.life().message(seq));

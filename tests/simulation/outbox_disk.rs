@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU64;
 
-use groupcast::session::{OutboxEntry, SessionInput, StoredText};
+use groupcast::protocol::Epoch;
+use groupcast::session::{OutboxEntry, SessionInput, StoredOutbox, StoredText};
 
 use crate::environment::{Environment, Event, Node};
 use crate::world::World;
@@ -38,10 +39,11 @@ impl OutboxDisk {
         }
     }
 
-    /// Returns the texts that wait, for a new process.
-    pub(crate) fn open(&mut self, now: u64) -> Vec<StoredText> {
+    /// Returns the texts that wait and the epoch of their numbers, for a new process.
+    pub(crate) fn open(&mut self, now: u64) -> StoredOutbox {
         self.durable = self.written.len();
         let mut texts: BTreeMap<u64, StoredText> = BTreeMap::new();
+        let mut named = None;
         for (entry, at) in &self.written {
             match entry {
                 OutboxEntry::Text { order, number, text } => {
@@ -54,14 +56,19 @@ impl OutboxDisk {
                         Some(*number);
                 }
                 OutboxEntry::Done { order } => drop(texts.remove(order)),
+                OutboxEntry::Epoch { epoch } => {
+                    texts.values_mut().for_each(|text| text.number = None);
+                    named = *epoch;
+                }
             }
         }
-        texts.into_values().collect()
+        StoredOutbox { epoch: named, texts: texts.into_values().collect() }
     }
 
-    /// Panics if a text is sent that the file does not have, with its number.
-    pub(crate) fn check_sent(&self, text: &str, sent: Option<NonZeroU64>) {
-        let (mut found, mut written) = (None, None);
+    /// Panics if a text is sent that the file does not have, with its number and with the epoch of
+    /// the last reply to a join.
+    pub(crate) fn check_sent(&self, text: &str, sent: Option<NonZeroU64>, joined: Option<Epoch>) {
+        let (mut found, mut written, mut named) = (None, None, None);
         for (entry, _) in &self.written {
             match entry {
                 OutboxEntry::Text { order, number, text: stored } if **stored == *text => {
@@ -70,6 +77,7 @@ impl OutboxDisk {
                 OutboxEntry::Number { order, number } if found == Some(*order) => {
                     written = Some(*number);
                 }
+                OutboxEntry::Epoch { epoch } => (written, named) = (None, *epoch),
                 OutboxEntry::Text { .. }
                 | OutboxEntry::Number { .. }
                 | OutboxEntry::Done { .. } => (),
@@ -77,6 +85,7 @@ impl OutboxDisk {
         }
         assert!(found.is_some(), "sent before it was written: {text}");
         assert!(sent.is_none() || sent == written, "another number is written: {text}");
+        assert!(sent.is_none() || named == joined, "another epoch is written: {text}");
     }
 
     fn push(&mut self, entry: OutboxEntry, environment: &mut Environment, life: u32) {
@@ -132,7 +141,7 @@ impl OutboxDisk {
                     OutboxEntry::Number { order, .. } | OutboxEntry::Done { order } => {
                         orders.insert(order);
                     }
-                    OutboxEntry::Text { .. } => (),
+                    OutboxEntry::Text { .. } | OutboxEntry::Epoch { .. } => (),
                 }
             }
         }
@@ -144,7 +153,9 @@ impl OutboxDisk {
             OutboxEntry::Text { order, text, .. } => {
                 orders.contains(order).then(|| text.to_string())
             }
-            OutboxEntry::Number { .. } | OutboxEntry::Done { .. } => None,
+            OutboxEntry::Number { .. } | OutboxEntry::Done { .. } | OutboxEntry::Epoch { .. } => {
+                None
+            }
         });
         texts.collect()
     }

@@ -34,6 +34,8 @@ pub(crate) struct SimParticipant {
     sockets: u64,
     ports: u16,
     pub(crate) disk: Disk,
+    /// The message log survives the end of the process.
+    has_log: bool,
     pub(crate) outbox: Option<OutboxDisk>,
     /// The last `status`, and the replies shown since it was asked for.
     pub(crate) status: Option<Status>,
@@ -70,12 +72,13 @@ impl SimParticipant {
     pub(crate) fn new(
         index: usize,
         (reconnects, must_sync): (bool, bool),
-        has_outbox: bool,
+        (has_log, has_outbox): (bool, bool),
     ) -> Self {
         let id = format!("p{index}");
         let last = u8::try_from(index).unwrap();
         Self {
             disk: Disk::new(index, &id, must_sync),
+            has_log,
             outbox: has_outbox.then(|| OutboxDisk::new(index, must_sync)),
             id,
             ip: IpAddr::V4(Ipv4Addr::new(10, 0, 1, last)),
@@ -106,7 +109,8 @@ impl World {
         let participant = &mut self.participants[i];
         let now = self.environment.now;
         let outbox = participant.outbox.as_mut().map(|outbox| outbox.open(now));
-        participant.outcomes.on_start(outbox.as_deref().unwrap_or_default());
+        let texts = outbox.as_ref().map(|outbox| &outbox.texts[..]);
+        participant.outcomes.on_start(texts.unwrap_or_default());
         let ledger = participant.disk.open();
         let last = groupcast::protocol::Seq::new(ledger.last);
         participant.life += 1;
@@ -131,6 +135,9 @@ impl World {
         let participant = &mut participants[i];
         let last = participant.disk.ledger.last;
         participant.disk.crash(environment, model, with_machine);
+        if !participant.has_log {
+            participant.disk.forget(&participant.id);
+        }
         if participant.disk.ledger.last < last {
             model.cover(CoveragePoint::MemoryLost);
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU64;
 
-use groupcast::protocol::Text;
+use groupcast::protocol::{Epoch, ReplyLine, Text};
 use groupcast::session::{Notice, StoredText};
 
 use crate::coverage::CoveragePoint;
@@ -24,6 +24,8 @@ pub(crate) struct Texts {
     in_flight: BTreeMap<u64, VecDeque<String>>,
     /// Position of the last text that was confirmed.
     confirmed: u64,
+    /// Epoch of the last reply to a join.
+    joined: Option<Epoch>,
 }
 
 /// State of a text.
@@ -75,7 +77,7 @@ impl Texts {
     pub(crate) fn on_send(&mut self, socket: u64, line: &str, outbox: Option<&OutboxDisk>) {
         if let Some(text) = text_of(line) {
             if let Some(outbox) = outbox.filter(|_| Text::is_valid(text)) {
-                outbox.check_sent(text, number_of(line));
+                outbox.check_sent(text, number_of(line), self.joined);
             }
             // A text with a number may be sent again although its outcome is not known.
             let from = [TextOutcome::Typed, TextOutcome::Returned, TextOutcome::Lost];
@@ -89,6 +91,11 @@ impl Texts {
     pub(crate) fn on_reply(&mut self, socket: u64, reply: &str, accepted: &BTreeSet<String>) {
         if !reply.starts_with("OK ") && !reply.starts_with("ERR ") {
             return; // A row.
+        }
+        if let Some(ReplyLine::Ok { command: "register" | "reconnect", fields }) =
+            ReplyLine::parse(reply)
+        {
+            self.joined = fields.value("epoch").and_then(Epoch::parse);
         }
         let request = self.in_flight.entry(socket).or_default().pop_front();
         if let Some(text) = request.as_deref().and_then(text_of) {
@@ -142,7 +149,7 @@ impl Texts {
         } else if let Notice::NotSent { text: Some(text), .. } = notice {
             model.cover(CoveragePoint::TextNotSent);
             self.change(text, TextOutcome::NotSent, &[TextOutcome::Typed, TextOutcome::Returned]);
-            assert!(!model.texts.contains(&**text), "accepted, but not sent: {text}");
+            assert!(!model.must_know_accepted(text), "accepted, but not sent: {text}");
         } else if let Notice::NumbersWentBack(..) = notice {
             model.cover(CoveragePoint::NumbersWentBack);
         } else if let Notice::SendingWaiting(..) = notice {
@@ -189,7 +196,7 @@ impl Texts {
     }
 
     /// Nothing is under way any more.
-    pub(crate) fn must_be_complete(&self, who: &str, accepted: &BTreeSet<String>) {
+    pub(crate) fn must_be_complete(&self, who: &str, model: &Model) {
         for (text, (_, outcome)) in &self.outcomes {
             let is_open = [
                 TextOutcome::Typed,
@@ -201,7 +208,7 @@ impl Texts {
             assert!(!is_open, "{who}: nothing became of {text:.20}: {outcome:?}");
             let was_left = [TextOutcome::NotSent, TextOutcome::Refused].contains(outcome);
             assert!(
-                !was_left || !accepted.contains(text),
+                !was_left || !model.must_know_accepted(text),
                 "{who}: {outcome:?}, but accepted: {text}"
             );
         }

@@ -157,7 +157,7 @@ impl World {
                 "{}: not all is there",
                 participant.id
             );
-            participant.outcomes.must_be_complete(&participant.id, &self.model.texts);
+            participant.outcomes.must_be_complete(&participant.id, &self.model);
         }
         for raw in &self.raws {
             let member = &self.model.members[&raw.id];

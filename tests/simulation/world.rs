@@ -80,8 +80,10 @@ impl World {
             model: Model::new(rules, is_journaled, epoch),
             participants: participants
                 .map(|(i, participant)| {
-                    let has_outbox = (seed + i as u64).is_multiple_of(2);
-                    SimParticipant::new(i, participant, has_outbox)
+                    let number = seed + i as u64;
+                    let (has_log, has_outbox) =
+                        (!number.is_multiple_of(4), number.is_multiple_of(2));
+                    SimParticipant::new(i, participant, (has_log, has_outbox))
                 })
                 .collect(),
             raws,

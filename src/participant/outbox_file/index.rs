@@ -7,12 +7,14 @@ use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
 
 use super::lines::OutboxLine;
+use crate::protocol::Epoch;
 use crate::session::StoredText;
 use crate::time::UnixMillis;
 
-/// Locations of the texts that wait, by the order of the texts.
+/// Locations of the texts that wait, by the order of the texts, and the epoch of their numbers.
 #[derive(Debug, Default)]
 pub(super) struct OutboxIndex {
+    epoch: Option<Epoch>,
     locations: BTreeMap<u64, TextLocation>,
     /// Bytes of the lines of these texts.
     bytes: u64,
@@ -34,6 +36,16 @@ impl OutboxIndex {
 
     pub(super) fn len(&self) -> usize {
         self.locations.len()
+    }
+
+    /// Returns the epoch of the numbers, if the file names one.
+    pub(super) const fn epoch(&self) -> Option<Epoch> {
+        self.epoch
+    }
+
+    /// Returns the number of lines of a file that has nothing more than is necessary.
+    pub(super) fn lines(&self) -> usize {
+        self.locations.len().saturating_add(usize::from(self.epoch.is_some()))
     }
 
     /// Returns the bytes of the lines of all texts that wait.
@@ -58,6 +70,16 @@ impl OutboxIndex {
                 let done = self.locations.remove(&order);
                 self.forget(done);
             }
+            OutboxLine::Epoch { epoch } => self.start_numbers(epoch),
+        }
+    }
+
+    /// Starts the numbers of this epoch. The numbers so far are over, unless no line has named
+    /// their epoch: a file of an earlier version names none.
+    fn start_numbers(&mut self, epoch: Option<Epoch>) {
+        let before = std::mem::replace(&mut self.epoch, epoch);
+        if before.is_some() || epoch.is_none() {
+            self.locations.values_mut().for_each(|location| location.number = None);
         }
     }
 
@@ -77,13 +99,16 @@ impl OutboxIndex {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
-    /// Passes the texts to `each`, in their order, one at a time from the file. Returns the number
-    /// of texts that the file has lost.
+    /// Passes the epoch, if there is one, and the texts to `each`, in their order, one at a time
+    /// from the file. Returns the number of texts that the file has lost.
     pub(super) fn read(
         &self,
         file: &File,
         mut each: impl FnMut(OutboxLine<'_>) -> io::Result<()>,
     ) -> io::Result<usize> {
+        if let epoch @ Some(_) = self.epoch {
+            each(OutboxLine::Epoch { epoch })?;
+        }
         let mut lost = 0_usize;
         let mut line = Vec::new();
         for (order, location) in &self.locations {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::num::NonZeroU64;
 use std::str;
 
+use crate::protocol::Epoch;
 use crate::session::OutboxEntry;
 use crate::text;
 use crate::time::UnixMillis;
@@ -14,10 +15,14 @@ pub(super) enum OutboxLine<'a> {
     Text { order: u64, number: Option<NonZeroU64>, stored: UnixMillis, text: &'a str },
     Number { order: u64, number: NonZeroU64 },
     Done { order: u64 },
+    Epoch { epoch: Option<Epoch> },
 }
 
 /// Digits of a checksum.
 const CHECKSUM_DIGITS: usize = 8;
+
+/// Field without a number or an epoch.
+const NOTHING: &str = "-";
 
 impl<'a> OutboxLine<'a> {
     pub(super) fn new(entry: &'a OutboxEntry, stored: UnixMillis) -> Self {
@@ -29,6 +34,7 @@ impl<'a> OutboxLine<'a> {
                 Self::Number { order: *order, number: *number }
             }
             OutboxEntry::Done { order } => Self::Done { order: *order },
+            OutboxEntry::Epoch { epoch } => Self::Epoch { epoch: *epoch },
         }
     }
 
@@ -45,7 +51,7 @@ impl<'a> OutboxLine<'a> {
                 let mut fields = fields.splitn(4, '\t');
                 let order = fields.next()?.parse().ok()?;
                 let number = match fields.next()? {
-                    "-" => None,
+                    NOTHING => None,
                     number => Some(number.parse().ok()?),
                 };
                 let stored = UnixMillis(fields.next()?.parse().ok()?);
@@ -56,6 +62,8 @@ impl<'a> OutboxLine<'a> {
                 Some(Self::Number { order: order.parse().ok()?, number: number.parse().ok()? })
             }
             "done" => Some(Self::Done { order: fields.parse().ok()? }),
+            "epoch" if fields == NOTHING => Some(Self::Epoch { epoch: None }),
+            "epoch" => Some(Self::Epoch { epoch: Some(Epoch::parse(fields)?) }),
             _ => None,
         }
     }
@@ -66,13 +74,15 @@ impl<'a> OutboxLine<'a> {
         // Writing to a string cannot fail.
         let _ = match self {
             Self::Text { order, number, stored: UnixMillis(stored), text } => {
-                let number = number.map_or("-".to_owned(), |number| number.to_string());
+                let number = number.map_or(NOTHING.to_owned(), |number| number.to_string());
                 // A text has no control characters but TAB. If it had, the line would stay a line.
                 let text = text::for_file(text);
                 write!(content, "text\t{order}\t{number}\t{stored}\t{text}")
             }
             Self::Number { order, number } => write!(content, "number\t{order}\t{number}"),
             Self::Done { order } => write!(content, "done\t{order}"),
+            Self::Epoch { epoch: Some(epoch) } => write!(content, "epoch\t{epoch}"),
+            Self::Epoch { epoch: None } => write!(content, "epoch\t{NOTHING}"),
         };
         let _ = writeln!(lines, "{}\t{content}", checksum(&content));
     }
@@ -102,6 +112,8 @@ mod tests {
             ),
             (OutboxLine::Number { order: 1, number: seven }, "number\t1\t7"),
             (OutboxLine::Done { order: 1 }, "done\t1"),
+            (OutboxLine::Epoch { epoch: Some(Epoch::new(0xfeed)) }, "epoch\t000000000000feed"),
+            (OutboxLine::Epoch { epoch: None }, "epoch\t-"),
         ] {
             let mut lines = String::new();
             line.push_to(&mut lines);
@@ -122,6 +134,9 @@ mod tests {
             "number\t1",
             "done\t-1",
             "done\t1\t2",
+            "epoch\t",
+            "epoch\tfeed",
+            "epoch\t000000000000feed\t",
             "forget\t1",
         ] {
             let line = format!("{}\t{content}", checksum(content));

@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::Epoch;
+use crate::session::StoredText;
 
 mod damage;
 mod files;
@@ -54,18 +56,19 @@ impl OutboxFixture {
         names
     }
 
-    /// Opens a file with this content. Returns the texts, the notes, and the content afterwards.
-    fn recover(&self, content: &[u8]) -> (Vec<StoredText>, Vec<String>, String) {
+    /// Opens a file with this content. Returns the stored texts, the notes, and the content
+    /// afterwards.
+    fn recover(&self, content: &[u8]) -> (StoredOutbox, Vec<String>, String) {
         // A file that is truncated and written again is flushed by some file systems: slow.
         let _ = fs::remove_file(self.path());
         fs::write(self.path(), content).unwrap();
-        let OpenedOutbox { file, texts, notes } = self.open();
+        let OpenedOutbox { file, stored, notes } = self.open();
         drop(file);
         let left = self.content();
         let again = self.open();
-        assert_eq!((&again.texts, &again.notes), (&texts, &Vec::new()), "nothing more to repair");
+        assert_eq!((&again.stored, &again.notes), (&stored, &Vec::new()), "nothing more to repair");
         assert_eq!(self.content(), left, "nothing more to repair");
-        (texts, notes, left)
+        (stored, notes, left)
     }
 }
 
@@ -79,6 +82,15 @@ fn number(order: u64, number: u64) -> OutboxEntry {
 
 fn done(order: u64) -> OutboxEntry {
     OutboxEntry::Done { order }
+}
+
+/// Names one of a few epochs, or none for 0.
+fn epoch(epoch: u64) -> OutboxEntry {
+    OutboxEntry::Epoch { epoch: epoch_named(epoch) }
+}
+
+fn epoch_named(epoch: u64) -> Option<Epoch> {
+    (epoch > 0).then(|| Epoch::new(epoch))
 }
 
 fn stored(order: u64, number: u64, text: &str) -> StoredText {
@@ -110,8 +122,9 @@ fn write(file: &mut OutboxFile, entries: &[OutboxEntry]) {
 }
 
 /// Applies entries in the simplest way.
-fn model(entries: &[OutboxEntry]) -> Vec<StoredText> {
+fn model(entries: &[OutboxEntry]) -> StoredOutbox {
     let mut texts: BTreeMap<u64, StoredText> = BTreeMap::new();
+    let mut named = None;
     for entry in entries {
         match entry {
             OutboxEntry::Text { order, number, text } => {
@@ -124,9 +137,14 @@ fn model(entries: &[OutboxEntry]) -> Vec<StoredText> {
                 }
             }
             OutboxEntry::Done { order } => drop(texts.remove(order)),
+            OutboxEntry::Epoch { epoch } => {
+                let is_first = named.is_none() && epoch.is_some();
+                texts.values_mut().filter(|_| !is_first).for_each(|text| text.number = None);
+                named = *epoch;
+            }
         }
     }
-    texts.into_values().collect()
+    StoredOutbox { epoch: named, texts: texts.into_values().collect() }
 }
 
 fn entries() -> impl Strategy<Value = Vec<OutboxEntry>> {
@@ -142,6 +160,7 @@ fn entries() -> impl Strategy<Value = Vec<OutboxEntry>> {
         ),
         (order.clone(), number()).prop_map(|(order, number)| OutboxEntry::Number { order, number }),
         order.prop_map(|order| OutboxEntry::Done { order }),
+        (0..3_u64).prop_map(epoch),
     ];
     proptest::collection::vec(entry, 0..40)
 }
@@ -163,7 +182,7 @@ proptest! {
                 0 => {
                     drop(file);
                     let opened = fixture.open();
-                    prop_assert_eq!(opened.texts, model(&written));
+                    prop_assert_eq!(opened.stored, model(&written));
                     prop_assert_eq!(opened.notes, Vec::<String>::new());
                     file = opened.file;
                 }
@@ -179,24 +198,24 @@ proptest! {
         }
         drop(file);
         let opened = fixture.open();
-        prop_assert_eq!(opened.texts, model(&written));
+        prop_assert_eq!(opened.stored, model(&written));
         let lines = fixture.content().lines().count();
-        prop_assert_eq!(lines, 1 + opened.file.index.len(), "entries that are over are removed");
+        prop_assert_eq!(lines, 1 + opened.file.index.lines(), "entries that are over are removed");
     }
 }
 
 #[test]
 fn a_new_file_is_for_the_user_alone_and_has_the_header() {
     let fixture = OutboxFixture::new();
-    let OpenedOutbox { mut file, texts, notes } = fixture.open();
-    assert_eq!((texts, notes), (Vec::new(), Vec::new()));
+    let OpenedOutbox { mut file, stored: found, notes } = fixture.open();
+    assert_eq!((found, notes), (StoredOutbox::default(), Vec::new()));
     assert_eq!(fixture.content(), HEADER);
     let entries = [text(1, "hello"), text(2, "a\tb"), number(1, 7), done(2)];
     write(&mut file, &entries);
     assert_eq!(fixture.content(), format!("{HEADER}{}", lines(&entries)));
     drop(file);
     let reopened = fixture.open();
-    assert_eq!(reopened.texts, [stored(1, 7, "hello")]);
+    assert_eq!(reopened.stored.texts, [stored(1, 7, "hello")]);
     let numbered = OutboxEntry::Text { order: 1, number: NonZeroU64::new(7), text: "hello".into() };
     assert_eq!(fixture.content(), format!("{HEADER}{}", lines(&[numbered])), "compacted");
     assert_eq!(fixture.files(), ["outbox"]);
@@ -205,8 +224,40 @@ fn a_new_file_is_for_the_user_alone_and_has_the_header() {
 }
 
 #[test]
+fn a_number_is_over_when_another_numbering_starts_and_a_file_of_an_earlier_version_keeps_it() {
+    let fixture = OutboxFixture::new();
+    let begin = [text(1, "one"), number(1, 7)];
+    for (more, named, kept) in [
+        (vec![], 0, 7),
+        (vec![epoch(1)], 1, 7),
+        (vec![epoch(1), epoch(2)], 2, 0),
+        (vec![epoch(1), epoch(1)], 1, 0),
+        (vec![epoch(1), epoch(2), number(1, 3)], 2, 3),
+        (vec![epoch(0)], 0, 0),
+        (vec![epoch(1), epoch(0)], 0, 0),
+        (vec![epoch(0), epoch(1), number(1, 4)], 1, 4),
+    ] {
+        let entries = [&begin[..], &more].concat();
+        let content = format!("{HEADER}{}", lines(&entries));
+        let (found, notes, left) = fixture.recover(content.as_bytes());
+        let expected =
+            StoredOutbox { epoch: epoch_named(named), texts: vec![stored(1, kept, "one")] };
+        assert_eq!((found, notes), (expected, Vec::new()), "{more:?}");
+        let numbered =
+            OutboxEntry::Text { order: 1, number: NonZeroU64::new(kept), text: "one".into() };
+        let entries = [epoch(named), numbered];
+        let entries = if named == 0 { &entries[1..] } else { &entries[..] };
+        match more.is_empty() {
+            true => assert_eq!(left, format!("{HEADER}{}", lines(&[entries[0].clone()]))),
+            false => assert_eq!(left, format!("{HEADER}{}", lines(entries)), "{more:?}"),
+        }
+    }
+}
+
+#[test]
 fn the_documented_examples_are_what_is_written() {
-    let entries = [text(1, "hello"), number(1, 7), done(1)];
+    let epoch = OutboxEntry::Epoch { epoch: Epoch::parse("6d0f3a2b9c81e574") };
+    let entries = [epoch, text(1, "hello"), number(1, 7), done(1)];
     let content = format!("{HEADER}{}", lines(&entries));
     let manual = include_str!("../../../config/README.md");
     let indented: String = content.lines().map(|line| format!("    {line}\n")).collect();
@@ -226,7 +277,7 @@ fn the_age_of_a_text_counts_from_its_entry_and_is_never_negative() {
     for (now, age_ms) in [(NOW.0 + 5_000, 5_000), (NOW.0 - 5_000, 0), (u64::MAX, u64::MAX - NOW.0)]
     {
         let opened = OutboxFile::open(&fixture.path(), "alice", false, UnixMillis(now)).unwrap();
-        assert_eq!(opened.texts, [StoredText { age_ms, ..stored(1, 3, "hello") }]);
+        assert_eq!(opened.stored.texts, [StoredText { age_ms, ..stored(1, 3, "hello") }]);
     }
 }
 
@@ -271,7 +322,7 @@ fn a_file_never_exceeds_its_limit() {
     let checked = file.check_file(above, &mut Vec::new());
     assert!(matches!(checked, Err(OutboxFileError::TooLong(268_435_457))), "{checked:?}");
     drop(file);
-    assert_eq!(fixture.open().texts.len(), 2);
+    assert_eq!(fixture.open().stored.texts.len(), 2);
     File::create(fixture.path()).unwrap().set_len(OUTBOX_FILE_BYTES_MAX + 1).unwrap();
     let refused = fixture.try_open().unwrap_err().to_string();
     assert_eq!(refused, "file of 268435457 bytes exceeds 268435456");
@@ -291,7 +342,7 @@ fn one_program_at_a_time_has_the_file() {
     assert_eq!(run(&mut file, &[text(2, "hello")]).written, 1);
     assert!(is_in_use());
     drop(file);
-    assert_eq!(fixture.open().texts, [stored(2, 0, "hello")]);
+    assert_eq!(fixture.open().stored.texts, [stored(2, 0, "hello")]);
 }
 
 #[test]
@@ -303,7 +354,7 @@ fn a_symbolic_link_to_the_file_stays_one() {
     let mut file = fixture.open().file;
     write(&mut file, &[text(1, "hello"), text(2, "gone"), done(2)]);
     drop(file);
-    assert_eq!(fixture.open().texts, [stored(1, 0, "hello")]);
+    assert_eq!(fixture.open().stored.texts, [stored(1, 0, "hello")]);
     assert_eq!(fs::read_link(fixture.path()).unwrap(), target);
     assert_eq!(fixture.content(), format!("{HEADER}{}", lines(&[text(1, "hello")])));
     assert_eq!(fixture.files(), ["outbox", "outbox.target"]);

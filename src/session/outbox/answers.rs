@@ -24,23 +24,21 @@ impl Outbox {
 
     /// The coordinator does not know this member: the numbers have ended with the membership.
     pub(in crate::session) fn on_forgotten(&mut self, output: &mut SessionOutput) {
-        self.take_numbers(output);
         self.numbers.forget();
+        self.start_numbers(None, true, output);
     }
 
     /// Takes the numbers of `OK register` or `OK reconnect`. If they are not those of this session,
     /// the texts that wait are numbered anew.
     pub(in crate::session) fn on_joined(&mut self, fields: Fields<'_>, output: &mut SessionOutput) {
         let number = |key| fields.value(key).and_then(|value| value.parse().ok());
-        let published = number("published");
-        // In a new epoch the coordinator may have lost numbers, and used them again.
         let epoch = fields.value("epoch").and_then(Epoch::parse);
-        let is_other_epoch = self.epoch.is_some_and(|known| Some(known) != epoch);
-        self.epoch = epoch;
-        let is_new = std::mem::take(&mut self.may_be_new) || is_other_epoch;
-        if is_new || !published.is_some_and(|published| self.numbers.knows(published)) {
-            self.take_numbers(output);
-        }
+        // Numbers without an epoch cannot be told from others after a restart.
+        let published = epoch.and_then(|_| number("published"));
+        // In a new epoch the coordinator may have lost numbers, and used them again.
+        let is_new = std::mem::take(&mut self.may_be_new) || self.epoch != epoch;
+        let is_known = published.is_some_and(|published| self.numbers.knows(published));
+        self.start_numbers(epoch, is_new || !is_known, output);
         let line_bytes_max = number("max_line").unwrap_or(LINE_BYTES_DEFAULT as u64);
         self.numbers.on_joined(published, self.waiting.last_number(), line_bytes_max);
     }
@@ -53,11 +51,19 @@ impl Outbox {
         }
     }
 
-    /// Takes the numbers away from all texts that wait. Texts that may be accepted are given up.
-    fn take_numbers(&mut self, output: &mut SessionOutput) {
-        for request in self.waiting.take_numbers() {
+    /// Starts the numbers of this epoch, and names the epoch in the outbox file. If the old numbers
+    /// `are_over`, takes them away from all texts that wait. Texts that may be accepted are given
+    /// up.
+    fn start_numbers(&mut self, epoch: Option<Epoch>, are_over: bool, output: &mut SessionOutput) {
+        self.epoch = epoch;
+        let has_numbers = self.waiting.last_number().is_some();
+        let given_up = if are_over { self.waiting.take_numbers() } else { Vec::new() };
+        for request in given_up {
             self.finish(&request, output);
             output.fail_with(Notice::unanswered(&request.ask));
+        }
+        if let Some(store) = &mut self.store {
+            store.name_epoch(epoch, are_over && has_numbers, output);
         }
     }
 

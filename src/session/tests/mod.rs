@@ -201,6 +201,9 @@ fn brief(effect: SessionEffect) -> String {
             format!("store number {order} {number}")
         }
         SessionEffect::Store(OutboxEntry::Done { order }) => format!("store done {order}"),
+        SessionEffect::Store(OutboxEntry::Epoch { epoch }) => {
+            format!("store epoch {}", epoch.map_or("-".to_owned(), |epoch| epoch.to_string()))
+        }
         SessionEffect::RetryOutbox => "retry outbox".to_owned(),
         SessionEffect::RetryLog => "retry log".to_owned(),
         SessionEffect::Show(notice) => format!("show {notice}"),

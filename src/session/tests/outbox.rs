@@ -7,7 +7,8 @@ const OK: &str = "OK reconnect epoch=00000000000000aa next=1 max_line=512 publis
 impl Harness {
     /// Creates a session with an outbox file that has these texts.
     fn with_file(texts: Vec<StoredText>) -> Self {
-        Self::with(|settings| settings.outbox = Some(texts))
+        let epoch = Epoch::parse(EPOCH);
+        Self::with(|settings| settings.outbox = Some(StoredOutbox { epoch, texts }))
     }
 
     /// Comes online by a `reconnect` of the user, with command socket 1 and message socket 1.
@@ -105,8 +106,56 @@ fn texts_of_an_earlier_registration_that_may_be_accepted_are_given_up() {
         let mut harness = Harness::with_file(vec![stored(3, 7, "a"), stored(6, 0, "b")]);
         harness.goes_online(published);
         let number = published + 1;
-        harness.expect(&["store done 3", &format!("store number 6 {number}")]);
+        harness.expect(&[
+            "store done 3",
+            "store epoch 00000000000000aa",
+            &format!("store number 6 {number}"),
+        ]);
     }
+}
+
+#[test]
+fn numbers_of_a_file_are_trusted_in_the_epoch_that_the_file_names_and_else_in_that_of_the_log() {
+    let (aa, ab) = (Epoch::parse(EPOCH), Epoch::parse("00000000000000ab"));
+    let same = &["send 1 me#send 7 a#10.0.0.2"][..];
+    let named = &["store epoch 00000000000000aa", "send 1 me#send 7 a#10.0.0.2"][..];
+    let other = &["store done 3", "store epoch 00000000000000aa"][..];
+    for (file, log, expected) in [
+        (aa, None, same),
+        (aa, aa, same),
+        (aa, ab, same),
+        (ab, None, other),
+        (ab, aa, other),
+        (None, aa, named),
+        (None, ab, other),
+        (None, None, other),
+    ] {
+        let mut harness = Harness::with(|settings| {
+            settings.log_position.epoch = log;
+            let texts = vec![stored(3, 7, "a")];
+            settings.outbox = Some(StoredOutbox { epoch: file, texts });
+        });
+        harness.goes_online(7); // The number is accepted, perhaps with another text.
+        harness.expect(expected);
+    }
+}
+
+/// The file tells the next run that a text was not accepted with its number.
+#[test]
+fn the_numbers_in_the_file_end_with_the_membership() {
+    let mut harness = Harness::with_file(Vec::new());
+    harness.goes_online(0);
+    harness.user("msend a");
+    harness.expect(&["store text 1 1 a"]);
+    harness.message_socket_closed(1);
+    harness.user("deregister");
+    harness.reply(1, "OK deregister");
+    harness.effects.retain(|effect| brief(effect.clone()).starts_with("store "));
+    harness.expect(&["store epoch -"]);
+    harness.goes_online(0);
+    harness.expect(&["store epoch 00000000000000aa", "store number 1 1"]);
+    harness.stored(4);
+    harness.expect(&["show * sending 1 message that waited", "send 1 me#send 1 a#10.0.0.2"]);
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn a_run_that_ends_after_damage_to_its_outbox_has_failed_and_a_service_has_not()
             damage();
         }
         let mut alice = Running::start(home.command_as_is(&with_outbox(&path, script)));
-        alice.expect(": line 2 is damaged: a text may be missing, or may be sent twice. ");
+        alice.expect(" is damaged: a text may be missing, or may be sent twice. ");
         alice.input = None;
         alice.expect("OK msend seq=");
         alice.expect(DAMAGED);
@@ -149,7 +149,7 @@ fn a_run_that_ends_after_damage_to_its_outbox_has_failed_and_a_service_has_not()
     assert_eq!(alice.wait(), Some(0), "the file is whole again: {}", alice.said);
     damage();
     let mut alice = Running::start(home.command_as_is(&with_outbox(&path, &["--join", "-f"])));
-    alice.expect(": line 2 is damaged: a text may be missing, or may be sent twice. ");
+    alice.expect(" is damaged: a text may be missing, or may be sent twice. ");
     alice.expect("OK msend seq=");
     alice.signal(Signal::TERM);
     assert_eq!(alice.wait(), Some(0), "{}", alice.said);
@@ -211,6 +211,45 @@ fn each_text_arrives_once_and_in_order_whoever_is_killed() {
     assert_eq!(alice.wait(), Some(0), "{}", alice.said);
     let expected: Vec<String> = (0..TEXTS).map(|number| number.to_string()).collect();
     assert_eq!(texts(&bob_home.log()), expected);
+}
+
+/// Without a message log the outbox file alone tells which numbering a number belongs to.
+#[test]
+fn a_number_of_another_epoch_is_not_taken_for_an_accepted_one() {
+    for is_new_epoch in [false, true] {
+        let coordinator = Coordinator::start_with_data_dir(600, &[]);
+        let home = Home::new("alice", coordinator.address);
+        let path = outbox(&home).display().to_string();
+        let options = with_outbox(&path, &["--no-log", "--join"]);
+        let mut alice = Running::start(home.command(&options));
+        alice.expect("OK register");
+        coordinator.stop(); // It does not answer.
+        alice.write("msend one\n");
+        let stored = || fs::read_to_string(&path).unwrap_or_default();
+        until("the text is stored with its number", || stored().contains("\ttext\t1\t1\t"));
+        alice.signal(Signal::KILL);
+        alice.wait();
+        coordinator.kill();
+        if is_new_epoch {
+            fs::remove_dir_all(coordinator.data_dir()).unwrap();
+        }
+        let coordinator = coordinator.start_again();
+        if is_new_epoch {
+            // The number of the text is that of another text now.
+            let mut other = coordinator.join("alice", "");
+            assert_eq!(other.ask("send 1 other"), "OK send 1 seq=1");
+        }
+        let mut alice = Running::start(home.command(&options));
+        alice.expect("* outbox: 1 message waits");
+        alice.expect(match is_new_epoch {
+            false => "OK msend ",
+            true => "error: msend: the reply is lost: the message may or may not be accepted",
+        });
+        alice.write("msend two\nquit\n");
+        alice.expect("OK msend seq=2\n");
+        assert_eq!(alice.wait(), Some(i32::from(is_new_epoch)), "{}", alice.said);
+        assert_eq!(stored().matches("\tdone\t").count(), 2, "{}", stored());
+    }
 }
 
 #[test]

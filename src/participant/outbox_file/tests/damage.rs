@@ -7,7 +7,19 @@ use crate::limits::{OUTBOX_DAMAGED_MAX, OUTBOX_LINE_BYTES_MAX};
 
 /// Entries of which each prefix gives other texts.
 fn sample() -> Vec<OutboxEntry> {
-    vec![text(1, "one"), number(1, 7), text(2, "t\tw\u{f6}"), text(3, "three"), done(1), done(3)]
+    let (one, two, three) = (text(1, "one"), text(2, "t\tw\u{f6}"), text(3, "three"));
+    vec![
+        epoch(1),
+        one,
+        number(1, 7),
+        two,
+        epoch(2),
+        number(1, 1),
+        three,
+        epoch(2),
+        done(1),
+        done(3),
+    ]
 }
 
 #[test]
@@ -23,15 +35,16 @@ fn a_file_cut_anywhere_has_its_first_entries() {
         let tails: [&[u8]; 4] = [b"", &[0; 1], &[0; 40], &[0; 20_000]];
         for tail in tails {
             let content = [&whole[..cut], tail].concat();
-            let (texts, notes, left) = fixture.recover(&content);
-            assert_eq!(texts, expected, "cut at {cut}, {} zeros", tail.len());
+            let (found, notes, left) = fixture.recover(&content);
+            assert_eq!(found, expected, "cut at {cut}, {} zeros", tail.len());
             assert_eq!(notes.len(), usize::from(is_torn || !tail.is_empty()), "{notes:?}");
-            assert_eq!(left.lines().count(), 1 + texts.len());
+            let lines = 1 + usize::from(found.epoch.is_some()) + found.texts.len();
+            assert_eq!(left.lines().count(), lines);
         }
         if cut >= HEADER.len() {
             let garbage = [&whole[..cut], b"garbage\n\xff\xfe\0\n\n12"].concat();
-            let (texts, notes, _) = fixture.recover(&garbage);
-            assert_eq!((texts, notes.len()), (expected, 1), "cut at {cut}");
+            let (found, notes, _) = fixture.recover(&garbage);
+            assert_eq!((found, notes.len()), (expected, 1), "cut at {cut}");
         }
     }
     assert_eq!(fixture.files(), ["outbox"], "a torn end is no damage");
@@ -56,10 +69,11 @@ fn check_flipped(entries: &[OutboxEntry], (bad, content): (usize, &[u8]), file: 
     assert!(bad >= HEADER.len(), "byte {bad}");
     let without = |begin: usize, end: usize| [&entries[..begin], &entries[end..]].concat();
     let texts = found.index.texts(file, NOW).unwrap();
+    let stored = StoredOutbox { epoch: found.index.epoch(), texts };
     // A line feed that is lost joins two lines.
     let is_possible = (0..entries.len())
         .flat_map(|at| [without(at, at + 1), without(at, entries.len().min(at + 2))])
-        .any(|left| model(&left) == texts);
+        .any(|left| model(&left) == stored);
     assert!(is_possible, "byte {bad}");
     let is_last = found.length < content.len() as u64;
     assert_ne!(is_last, found.damaged_line.is_some(), "byte {bad}");
@@ -93,8 +107,8 @@ fn a_damaged_file_is_kept_and_the_readable_entries_stay() {
         let bad = lines(std::slice::from_ref(&two)).replace("two", "twa");
         let begin = format!("{HEADER}{}{bad}", lines(std::slice::from_ref(&one)));
         let content = format!("{begin}{}torn {number}", lines(std::slice::from_ref(&three)));
-        let (texts, notes, left) = fixture.recover(content.as_bytes());
-        assert_eq!(texts, [stored(1, 0, "one"), stored(3, 0, "three")]);
+        let (found, notes, left) = fixture.recover(content.as_bytes());
+        assert_eq!(found.texts, [stored(1, 0, "one"), stored(3, 0, "three")]);
         let path = path.canonicalize().unwrap().display().to_string();
         assert_eq!(
             notes,
@@ -117,7 +131,7 @@ fn a_crash_after_the_damaged_file_got_its_name_does_not_keep_the_file_twice() {
     fs::write(fixture.path(), content).unwrap();
     fs::hard_link(fixture.path(), fixture.beside(".damaged")).unwrap();
     fs::write(fixture.beside(".unfinished"), HEADER).unwrap();
-    assert_eq!(fixture.open().texts, [stored(1, 0, "one")]);
+    assert_eq!(fixture.open().stored.texts, [stored(1, 0, "one")]);
     assert_eq!(fixture.files(), ["outbox", "outbox.damaged"]);
 }
 
@@ -138,7 +152,7 @@ fn a_damaged_file_that_cannot_be_kept_stops_the_start_and_stays() {
     assert!(fixture.try_open().is_err(), "no new file can be written");
     assert_eq!(fixture.content(), content);
     fs::remove_dir(fixture.beside(".unfinished")).unwrap();
-    assert_eq!(fixture.open().texts, [stored(1, 0, "one")]);
+    assert_eq!(fixture.open().stored.texts, [stored(1, 0, "one")]);
 }
 
 #[test]
@@ -146,8 +160,8 @@ fn a_line_that_is_longer_than_any_text_is_skipped() {
     let fixture = OutboxFixture::new();
     let long = "x".repeat(OUTBOX_LINE_BYTES_MAX + 100);
     let content = format!("{HEADER}{long}\n{}", lines(&[text(1, "one")]));
-    let (texts, notes, _) = fixture.recover(content.as_bytes());
-    assert_eq!((texts, notes.len()), (vec![stored(1, 0, "one")], 1));
+    let (found, notes, _) = fixture.recover(content.as_bytes());
+    assert_eq!((found.texts, notes.len()), (vec![stored(1, 0, "one")], 1));
 }
 
 /// A file whose first bytes cannot be read: `EIO`.

@@ -39,7 +39,7 @@ fn entries_of_a_failed_write_are_written_whole_later() {
     assert_eq!(fixture.content(), expected);
     assert_eq!(retry(&mut file).written, 0);
     drop(file);
-    assert_eq!(fixture.open().texts, [stored(1, 0, "one"), stored(2, 0, "two")]);
+    assert_eq!(fixture.open().stored.texts, [stored(1, 0, "one"), stored(2, 0, "two")]);
 }
 
 #[cfg(target_os = "linux")]
@@ -71,10 +71,10 @@ fn after_a_failed_sync_a_new_file_is_written() {
 
 #[test]
 fn a_crash_at_each_step_of_a_compaction_loses_nothing() {
-    let entries = [text(1, "one"), text(2, "two"), number(2, 5), done(1)];
+    let entries = [epoch(1), text(1, "one"), text(2, "two"), number(2, 5), done(1)];
     let old = format!("{HEADER}{}", lines(&entries));
     let two = OutboxEntry::Text { order: 2, number: NonZeroU64::new(5), text: "two".into() };
-    let new = format!("{HEADER}{}", lines(&[two]));
+    let new = format!("{HEADER}{}", lines(&[epoch(1), two]));
     let unfinished = (0..=new.len()).map(|cut| new.get(..cut));
     for (content, unfinished) in std::iter::once((&old, None))
         .chain(unfinished.map(|unfinished| (&old, unfinished)))
@@ -86,7 +86,8 @@ fn a_crash_at_each_step_of_a_compaction_loses_nothing() {
             fs::write(fixture.beside(".unfinished"), unfinished).unwrap();
         }
         let opened = fixture.open();
-        assert_eq!((opened.texts, opened.notes), (vec![stored(2, 5, "two")], Vec::new()));
+        let expected = StoredOutbox { epoch: epoch_named(1), texts: vec![stored(2, 5, "two")] };
+        assert_eq!((opened.stored, opened.notes), (expected, Vec::new()));
         assert_eq!(fixture.content(), new);
         assert_eq!(fixture.files(), ["outbox"]);
     }
@@ -127,7 +128,7 @@ fn a_file_with_few_waiting_texts_is_compacted_above_its_limit() {
     assert!(file.length > 4 * limit, "what waits is never removed");
     assert_eq!(file.index.len(), 1 + 39 + 49);
     drop(file);
-    let texts = fixture.open().texts;
+    let texts = fixture.open().stored.texts;
     let orders: Vec<_> = texts.iter().map(|text| text.order).collect();
     assert_eq!(orders, std::iter::once(0).chain(101..140).chain(201..250).collect::<Vec<_>>());
 }
@@ -147,7 +148,7 @@ fn a_compaction_that_fails_is_reported_and_loses_nothing() {
     write(&mut file, &[text(2, "two")]);
     drop(file);
     let opened = fixture.open();
-    assert_eq!((opened.texts, opened.notes.len()), (vec![stored(2, 0, "two")], 1));
+    assert_eq!((opened.stored.texts, opened.notes.len()), (vec![stored(2, 0, "two")], 1));
     drop(opened.file);
     fs::remove_dir(fixture.beside(".unfinished")).unwrap();
     fixture.open();
@@ -178,7 +179,7 @@ fn a_lost_file_is_written_anew_with_the_texts_that_wait() {
             (
                 |fixture| {
                     let file = File::options().write(true).open(fixture.path()).unwrap();
-                    let one = lines(&[text(1, "one")]);
+                    let one = lines(&[epoch(1), text(1, "one")]);
                     file.set_len((HEADER.len() + one.len() + 9) as u64).unwrap();
                 },
                 "was truncated",
@@ -191,7 +192,8 @@ fn a_lost_file_is_written_anew_with_the_texts_that_wait() {
     for ((act, state), note, saved) in cases {
         let fixture = OutboxFixture::new();
         let mut file = fixture.open_synced();
-        write(&mut file, &[text(1, "one"), text(2, "two"), number(2, 4), number(1, 3)]);
+        let (one, two) = (text(1, "one"), text(2, "two"));
+        write(&mut file, &[epoch(1), one, two, number(2, 4), number(1, 3)]);
         act(&fixture);
         let report = run(&mut file, &[text(3, "three")]);
         let path = fixture.path().display().to_string();
@@ -203,7 +205,8 @@ fn a_lost_file_is_written_anew_with_the_texts_that_wait() {
         let mut expected = vec![stored(1, 3, "one"), stored(2, 4, "two")];
         expected.truncate(saved);
         expected.extend([stored(3, 0, "three"), stored(4, 0, "four")]);
-        assert_eq!(fixture.open().texts, expected, "{state}");
+        let expected = StoredOutbox { epoch: epoch_named(1), texts: expected };
+        assert_eq!(fixture.open().stored, expected, "{state}");
     }
 }
 
@@ -278,6 +281,6 @@ fn a_directory_that_is_gone_is_a_failure_until_it_is_back() {
     fs::create_dir(&directory).unwrap();
     assert_eq!(retry(&mut file).written, 1);
     drop(file);
-    let texts = OutboxFile::open(&path, "alice", true, NOW).unwrap().texts;
+    let texts = OutboxFile::open(&path, "alice", true, NOW).unwrap().stored.texts;
     assert_eq!(texts, [stored(1, 0, "one"), stored(2, 0, "two")]);
 }
