@@ -162,7 +162,10 @@ fn revived(disk: &Path, context: &str) -> Vec<KeptText> {
     command.args(["--sync", "-e", "status", "--outbox"]).arg(&outbox).arg(&config);
     let mut revived = Running::start(command);
     revived.input = None;
-    assert_eq!(revived.wait(), Some(0), "{context}: {}", revived.said);
+    let code = revived.wait();
+    // Blocks may reach the disk in another order than that of their writes: this is damage.
+    let is_damaged = revived.said.contains(" is damaged: ");
+    assert_eq!(code, Some(i32::from(is_damaged)), "{context}: {}", revived.said);
     let mut kept = outbox_texts::read(&outbox);
     kept.retain(|text| !text.is_done);
     kept
