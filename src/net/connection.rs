@@ -1,11 +1,14 @@
 //! One connection with its read buffer and its write buffer.
 
+mod outcome;
+
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::{Buf, BytesMut};
 use mio::{Interest, Registry};
 
+pub use self::outcome::{Fill, Flush};
 use super::{Key, Readiness, Scratch, Stream, Transport, UnackedBytes};
 use crate::limits::Keepalive;
 use crate::protocol::LineBuffer;
@@ -40,38 +43,6 @@ pub struct Connection<S = Transport> {
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
-
-/// Reason why [`Connection::fill`] stopped, with the number of bytes that it read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fill {
-    /// The stream is empty. An edge reports the next bytes.
-    Drained(usize),
-    /// More bytes may be there, and no edge will report them. Read again in the next turn.
-    Yielded(usize),
-    /// The peer closed its side. All bytes that it sent are in the input.
-    Eof(usize),
-}
-
-impl Fill {
-    /// Returns the number of bytes that were read.
-    #[must_use]
-    pub const fn bytes(self) -> usize {
-        match self {
-            Self::Drained(bytes) | Self::Yielded(bytes) | Self::Eof(bytes) => bytes,
-        }
-    }
-}
-
-/// Reason why [`Connection::flush`] stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flush {
-    /// All bytes are written.
-    Empty,
-    /// The socket buffer is full. An edge reports when it has room.
-    Blocked,
-    /// More bytes are due, and no edge will report this. Write again in the next turn.
-    Yielded,
-}
 
 impl Connection {
     /// Starts a connection. Once it is writable, [`Connection::connected`] returns the outcome.
