@@ -9,6 +9,7 @@ mod announcements;
 mod choices;
 mod outbox;
 mod relations;
+pub mod tls;
 
 pub use access::{
     ACCESS_FILE_BYTES_MAX, CERTIFICATES_MAX, COORDINATOR_KEYS_MAX, KEYS_FILE_BYTES_MAX,

@@ -1,6 +1,8 @@
 //! One connection with its read buffer and its write buffer.
 
 mod outcome;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{IpAddr, SocketAddr};

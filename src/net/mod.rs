@@ -28,6 +28,8 @@ mod slots;
 mod socket;
 mod stream;
 mod timers;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod transport;
 mod unacked;
 mod worker;

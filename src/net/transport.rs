@@ -1,7 +1,6 @@
 //! Transports: what carries the bytes of a [`Connection`](super::Connection) of the two programs.
 //!
-//! Plain TCP is the only one. A further transport is one more variant of [`Transport`] and one more
-//! file. No other part of the programs names a TCP stream.
+//! They are plain TCP, and TLS. No other part of the programs names a TCP stream.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
@@ -12,6 +11,8 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustix::net::sockopt;
 
+#[cfg(feature = "tls")]
+use super::tls::{ClientSide, ServerSide, TlsStream, Wire};
 use super::{Stream, UnackedBytes, socket, unacked};
 use crate::limits::Keepalive;
 
@@ -20,6 +21,16 @@ use crate::limits::Keepalive;
 pub enum Transport {
     /// TCP without encryption.
     Plain(TcpStream),
+    /// TLS over TCP.
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+#[cfg(feature = "tls")]
+impl Wire for TcpStream {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
 }
 
 impl Transport {
@@ -55,10 +66,57 @@ impl Transport {
         socket::connect_from(from, address).map(Self::plain)
     }
 
+    /// Speaks TLS as the server, over a socket that was accepted.
+    ///
+    /// # Errors
+    ///
+    /// An error of the cryptography, which no peer causes.
+    #[cfg(feature = "tls")]
+    pub fn tls_server(self, side: &ServerSide) -> io::Result<Self> {
+        match self {
+            Self::Plain(socket) => Ok(Self::Tls(Box::new(TlsStream::server(socket, side)?))),
+            Self::Tls(_) => Err(ErrorKind::AlreadyExists.into()),
+        }
+    }
+
+    /// Speaks TLS as the client, over a socket that connects or is connected.
+    ///
+    /// # Errors
+    ///
+    /// An error of the cryptography, which no peer causes.
+    #[cfg(feature = "tls")]
+    pub fn tls_client(self, side: &ClientSide) -> io::Result<Self> {
+        match self {
+            Self::Plain(socket) => Ok(Self::Tls(Box::new(TlsStream::client(socket, side)?))),
+            Self::Tls(_) => Err(ErrorKind::AlreadyExists.into()),
+        }
+    }
+
+    /// Returns the TLS connection, if there is one.
+    #[cfg(feature = "tls")]
+    pub fn tls(&self) -> Option<&TlsStream<TcpStream>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => Some(stream),
+        }
+    }
+
+    /// Answers without TLS from now on, if the peer has spoken without TLS to our TLS server.
+    /// Returns true if the answer can be read by the peer.
+    #[cfg(feature = "tls")]
+    pub fn answer_in_plain_text(&mut self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Tls(stream) => stream.answer_in_plain_text(),
+        }
+    }
+
     /// Returns the socket. Each transport has one.
     pub(super) fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.wire(),
         }
     }
 
@@ -89,6 +147,8 @@ impl Source for Transport {
     ) -> io::Result<()> {
         match self {
             Self::Plain(stream) => stream.register(registry, token, interests),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.wire_mut().register(registry, token, interests),
         }
     }
 
@@ -100,12 +160,16 @@ impl Source for Transport {
     ) -> io::Result<()> {
         match self {
             Self::Plain(stream) => stream.reregister(registry, token, interests),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.wire_mut().reregister(registry, token, interests),
         }
     }
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         match self {
             Self::Plain(stream) => stream.deregister(registry),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.wire_mut().deregister(registry),
         }
     }
 }
@@ -115,6 +179,8 @@ impl Read for Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.read(buffer),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.read(buffer),
         }
     }
 }
@@ -124,6 +190,8 @@ impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.write(bytes),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.write(bytes),
         }
     }
 
@@ -131,6 +199,8 @@ impl Write for Transport {
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.write_vectored(slices),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.write_vectored(slices),
         }
     }
 
@@ -138,6 +208,8 @@ impl Write for Transport {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(stream) => stream.flush(),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.flush(),
         }
     }
 }
@@ -155,6 +227,8 @@ impl Stream for Transport {
             }
             Ok(_) => match self {
                 Self::Plain(_) => Ok(true), // Without a handshake of its own.
+                #[cfg(feature = "tls")]
+                Self::Tls(stream) => stream.handshake(),
             },
             Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(error),
@@ -165,6 +239,8 @@ impl Stream for Transport {
     fn wants_write(&self) -> bool {
         match self {
             Self::Plain(_) => false, // The operating system has all written bytes.
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.wants_write(),
         }
     }
 
@@ -173,12 +249,16 @@ impl Stream for Transport {
     fn short_read_drains(&self) -> bool {
         match self {
             Self::Plain(_) => cfg!(any(target_os = "linux", target_os = "android")),
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => false, // A read is short at the end of a record.
         }
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(stream) => stream.shutdown(Shutdown::Write),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.shutdown_write(),
         }
     }
 

@@ -1,0 +1,18 @@
+//! Limits of TLS.
+
+/// Most bytes of text in a record.
+pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Most bytes of text in a record after a record that the system did not take whole.
+pub const TEXT_BYTES_BLOCKED: usize = 4 * 1024;
+/// Most bytes of a record: header, text, type, padding and tag (RFC 8446). This is also the limit
+/// of a handshake message.
+pub const RECORD_BYTES_MAX: usize = 5 + TEXT_BYTES_MAX + 256;
+/// Most bytes of a record that is sent, with a change of keys before it.
+pub const SEALED_BYTES_MAX: usize = RECORD_BYTES_MAX + 256;
+/// Most bytes without text that a peer may send at a time: tickets and changes of keys.
+pub const NO_TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Most bytes of the own certificates. A peer with the same limits accepts them.
+pub const CERTIFICATE_BYTES_MAX: usize = 12 * 1024;
+
+const _: () =
+    assert!(CERTIFICATE_BYTES_MAX + 2048 < RECORD_BYTES_MAX, "certificates fit into a message");

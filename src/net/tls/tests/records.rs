@@ -1,0 +1,195 @@
+//! Text in records.
+
+use std::io::IoSlice;
+
+use super::*;
+use crate::limits::tls::{TEXT_BYTES_BLOCKED, TEXT_BYTES_MAX};
+
+/// Bytes of a record besides its text: header, type and tag.
+const OVERHEAD: usize = 5 + 1 + 16;
+
+fn text(length: usize) -> Vec<u8> {
+    (0..length).map(|index| (index * 31 % 251) as u8).collect()
+}
+
+/// Returns the bytes of text in each record from the client.
+fn records(pair: &Pair) -> Vec<usize> {
+    let lengths = record_lengths(&pair.up.borrow().bytes);
+    lengths.into_iter().map(|length| length - OVERHEAD).collect()
+}
+
+#[test]
+fn a_run_leaves_in_records_of_16_kib_and_never_one_for_each_message() {
+    let cases: [(Vec<usize>, &[usize]); 7] = [
+        (vec![127], &[127]),
+        (vec![127; 100], &[12_700]),
+        (vec![64 * 1024], &[16_384; 4]),
+        (vec![TEXT_BYTES_MAX + 1], &[16_384, 1]),
+        (vec![1, 0, TEXT_BYTES_MAX, 0], &[16_384, 1]),
+        (vec![0, 0, 1], &[1]),
+        (vec![30_000, 5, 30_000, 7], &[16_384, 16_384, 16_384, 10_860]),
+    ];
+    for (slices, expected) in cases {
+        let mut pair = Pair::open();
+        let slices: Vec<Vec<u8>> = slices.into_iter().map(text).collect();
+        let io_slices: Vec<IoSlice> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
+        let sent = slices.concat();
+        assert_eq!(pair.client.write_vectored(&io_slices).unwrap(), sent.len());
+        assert_eq!(records(&pair), expected);
+        assert_eq!(pair.up.borrow().writes.len(), 2 + expected.len(), "one write for each record");
+        assert!(read_now(&mut pair.server) == sent);
+    }
+}
+
+#[test]
+fn text_is_never_on_the_wire() {
+    let mut pair = Pair::open();
+    pair.client.write_all(b"the quick brown fox").unwrap();
+    let bytes: Vec<u8> = pair.up.borrow().bytes.iter().copied().collect();
+    assert!(
+        !bytes.windows(5).any(|window| b"the quick brown fox".windows(5).any(|it| it == window))
+    );
+}
+
+#[test]
+fn empty_writes_leave_no_record() {
+    let mut pair = Pair::open();
+    assert_eq!(pair.client.write(b"").unwrap(), 0);
+    assert_eq!(pair.client.write_vectored(&[]).unwrap(), 0);
+    assert_eq!(pair.client.write_vectored(&[IoSlice::new(b""), IoSlice::new(b"")]).unwrap(), 0);
+    assert_eq!(records(&pair), [0; 0]);
+}
+
+#[test]
+fn at_most_one_record_waits_for_the_socket_and_its_text_counts_as_written() {
+    for room in [0, 1, OVERHEAD, 5000, TEXT_BYTES_MAX + OVERHEAD - 1] {
+        let (mut pair, sent) = (Pair::open(), text(60_000));
+        pair.up.borrow_mut().room = room;
+        assert_eq!(pair.client.write(&sent).unwrap(), TEXT_BYTES_MAX, "{room}");
+        assert!(pair.client.wants_write());
+        assert_eq!(pair.client.write(b"more").unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(pair.client.flush().unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(pair.client.sealed_bytes(), TEXT_BYTES_MAX + OVERHEAD - room);
+        pair.up.borrow_mut().room = usize::MAX;
+        pair.client.flush().unwrap();
+        assert!(!pair.client.wants_write() && pair.client.sealed_bytes() == 0);
+        assert!(read_now(&mut pair.server) == sent[..TEXT_BYTES_MAX]);
+    }
+}
+
+#[test]
+fn records_are_4_kib_from_one_that_was_not_taken_whole_to_one_that_was() {
+    let (mut pair, sent) = (Pair::open(), text(100_000));
+    let (mut written, mut taken) = (0, Vec::new());
+    let mut write = |pair: &mut Pair, room: usize| {
+        pair.up.borrow_mut().room = room;
+        let bytes = pair.client.write(&sent[written..]).unwrap();
+        written += bytes;
+        taken.push(bytes);
+    };
+    write(&mut pair, 100); // Not taken whole.
+    write(&mut pair, TEXT_BYTES_MAX + OVERHEAD - 100 + 200); // The rest, and 200 of the next one.
+    write(&mut pair, TEXT_BYTES_BLOCKED + OVERHEAD - 200); // The rest, and 0 of the next one.
+    assert_eq!(pair.client.write(b"more").unwrap_err().kind(), ErrorKind::WouldBlock);
+    write(&mut pair, usize::MAX);
+    assert_eq!(taken[..3], [TEXT_BYTES_MAX, TEXT_BYTES_BLOCKED, TEXT_BYTES_BLOCKED]);
+    assert_eq!(records(&pair)[..6], [16_384, 4096, 4096, 4096, 16_384, 16_384]);
+    assert!(read_now(&mut pair.server) == sent);
+}
+
+#[test]
+fn records_may_arrive_in_two_parts_at_every_byte() {
+    let sent = [&b"one\n"[..], b"two\n", &text(40)];
+    let mut whole = Pair::open();
+    sent.iter().for_each(|piece| whole.client.write_all(piece).unwrap());
+    let total = whole.up.borrow().bytes.len();
+    let mut pair = Pair::open();
+    for first in 0..=total {
+        sent.iter().for_each(|piece| pair.client.write_all(piece).unwrap());
+        pair.up.borrow_mut().arriving = first;
+        let mut read = read_now(&mut pair.server);
+        let whole_records = [(0, 0), (26, 4), (52, 8), (total, 48)];
+        let expected = whole_records.iter().rev().find(|(bytes, _)| *bytes <= first).unwrap().1;
+        assert_eq!(read.len(), expected, "{first}");
+        pair.up.borrow_mut().arriving = usize::MAX;
+        read.extend(read_now(&mut pair.server));
+        assert!(read == sent.concat(), "{first}");
+    }
+}
+
+#[test]
+fn text_is_read_in_pieces_of_every_small_size_and_little_is_kept() {
+    let sent = text(50_000);
+    for piece in (1..40).chain([1000, 16_383, 16_384, 16_385]) {
+        let mut pair = Pair::open();
+        pair.client.write_all(&sent).unwrap();
+        let (mut read, mut buffer) = (Vec::new(), vec![0; piece]);
+        let error = loop {
+            match pair.server.read(&mut buffer) {
+                Ok(count) => read.extend_from_slice(&buffer[..count]),
+                Err(error) => break error,
+            }
+            let kept = pair.server.partial_bytes() + pair.server.text_bytes();
+            assert!(kept <= TEXT_BYTES_MAX + 256, "{kept}");
+        };
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        assert!(read == sent, "{piece}");
+    }
+}
+
+#[test]
+fn a_connection_without_traffic_holds_no_buffer() {
+    let mut pair = Pair::open();
+    for direction in 0..4 {
+        assert_eq!([pair.client.kept_capacity(), pair.server.kept_capacity()], [0, 0]);
+        let (from, to) = match direction % 2 {
+            0 => (&mut pair.client, &mut pair.server),
+            _ => (&mut pair.server, &mut pair.client),
+        };
+        from.write_all(&text(40_000)).unwrap();
+        assert_eq!(read_now(to).len(), 40_000);
+    }
+    pair.client.write_all(&text(100)).unwrap();
+    pair.up.borrow_mut().arriving = 50;
+    read_now(&mut pair.server);
+    assert!((50..200).contains(&pair.server.kept_capacity()), "a part of a record");
+}
+
+#[test]
+fn a_failed_write_ends_our_side_and_not_the_other_one() {
+    struct Broken(End);
+    impl Read for Broken {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+    impl Write for Broken {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if bytes.len() == OVERHEAD + 1 {
+                return Err(ErrorKind::ConnectionReset.into());
+            }
+            self.0.write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl Wire for Broken {
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            unreachable!("the system has ended our side")
+        }
+    }
+    let context = TlsContext::new();
+    let ([near, far], _) = wire();
+    let side = context.client(&identity(&ALICE), Trust::AnyKey).unwrap();
+    let mut client = TlsStream::client(Broken(near), &side).unwrap();
+    let side = context.server(&identity(&COORDINATOR)).unwrap();
+    let mut server = TlsStream::server(far, &side).unwrap();
+    while !(client.handshake().unwrap() & server.handshake().unwrap()) {}
+    assert_eq!(client.write(b"x").unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(client.write(b"four").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    client.shutdown_write().unwrap();
+    assert!(!client.wants_write());
+    server.write_all(b"text").unwrap();
+    assert_eq!(client.read(&mut [0; 9]).unwrap(), 4);
+}
