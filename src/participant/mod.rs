@@ -23,6 +23,7 @@ mod dialer;
 mod event_loop;
 mod exec;
 mod file_state;
+mod line_report;
 mod line_socket;
 mod message_log;
 mod outbox_file;

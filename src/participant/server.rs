@@ -62,6 +62,8 @@ struct ExitState {
     has_failed: bool,
     /// True if the time of `--timeout` is over.
     is_timed_out: bool,
+    /// True if a signal, `--timeout` or a closed standard output ends the work.
+    is_stopped: bool,
     /// True if the outbox file was damaged.
     is_outbox_damaged: bool,
 }
@@ -206,9 +208,13 @@ impl Participant {
         Ok(self.exit_code(now))
     }
 
-    /// Shows why the exit code is 1, if the session does not know it. A participant that runs until
-    /// a signal has shown the damage of the outbox file when it was found.
+    /// Shows the line of `--lines` to go on from, and why the exit code is 1, if the session does
+    /// not know it. A participant that runs until a signal has shown the damage of the outbox file
+    /// when it was found.
     fn report_end(&mut self) {
+        if let Some(report) = self.lines.report().filter(|_| self.exit.is_stopped) {
+            self.output.push_line_report(&report);
+        }
         if self.exit.is_outbox_damaged && self.lines.end_by_themselves() {
             self.exit.has_failed = true;
             self.output.push_line(NoticeKind::Error, &OUTBOX_DAMAGED);

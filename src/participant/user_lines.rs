@@ -5,9 +5,11 @@ use std::fmt;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
+use super::line_report::{LineOutcomes, LineReport};
 use super::terminal::{Prompt, UserInput};
 use crate::config::ParticipantOptions;
 use crate::limits::USER_LINE_BYTES_MAX;
+use crate::session::TextOutcome;
 
 /// Commands and lines that the session has not taken yet.
 pub(super) struct UserLines {
@@ -26,8 +28,7 @@ pub(super) struct UserLines {
 /// State of `--lines`.
 #[derive(Debug, Default)]
 struct TextLines {
-    /// Number of lines that were read.
-    read: u64,
+    lines: LineOutcomes,
     /// True if an outbox file keeps the texts: no text waits for another one.
     are_stored: bool,
     /// The first text is on its way. The others wait for its outcome: it tells how to send.
@@ -126,6 +127,25 @@ impl UserLines {
         !self.end.is_endless
     }
 
+    /// The session has taken the last line, and its last request has this position.
+    pub(super) fn on_taken(&mut self, order: u64) {
+        if let Some(texts) = &mut self.texts {
+            texts.lines.on_taken(order);
+        }
+    }
+
+    /// The outcome of a text is known.
+    pub(super) fn on_text_done(&mut self, order: u64, outcome: TextOutcome) {
+        if let Some(texts) = &mut self.texts {
+            texts.lines.on_done(order, outcome);
+        }
+    }
+
+    /// Returns the report about the lines of `--lines`.
+    pub(super) fn report(&self) -> Option<LineReport> {
+        self.texts.as_ref().map(|texts| texts.lines.report())
+    }
+
     /// Drops the commands that are left. Returns their number.
     pub(super) fn give_up(&mut self) -> usize {
         std::mem::take(&mut self.commands).len()
@@ -194,15 +214,16 @@ impl TextLines {
                 UserInput::TooLong => Err(BadText::Unread(USER_LINE_BYTES_MAX)),
                 UserInput::End | UserInput::Interrupt => return NextLine::Input(input),
             };
-            let is_first = self.read == 0 && !self.are_stored;
-            self.read = self.read.saturating_add(1);
+            let is_first = self.lines.read() == 0 && !self.are_stored;
+            let number = self.lines.count();
             match line.and_then(|line| command(&line, progress.text_bytes_max)) {
                 Ok(None) => (),
                 Ok(Some(command)) => {
                     self.is_first_under_way = is_first;
+                    self.lines.give();
                     return NextLine::Input(UserInput::Line(command));
                 }
-                Err(why) => return NextLine::BadText { line: self.read, why },
+                Err(why) => return NextLine::BadText { line: number, why },
             }
         }
         NextLine::Nothing

@@ -44,6 +44,12 @@ impl CommandQueue {
         self.commands.front().filter(|_| !self.is_held)
     }
 
+    /// Returns the number of requests in the queue.
+    pub(super) fn requests(&self) -> u64 {
+        let is_request = |command: &&UserCommand| matches!(command, UserCommand::Ask(_));
+        self.commands.iter().filter(is_request).count() as u64
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &UserCommand> {
         self.commands.iter()
     }

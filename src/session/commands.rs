@@ -7,7 +7,7 @@ use super::shutdown::SessionShutdown;
 use super::user_request::UserRequest;
 use super::{
     Ask, BadCommand, Join, JoinKind, NoPast, Notice, OutboxNotice, Reason, Session, SessionEffect,
-    UserCommand,
+    TextOutcome, UserCommand,
 };
 use crate::limits::USER_COMMANDS_MAX;
 use crate::time::Millis;
@@ -368,12 +368,15 @@ impl Session {
             self.output.show(notice);
         }
         self.report_outbox();
+        for order in self.outbox.texts_kept(&self.requests) {
+            self.output.finish_text(order, TextOutcome::Kept);
+        }
         self.output.exit();
     }
 
     /// Shows the number of texts that the outbox file keeps for the next run.
     pub(super) fn report_outbox(&mut self) {
-        let texts = self.outbox.texts_kept(&self.requests);
+        let texts = self.outbox.texts_kept(&self.requests).count();
         if texts > 0 {
             self.output.show(Notice::Outbox(OutboxNotice::Kept { texts }));
         }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{DroppedConnection, LogEntry, Notice, OutboxEntry};
+use super::{DroppedConnection, LogEntry, Notice, OutboxEntry, TextOutcome};
 use crate::protocol::Seq;
 
 /// Number of a command socket. The session gives a new number with each [`SessionEffect::Dial`].
@@ -172,6 +172,14 @@ pub enum SessionEffect {
     RetryOutbox,
     /// Log a warning about dropped connections.
     Report(DroppedConnection),
+    /// The outcome of a text is known. [`Session::last_order`](super::Session::last_order) gives
+    /// the position of a text.
+    TextDone {
+        /// Position of the text among the requests of the user.
+        order: u64,
+        /// Outcome of the text.
+        outcome: TextOutcome,
+    },
     /// Show a notice to the user.
     Show(Notice),
     /// Exit the program. This is the last effect.

@@ -62,6 +62,7 @@ mod sending_state;
 mod shutdown;
 mod status;
 mod text_numbers;
+mod text_outcome;
 mod user_command;
 mod user_request;
 mod visit;
@@ -101,6 +102,7 @@ pub use notice_kind::NoticeKind;
 pub use outbox_entry::{OutboxEntry, StoredOutbox, StoredText};
 pub use outbox_notice::OutboxNotice;
 pub use status::{SessionState, Status};
+pub use text_outcome::TextOutcome;
 pub use user_command::BadCommand;
 pub use visit::VisitKind;
 pub use waiting::NotSent;
@@ -222,6 +224,13 @@ impl Session {
     #[must_use]
     pub fn takes_texts(&self) -> bool {
         self.wants_user_lines() && self.outbox.waiting().has_room()
+    }
+
+    /// Returns the position of the last request of the user: of a text, if the last line was one.
+    /// [`SessionEffect::TextDone`] names the text by this position.
+    #[must_use]
+    pub fn last_order(&self) -> u64 {
+        self.outbox.waiting().last_order().saturating_add(self.queue.requests())
     }
 
     /// Returns true if the session is shutting down: it takes no messages and no commands.

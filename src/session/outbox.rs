@@ -95,11 +95,10 @@ impl Outbox {
         self.store.as_ref().is_none_or(OutboxStore::is_all_written)
     }
 
-    /// Returns the number of texts that the outbox file keeps.
-    pub(super) fn texts_kept(&self, requests: &Requests) -> usize {
-        let is_stored = |request: &&UserRequest| request.stored_at().is_some();
-        let waiting = self.waiting.iter().filter(is_stored).count();
-        waiting.saturating_add(requests.user_requests().filter(is_stored).count())
+    /// Returns the positions of the texts that the outbox file keeps.
+    pub(super) fn texts_kept<'a>(&'a self, requests: &'a Requests) -> impl Iterator<Item = u64> {
+        let texts = requests.user_requests().chain(self.waiting.iter());
+        texts.filter(|text| text.stored_at().is_some()).map(UserRequest::order)
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {

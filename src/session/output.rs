@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::io::SessionEffect;
 use super::notice::Notice;
+use super::text_outcome::TextOutcome;
 
 /// Effects that wait for the shell, and the exit after them.
 #[derive(Debug, Default)]
@@ -37,6 +38,11 @@ impl SessionOutput {
     pub(super) fn fail_with(&mut self, notice: Notice) {
         self.fail();
         self.show(notice);
+    }
+
+    /// Tells the shell the outcome of a text.
+    pub(super) fn finish_text(&mut self, order: u64, outcome: TextOutcome) {
+        self.push(SessionEffect::TextDone { order, outcome });
     }
 
     /// Adds the exit as the last effect, once.

@@ -95,6 +95,11 @@ impl WaitingRequests {
         UserRequest::new(ask, self.numbered, now.plus(self.limits.ms))
     }
 
+    /// Returns the position of the last request that has one.
+    pub(super) const fn last_order(&self) -> u64 {
+        self.numbered
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.requests.is_empty()
     }

@@ -222,6 +222,7 @@ impl World {
                 participant.outcomes.on_notice(&notice, model);
                 participant.replies.push(notice.to_string());
             }
+            SessionEffect::TextDone { .. } => (),
             SessionEffect::Exit { .. } => participant.ends = true,
         }
     }

@@ -66,6 +66,9 @@ impl Participant {
                 SessionEffect::RetryOutbox => self.files.retry_outbox(),
                 SessionEffect::RetryLog => self.files.log().push(LogJob::Retry),
                 SessionEffect::Show(notice) => self.output.push_notice(&notice),
+                SessionEffect::TextDone { order, outcome } => {
+                    self.lines.on_text_done(order, outcome);
+                }
                 SessionEffect::Exit { code } => {
                     self.report_end();
                     let until = now.plus(PRINT_CLOSE_MS);
@@ -116,6 +119,7 @@ impl Participant {
         self.take_outbox_reports(now);
         for result in self.output.completions() {
             if self.exit.stdout.on_printed(result) {
+                self.exit.is_stopped |= !self.session.is_leaving();
                 self.handle(SessionInput::Stop, now);
             }
         }
@@ -172,6 +176,7 @@ impl Participant {
 
     /// Ends the participant before its end. Commands of `-e` that are left are a failure.
     fn stop(&mut self, now: Millis) {
+        self.exit.is_stopped |= !self.session.is_leaving();
         let left = self.lines.give_up();
         if left > 0 {
             self.exit.has_failed = true;
@@ -280,6 +285,7 @@ impl Participant {
             match self.lines.next(self.progress()) {
                 NextLine::Input(UserInput::Line(line)) => {
                     self.handle(SessionInput::UserLine(&line), now);
+                    self.lines.on_taken(self.session.last_order());
                 }
                 NextLine::Input(UserInput::TooLong) => {
                     self.handle(SessionInput::UserLineTooLong { max: USER_LINE_BYTES_MAX }, now);

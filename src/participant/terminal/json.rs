@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::participant::line_report::LineReport;
 use crate::protocol::{ANNOUNCER, Gap, Seq};
 use crate::session::{LogEntry, Message, NoticeKind};
 use crate::text::drives_a_terminal;
@@ -47,6 +48,16 @@ pub(super) fn push_line(kind: NoticeKind, text: &str, json: &mut String) {
     };
     push_member("text", text, json);
     json.push('}');
+}
+
+/// Appends the object of a report about the lines of `--lines`.
+pub(super) fn push_line_report(report: &LineReport, json: &mut String) {
+    let LineReport { read, confirmed, kept, next } = report;
+    let _ = write!(
+        json,
+        "{{\"type\":\"lines\",\"read\":{read},\"confirmed\":{confirmed},\"kept\":{kept},\
+         \"next\":{next}}}"
+    );
 }
 
 /// Returns true for the first line of a reply. Keys of `stats` are lower case.

@@ -24,6 +24,7 @@ use crate::limits::{
     UNPRINTED_MESSAGES_BYTES_MAX,
 };
 use crate::participant::batched_worker::{Batch as _, BatchedWorker};
+use crate::participant::line_report::LineReport;
 use crate::participant::message_log::{LastMessages, LastMessagesLimit};
 use crate::session::{LogEntry, Notice, NoticeKind};
 use crate::text::Counted;
@@ -182,6 +183,17 @@ impl Output {
                 let _ = write!(text, "{line}");
             }
         }
+        text.push('\n');
+    }
+
+    /// Shows the report about the lines of `--lines`.
+    pub(in crate::participant) fn push_line_report(&mut self, report: &LineReport) {
+        if !self.form.is_json {
+            return self.push_line(NoticeKind::Event, report);
+        }
+        self.push_counts();
+        let text = self.printer.waiting_mut().lines_of(self.form.events);
+        json::push_line_report(report, text);
         text.push('\n');
     }
 

@@ -5,11 +5,11 @@ use std::num::NonZeroU64;
 use super::Outbox;
 use crate::limits::LINE_BYTES_DEFAULT;
 use crate::protocol::{Epoch, Fields};
-use crate::session::Notice;
 use crate::session::join_kind::JoinKind;
 use crate::session::output::SessionOutput;
 use crate::session::requests::Requests;
 use crate::session::user_request::UserRequest;
+use crate::session::{Notice, TextOutcome};
 
 impl Outbox {
     /// The request of a join was sent.
@@ -88,6 +88,7 @@ impl Outbox {
         };
         request.number().into_iter().for_each(|number| self.numbers.on_accepted(number));
         self.finish(&request, output);
+        output.finish_text(request.order(), TextOutcome::Confirmed);
         output.show(Notice::Reply(reply));
     }
 
@@ -112,10 +113,12 @@ impl Outbox {
         }
         self.finish(&request, output);
         self.note_given_up(request.number());
-        output.fail_with(match request.may_be_accepted() {
-            true => Notice::unanswered(&request.ask),
-            false => Notice::Reply(line.into()),
-        });
+        if request.may_be_accepted() {
+            output.fail_with(Notice::unanswered(&request.ask));
+        } else {
+            output.fail_with(Notice::Reply(line.into()));
+            output.finish_text(request.order(), TextOutcome::Refused);
+        }
         false
     }
 

@@ -31,6 +31,8 @@ struct Harness {
     now: u64,
     nonce: u128,
     effects: Vec<SessionEffect>,
+    /// The effects that tell the outcome of a text, apart from the others.
+    outcomes: Vec<SessionEffect>,
 }
 
 impl Harness {
@@ -51,7 +53,13 @@ impl Harness {
             seed: 1,
         };
         change(&mut settings);
-        Self { session: Session::new(settings), now: 0, nonce: 0, effects: Vec::new() }
+        Self {
+            session: Session::new(settings),
+            now: 0,
+            nonce: 0,
+            effects: Vec::new(),
+            outcomes: Vec::new(),
+        }
     }
 
     /// Creates a member that is online, with message socket 1 and command socket 1.
@@ -74,7 +82,8 @@ impl Harness {
     fn input(&mut self, input: SessionInput<'_>) {
         self.session.handle(input, Millis::new(self.now));
         while let Some(effect) = self.session.poll_effect() {
-            self.effects.push(effect);
+            let is_outcome = matches!(effect, SessionEffect::TextDone { .. });
+            if is_outcome { &mut self.outcomes } else { &mut self.effects }.push(effect);
         }
     }
 
@@ -206,6 +215,7 @@ fn brief(effect: SessionEffect) -> String {
         }
         SessionEffect::RetryOutbox => "retry outbox".to_owned(),
         SessionEffect::RetryLog => "retry log".to_owned(),
+        SessionEffect::TextDone { order, outcome } => format!("done {order} {outcome:?}"),
         SessionEffect::Show(notice) => format!("show {notice}"),
         SessionEffect::Exit { code } => format!("exit {code}"),
     }

@@ -285,6 +285,25 @@ fn a_text_is_shown_as_queued_when_the_join_fails_and_never_if_it_succeeds_soon()
 }
 
 #[test]
+fn the_shell_learns_the_outcome_of_each_text_by_its_position() {
+    let mut harness = Harness::with_file(vec![stored(4, 7, "a")]);
+    harness.user("msend b");
+    harness.user("msend c");
+    assert_eq!(harness.session.last_order(), 6);
+    harness.stored(2);
+    harness.goes_online(6);
+    harness.user("ping");
+    assert_eq!(harness.session.last_order(), 7);
+    harness.stored(2);
+    harness.reply(1, "OK send 7 duplicate=1");
+    harness.reply(1, "ERR 403 ip: not your address");
+    harness.input(SessionInput::Stop);
+    harness.input(SessionInput::Stop);
+    let outcomes: Vec<String> = harness.outcomes.drain(..).map(brief).collect();
+    assert_eq!(outcomes, ["done 4 Confirmed", "done 5 Refused", "done 6 Kept"]);
+}
+
+#[test]
 fn a_fast_input_waits_for_the_coordinator() {
     let mut harness = Harness::with_file(Vec::new());
     harness.goes_online(0);

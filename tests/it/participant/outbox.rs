@@ -158,6 +158,27 @@ fn a_run_that_ends_after_damage_to_its_outbox_has_failed_and_a_service_has_not()
 }
 
 #[test]
+fn lines_that_the_file_keeps_are_not_to_be_sent_again() {
+    let coordinator = Coordinator::start_with_data_dir(600, &[]);
+    coordinator.kill();
+    let home = Home::new("alice", coordinator.address);
+    let path = outbox(&home).display().to_string();
+    let words = "* --lines: stopped: 1 line read, 0 confirmed, 1 kept in the outbox; next line to \
+                 send: 2\n";
+    let json = "{\"type\":\"lines\",\"read\":1,\"confirmed\":0,\"kept\":1,\"next\":2}\n";
+    for (option, end) in [("-q", words), ("--json", json)] {
+        let options = ["--lines", "--join", "-f", option];
+        let mut alice = Running::start(home.command_as_is(&with_outbox(&path, &options)));
+        alice.expect("join failed: ");
+        alice.write("one\n");
+        alice.expect("queued, ");
+        alice.signal(Signal::TERM);
+        alice.expect(end);
+        assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+    }
+}
+
+#[test]
 fn an_outbox_that_cannot_be_used_stops_the_start() {
     let home = Home::new("alice", "127.0.0.1:5000".parse().unwrap());
     let path = outbox(&home).display().to_string();

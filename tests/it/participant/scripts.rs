@@ -130,6 +130,35 @@ fn each_line_of_the_input_is_a_message_and_a_line_that_is_none_is_named() {
 }
 
 #[test]
+fn lines_that_are_stopped_say_where_to_go_on() {
+    let coordinator = Coordinator::start(60, &[]);
+    let home = Home::new("alice", coordinator.address);
+    let mut alice = Running::start(home.command_as_is(&["--lines"]));
+    alice.write("one\n\ntwo\n");
+    alice.expect("OK msend seq=2\n");
+    alice.signal(Signal::INT);
+    alice.expect("* --lines: stopped: 3 lines read, 2 confirmed; next line to send: 4\n");
+    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+    let mut alice = Running::start(home.command_as_is(&["--lines", "--join"]));
+    alice.write("one\nbell\x07\n");
+    alice.expect("OK msend seq=3\n");
+    alice.expect("line 2: not sent: ");
+    coordinator.kill();
+    alice.expect("* message socket lost: ");
+    alice.write("three\nfour\n");
+    alice.expect("* queued, 2 waiting\n");
+    alice.signal(Signal::TERM);
+    alice.expect("not sent: the participant shuts down: three\n");
+    alice.expect("error: --lines: stopped: 4 lines read, 1 confirmed; next line to send: 3\n");
+    assert_eq!(alice.wait(), Some(1), "{}", alice.said);
+    let (code, _, warned) =
+        run(home.command_as_is(&["--lines", "--timeout", "0.3"]), b"one\ntwo\nthree\n");
+    let end = "error: --lines: stopped: 1 line read, 0 confirmed; next line to send: 1\n";
+    assert!(warned.ends_with(end), "{warned}");
+    assert_eq!(code, Some(3));
+}
+
+#[test]
 fn the_longest_text_that_the_coordinator_accepts_is_a_line_and_one_more_byte_is_none() {
     let coordinator = Coordinator::start(60, &["max_line=1024"]);
     let mut bob = coordinator.join("bob", "");
