@@ -1,7 +1,7 @@
 //! `--json`: each line is an object of the schema. `--time`: each message begins with its time.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader};
+use std::io::Read as _;
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -57,7 +57,7 @@ fn every_line_fits_the_schema_and_every_type_occurs() {
     let fake = Fake::start();
     let home = Home::new("alice", fake.address);
     let mut command = home.command(&["--json", "-f", "-e", "register 0"]);
-    let (read, write) = std::io::pipe().unwrap();
+    let (mut read, write) = std::io::pipe().unwrap();
     command.stdout(Stdio::from(write));
     let mut alice = Running::start_as_is(command);
     let (mut commands, mut messages) = fake.join("register", "00000000000000aa");
@@ -72,14 +72,18 @@ fn every_line_fits_the_schema_and_every_type_occurs() {
     commands.say("OK online 127.0.0.1:9000 pending=0 acked=0");
     commands.expect("alice#msend x#127.0.0.1");
     commands.say("ERR 507 full");
-    let mut lines = BufReader::new(read).lines().map(Result::unwrap);
-    let mut types = BTreeSet::new();
+    until("the gap is logged", || home.log().ends_with("# gap 2 3 4\n"));
+    alice.signal(rustix::process::Signal::TERM);
+    commands.expect("alice#disconnect#127.0.0.1");
+    commands.say("OK disconnect");
+    assert_eq!(alice.wait(), Some(1), "{}", alice.said);
+    assert_eq!(alice.said, "", "nothing is on standard error");
     let mut seen = String::new();
-    while types.len() < 8 {
-        let line = lines.next().unwrap_or_else(|| panic!("{types:?}\n{seen}"));
-        types.insert(valid_type(&line));
-        seen = seen + &line + "\n";
-    }
+    read.read_to_string(&mut seen).unwrap();
+    assert!(seen.ends_with("}\n"), "each object ends its line: {seen}");
+    let types: BTreeSet<String> = seen.lines().map(valid_type).collect();
+    let all = ["epoch", "error", "gap", "message", "notice", "presence", "reply", "row"];
+    assert!(types.iter().eq(all), "{types:?}\n{seen}");
     let expected = "{\"type\":\"message\",\"seq\":1,\"time\":\"1970-01-01T00:00:01.000Z\",\
                     \"sender\":\"bob\",\"text\":\"quote \\\" backslash \\\\ tab \\t end\"}\n";
     assert!(seen.contains(expected), "{seen}");
@@ -92,10 +96,19 @@ fn every_line_fits_the_schema_and_every_type_occurs() {
     ] {
         assert!(seen.contains(line), "{line}\n{seen}");
     }
-    drop((commands, messages));
+}
+
+#[test]
+fn the_report_of_stopped_lines_fits_the_schema() {
+    let coordinator = Coordinator::start(60, &[]);
+    let home = Home::new("alice", coordinator.address);
+    let mut alice = Running::start(home.command_as_is(&["--lines", "--json"]));
+    alice.write("one\n");
+    alice.expect("OK msend seq=1");
     alice.signal(rustix::process::Signal::TERM);
-    lines.for_each(|line| drop(valid_type(&line)));
-    assert!(alice.wait().is_some() && alice.said.is_empty(), "{}", alice.said);
+    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+    let types: Vec<String> = alice.said.lines().map(valid_type).collect();
+    assert!(types.contains(&"lines".to_owned()), "{}", alice.said);
 }
 
 /// The line that the printer's own test expects.
