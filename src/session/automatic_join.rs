@@ -8,18 +8,34 @@ use super::join::Port;
 pub(super) struct AutomaticJoin {
     /// `None` before the first `OK register` or `OK reconnect`, and after you asked to go offline.
     port: Option<Port>,
+    /// Another program has taken the id over, and the user has not asked for it since.
+    is_taken_over: bool,
     backoff: Backoff,
 }
 
 impl AutomaticJoin {
     /// Starts without a port. The jitter of the pauses follows from `seed`.
     pub(super) const fn new(seed: u64) -> Self {
-        Self { port: None, backoff: Backoff::new(seed) }
+        Self { port: None, is_taken_over: false, backoff: Backoff::new(seed) }
     }
 
-    /// Allows automatic reconnects with this port.
+    /// Allows automatic reconnects with this port, unless another program has the id.
     pub(super) const fn allow(&mut self, port: Port) {
-        self.port = Some(port);
+        if !self.is_taken_over {
+            self.port = Some(port);
+        }
+    }
+
+    /// Another program has taken the id over. The reply to a join that came before may be on its
+    /// way, and allows nothing.
+    pub(super) const fn on_taken_over(&mut self) {
+        self.port = None;
+        self.is_taken_over = true;
+    }
+
+    /// The user asks for the id.
+    pub(super) const fn on_user_join(&mut self) {
+        self.is_taken_over = false;
     }
 
     /// Allows no automatic reconnect until the next [`AutomaticJoin::allow`].

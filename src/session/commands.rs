@@ -148,6 +148,7 @@ impl Session {
     /// Starts the user's `register` or `reconnect`. An automatic reconnect is cancelled.
     fn join(&mut self, kind: JoinKind, port: u16, last: Option<u64>) {
         self.give_up_join();
+        self.automatic_join.on_user_join();
         let past = self.past(last);
         self.join = Some(Join::of_user(kind, Port::asked(port), past, &mut self.output));
         if past.is_none() && last.is_some() {
@@ -158,6 +159,7 @@ impl Session {
     /// Starts the user's `join`: an automatic reconnect begins at once, and may register.
     pub(super) fn join_until_online(&mut self, port: u16, last: Option<u64>) {
         self.give_up_join();
+        self.automatic_join.on_user_join();
         let (is_new, past) = (self.is_log_new(), self.past(last));
         self.join = Some(Join::until_online(Port::asked(port), is_new, past, &mut self.output));
     }
@@ -179,7 +181,7 @@ impl Session {
             return false;
         }
         match code {
-            404 => self.visit.on_unknown(),
+            404 => (), // Another program may register the id before this one does.
             409 => self.visit.on_member(),
             _ => return false,
         }
@@ -346,6 +348,17 @@ impl Session {
         let Some(line) = self.requests.line(&self.settings.id, &command) else { return };
         self.requests.send(RequestSource::Leave, command.word(), line, &mut self.output, now);
         shutdown.set_asked(true);
+    }
+
+    /// Exits after a refused `disconnect` or `deregister`. If the member was offline or unknown
+    /// already, or belongs to another address, nothing is left to do.
+    pub(super) fn on_leave_refused(&mut self, code: u16, line: &str) {
+        let is_left = matches!(code, 403 | 404 | 409) || !self.visit.must_deregister();
+        if is_left {
+            return self.exit(None);
+        }
+        let (command, why) = (self.visit.last_command().word(), Reason::Refused(line.into()));
+        self.exit_failed(Notice::Failed { command, why });
     }
 
     /// Exits although work is left.

@@ -199,8 +199,7 @@ impl<'a> SessionHandler<'a> {
         match source {
             RequestSource::User(request) => self.on_refused(code, line, request),
             RequestSource::Join => self.refuse_join(code, line),
-            // The member was offline or unknown already.
-            RequestSource::Leave => self.session.exit(None),
+            RequestSource::Leave => self.session.on_leave_refused(code, line),
             RequestSource::GivenUp => (),
         }
     }
@@ -225,10 +224,13 @@ impl<'a> SessionHandler<'a> {
         if self.session.visit.joins_to_send() && self.session.join_to_send(code) {
             return self.session.outbox.waiting_mut().insert(request);
         }
-        let Session { outbox, requests, output, .. } = &mut *self.session;
+        let Session { outbox, requests, output, shutdown, .. } = &mut *self.session;
         if let Some(expected) = expected_number(line)
             && request.number().is_some()
         {
+            if shutdown.is_some() {
+                return outbox.give_up(request, &NotSent::Quit, output);
+            }
             return outbox.on_too_high(request, expected, requests, output);
         }
         if outbox.on_refused(request, (code, line), may_wait, output) {
@@ -361,7 +363,7 @@ impl<'a> SessionHandler<'a> {
         match Bye::parse(reason) {
             Some(Bye::TakenOver(by)) if !is_ours(by) && !is_end_expected => {
                 session.messages.take_stream();
-                session.automatic_join.forbid();
+                session.automatic_join.on_taken_over();
                 session.visit.on_taken_over();
                 if session.join.as_ref().is_some_and(|join| !join.is_for_user()) {
                     session.give_up_join();

@@ -48,7 +48,7 @@ impl Visit {
         !self.joins_to_send()
     }
 
-    /// The coordinator does not know the id.
+    /// The coordinator does not know the id, and this program is about to register it.
     pub(super) const fn on_unknown(&mut self) {
         if self.was_member.is_none() {
             self.was_member = Some(false);

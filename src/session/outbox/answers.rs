@@ -9,7 +9,7 @@ use crate::session::join_kind::JoinKind;
 use crate::session::output::SessionOutput;
 use crate::session::requests::Requests;
 use crate::session::user_request::UserRequest;
-use crate::session::{Notice, TextOutcome};
+use crate::session::{NotSent, Notice, TextOutcome};
 
 impl Outbox {
     /// The request of a join was sent.
@@ -110,6 +110,10 @@ impl Outbox {
         if is_for_now && may_wait {
             self.waiting.refuse(request, (code, line));
             return true;
+        }
+        if is_for_now && request.stored_at().is_some() {
+            self.give_up(request, &NotSent::Quit, output); // The participant ends.
+            return false;
         }
         self.finish(&request, output);
         self.note_given_up(request.number());

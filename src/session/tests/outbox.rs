@@ -304,6 +304,24 @@ fn the_shell_learns_the_outcome_of_each_text_by_its_position() {
 }
 
 #[test]
+fn the_file_keeps_a_text_that_is_refused_for_now_after_a_signal() {
+    let mut harness = Harness::with_file(Vec::new());
+    harness.goes_online(0);
+    harness.user("msend a");
+    harness.stored(1);
+    harness.input(SessionInput::Stop);
+    harness.forget();
+    harness.reply(1, "ERR 506 the journal cannot be written");
+    harness.expect(&["send 1 me#disconnect#10.0.0.2"]);
+    harness.reply(1, "OK disconnect");
+    harness.expect(&[
+        "show OK disconnect",
+        "show * outbox: 1 message waits, to be sent when this participant is online",
+        "exit 0",
+    ]);
+}
+
+#[test]
 fn a_fast_input_waits_for_the_coordinator() {
     let mut harness = Harness::with_file(Vec::new());
     harness.goes_online(0);

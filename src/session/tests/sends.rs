@@ -120,6 +120,20 @@ fn the_texts_behind_a_failed_one_get_its_number() {
 }
 
 #[test]
+fn the_texts_behind_a_refused_one_are_named_after_a_signal() {
+    let mut harness = Harness::sender();
+    harness.texts(&["a", "b"]);
+    harness.input(SessionInput::Stop);
+    harness.forget();
+    harness.reply(1, FULL);
+    harness.reply(1, "ERR 409 send: expected 1");
+    let shown = harness.effects.drain(..).map(brief).collect::<Vec<_>>();
+    assert_eq!(shown[0], format!("show {FULL}"));
+    assert!(shown[1].starts_with("show error: msend: not sent: "), "{shown:?}");
+    assert!(harness.session.has_failed());
+}
+
+#[test]
 fn a_number_that_another_program_has_used_is_not_a_confirmation() {
     let mut harness = Harness::sender();
     harness.texts(&["a"]);

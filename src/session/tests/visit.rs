@@ -82,6 +82,54 @@ fn a_stranger_whose_id_was_taken_over_removes_no_member() {
 }
 
 #[test]
+fn a_stranger_that_stays_registered_fails() {
+    for (reply, said) in [
+        (UNKNOWN, &["exit 0"][..]),
+        (
+            "ERR 506 the disk is full",
+            &["show error: deregister: ERR 506 the disk is full", "exit 1"],
+        ),
+    ] {
+        let mut harness = joined(UNKNOWN, "register", OK_REGISTER);
+        harness.reply(1, "OK msend seq=1");
+        harness.user("quit");
+        harness.forget();
+        harness.reply(1, reply);
+        harness.expect(said);
+    }
+}
+
+#[test]
+fn an_id_that_is_taken_over_before_the_reply_is_not_taken_back() {
+    let mut harness = visit(VisitKind::Receives);
+    harness.user("join");
+    harness.listening(9001);
+    harness.dialed(1);
+    harness.hello(7);
+    harness.written(1);
+    harness.message(7, "bye#taken over by 10.0.0.3:9000");
+    harness.forget();
+    harness.reply(1, OK_RECONNECT);
+    harness.expect(&[&format!("show {OK_RECONNECT}")]);
+    assert_eq!(harness.state(), SessionState::Offline);
+}
+
+#[test]
+fn an_id_that_another_program_registers_meanwhile_stays_a_member() {
+    let mut harness = sending();
+    harness.reply(1, UNKNOWN);
+    harness.listening(9001);
+    harness.hello(7);
+    harness.written(1);
+    harness.forget();
+    harness.reply(1, OK_RECONNECT);
+    harness.reply(1, "OK msend seq=4");
+    harness.forget();
+    harness.user("quit");
+    harness.expect(&["send 1 me#disconnect#10.0.0.2"]);
+}
+
+#[test]
 fn texts_that_are_refused_together_are_sent_in_their_order() {
     let mut harness = sending();
     harness.user("msend there");
