@@ -89,6 +89,12 @@ pub(crate) enum CoveragePoint {
     NumberTooHigh,
     /// A newcomer got messages from before its registration.
     NewcomerGotPast,
+    /// A visit ended, and its id was a member.
+    MemberVisited,
+    /// A visit ended, and its id was no member any more.
+    StrangerVisited,
+    /// A visit ended with an error.
+    VisitFailed,
 }
 
 /// Number of times that each situation occurred.
@@ -101,7 +107,7 @@ impl CoveragePoint {
         if is_rare { 300 } else { SEEDS }
     }
 
-    pub(crate) const ALL: [Self; 40] = [
+    pub(crate) const ALL: [Self; 43] = [
         Self::SinceBelowAcked,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -142,5 +148,8 @@ impl CoveragePoint {
         Self::DuplicateSent,
         Self::NumberTooHigh,
         Self::NewcomerGotPast,
+        Self::MemberVisited,
+        Self::StrangerVisited,
+        Self::VisitFailed,
     ];
 }

@@ -42,6 +42,9 @@
 //!   group, and a closed socket gets its last words only.
 //! - `ledger.rs` checks for each member, without knowing a coordinator, that each message of
 //!   another member since its registration comes once or is counted once.
+//! - `visits.rs` has programs that send texts and end, with an id of their own or with that of a
+//!   participant. A visit leaves its id as it found it, takes over nobody, and tells the outcome of
+//!   each text.
 //!
 //! Most runs have a journal, on a disk that is slow, fails, tears writes, and loses bytes that were
 //! not synced, with a wall clock that jumps. Every confirmed fact must be there after `kill -9`,
@@ -101,6 +104,7 @@ mod strangers;
 mod stream;
 mod texts;
 mod user;
+mod visits;
 mod world;
 mod writer;
 

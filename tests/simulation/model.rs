@@ -59,6 +59,8 @@ pub(crate) struct Model {
     pub(crate) attempts: BTreeMap<LinkId, Attempt>,
     pub(crate) is_shutting_down: bool,
     pub(crate) registrations: u32,
+    /// Listener of the program that made each registration.
+    pub(crate) registered_from: BTreeMap<u32, SocketAddr>,
     /// Texts accepted in any life: none is ever accepted twice.
     pub(crate) texts: BTreeSet<String>,
     /// Texts among these that the coordinator or the outbox file has lost: they may be accepted
@@ -107,6 +109,7 @@ impl Model {
             attempts: BTreeMap::new(),
             is_shutting_down: false,
             registrations: 0,
+            registered_from: BTreeMap::new(),
             texts: BTreeSet::new(),
             lost_texts: BTreeSet::new(),
             expected: BTreeMap::new(),
@@ -143,6 +146,7 @@ impl Model {
             texts: std::mem::take(&mut self.texts),
             lost_texts: std::mem::take(&mut self.lost_texts),
             registrations: self.registrations,
+            registered_from: std::mem::take(&mut self.registered_from),
             must_begin: self.must_begin,
             coverage: std::mem::take(&mut self.coverage),
             ..Self::new(self.rules.clone(), self.is_journaled, epoch)

@@ -38,6 +38,7 @@ impl Model {
     fn add_member(&mut self, link: LinkId, attempt: &Attempt, now: u64) {
         self.registrations += 1;
         let (number, last) = (self.registrations, self.life().last());
+        self.registered_from.insert(number, attempt.address);
         let start = self.start_of_newcomer(attempt.last.unwrap_or(0), now);
         let registration = Registration { number, after: last, start, had: 0 };
         self.life_mut().register(&attempt.id, registration);

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use groupcast::protocol::LineBuffer;
 use groupcast::session::{
     CommandSocket, LogEntry, LogPosition, MessageSocket, Notice, Session, SessionEffect,
-    SessionInput, SessionState, Settings, Status, VisitKind,
+    SessionInput, SessionState, Settings, Status,
 };
 use groupcast::time::Millis;
 
@@ -17,13 +17,14 @@ use crate::environment::{Event, Node};
 use crate::net::{CloseKind, End};
 use crate::outbox_disk::OutboxDisk;
 use crate::texts::Texts;
+use crate::visits::{VISIT_PORTS, Visit};
 use crate::world::World;
 
 /// One participant, through all lives of its process.
 #[derive(Debug)]
 pub(crate) struct SimParticipant {
     pub(crate) id: String,
-    ip: IpAddr,
+    pub(crate) ip: IpAddr,
     pub(crate) life: u32,
     pub(crate) session: Option<Session>,
     started: u64,
@@ -32,7 +33,7 @@ pub(crate) struct SimParticipant {
     waiting: Vec<End>,
     pub(crate) listens: Option<SocketAddr>,
     sockets: u64,
-    ports: u16,
+    pub(crate) ports: u16,
     pub(crate) disk: Disk,
     /// The message log survives the end of the process.
     has_log: bool,
@@ -42,6 +43,8 @@ pub(crate) struct SimParticipant {
     pub(crate) replies: Vec<String>,
     pub(crate) texts: u32,
     pub(crate) outcomes: Texts,
+    /// State of the visit, if this program visits.
+    pub(crate) visit: Option<Visit>,
     /// It comes back by itself.
     pub(crate) reconnects: bool,
     ends: bool,
@@ -95,10 +98,17 @@ impl SimParticipant {
             replies: Vec::new(),
             texts: 0,
             outcomes: Texts::default(),
+            visit: None,
             reconnects,
             ends: false,
             reading: None,
         }
+    }
+
+    /// Makes this a program that visits under this id.
+    pub(crate) fn become_visit(&mut self, id: &str, ip: IpAddr) {
+        (self.id, self.ip, self.ports) = (id.to_owned(), ip, VISIT_PORTS);
+        self.visit = Some(Visit::default());
     }
 }
 
@@ -121,7 +131,7 @@ impl World {
             log_position: LogPosition { epoch: ledger.epoch, last },
             reconnects: participant.reconnects,
             stays_after_input: true,
-            visit: VisitKind::Stays,
+            visit: participant.visit_kind(),
             outbox,
             started: Millis::ZERO,
             seed,
@@ -152,6 +162,9 @@ impl World {
         participant.messages.clear();
         participant.waiting.clear();
         environment.abandon(Node::Participant(i), with_machine);
+        if participant.visit.is_some() {
+            return; // The next visit starts when it is due.
+        }
         let pause =
             if environment.calm { 10 } else { environment.rng.pick(&[10, 800, 6_000, 60_000]) };
         environment.after(pause, Event::Start(Node::Participant(i)));
@@ -195,6 +208,7 @@ impl World {
                 commands.registers = line.contains("#register ");
                 commands.output.extend(line.as_bytes());
                 participant.outcomes.on_send(socket.0, &line, participant.outbox.as_ref());
+                participant.on_request_of_visit(&line);
             }
             SessionEffect::Listen { port } => self.listen(i, port),
             SessionEffect::CloseListener => self.close_listener(i),
@@ -212,6 +226,9 @@ impl World {
                 let ack = &mut messages.expect("acknowledged where it came").ack;
                 *ack = Some(seq.as_u64());
             }
+            SessionEffect::Append(entry) if participant.visit.is_some() => {
+                self.discard_entry(i, &entry);
+            }
             SessionEffect::Append(entry) => self.append(i, entry),
             SessionEffect::ReadLast { .. } => self.read_last(i),
             SessionEffect::Store(entry) => self.store(i, entry),
@@ -220,10 +237,14 @@ impl World {
             SessionEffect::Show(Notice::Status(status)) => participant.status = Some(status),
             SessionEffect::Show(notice) => {
                 participant.outcomes.on_notice(&notice, model);
+                participant.on_notice_of_visit(&notice);
                 participant.replies.push(notice.to_string());
             }
             SessionEffect::TextDone { .. } => (),
-            SessionEffect::Exit { .. } => participant.ends = true,
+            SessionEffect::Exit { code } => {
+                participant.check_exit_of_visit(code, model);
+                participant.ends = true;
+            }
         }
     }
 
@@ -251,6 +272,7 @@ impl World {
         if !environment.calm && environment.rng.percent(4) {
             return self.input(i, SessionInput::ListenFailed { reason: "address in use" });
         }
+        participant.check_join_of_visit();
         participant.ports += 1;
         let port = if port == 0 { participant.ports } else { port };
         let address = SocketAddr::new(participant.ip, port);
@@ -290,6 +312,9 @@ impl World {
     /// Runs the effects of the session before the process sleeps.
     pub(crate) fn after_input(&mut self, i: usize) {
         while self.read_messages(i) {}
+        if let Some(line) = self.next_line_of_visit(i) {
+            return self.say(i, &line);
+        }
         self.flush(i);
         if self.participants[i].ends {
             return self.end_participant(i, false);
@@ -346,6 +371,7 @@ impl World {
             let Some(line) = line.map(<[u8]>::to_vec) else { break };
             commands.registers = false;
             let text = String::from_utf8_lossy(&line);
+            self.participants[i].on_reply_to_visit(&text);
             self.participants[i].outcomes.on_reply(number, &text, &self.model.texts);
             self.input(i, SessionInput::ReplyLine { socket, line: &line });
             self.participants[i].outcomes.after_reply();

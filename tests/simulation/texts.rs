@@ -20,6 +20,8 @@ pub(crate) struct Texts {
     /// Texts with a reply that was lost.
     unanswered: BTreeSet<String>,
     typed: u64,
+    /// Texts that earlier processes have typed.
+    typed_before: u64,
     /// Request lines without a reply, for each command socket.
     in_flight: BTreeMap<u64, VecDeque<String>>,
     /// Position of the last text that was confirmed.
@@ -48,6 +50,10 @@ enum TextOutcome {
     Gone,
 }
 
+/// Outcomes that the user knows.
+const KNOWN_TO_USER: [TextOutcome; 4] =
+    [TextOutcome::Confirmed, TextOutcome::Refused, TextOutcome::Unknown, TextOutcome::NotSent];
+
 impl Texts {
     pub(crate) fn on_typed(&mut self, line: &str) {
         if let Some(text) = line.strip_prefix("msend ") {
@@ -59,6 +65,7 @@ impl Texts {
 
     /// A process starts, and its outbox file has these texts.
     pub(crate) fn on_start(&mut self, stored: &[StoredText]) {
+        self.typed_before = self.typed;
         for StoredText { number, text, .. } in stored {
             let (_, outcome) = self.outcomes.get_mut(&**text).expect("typed before");
             if *outcome == TextOutcome::Confirmed {
@@ -193,6 +200,21 @@ impl Texts {
                 *outcome = TextOutcome::Gone;
             }
         }
+    }
+
+    /// A visit ends with this exit code: without an error if all its texts are confirmed. It has
+    /// told the outcome of each text, but for a number of `unfinished` ones.
+    pub(crate) fn check_exit(&self, who: &str, code: u8, unfinished: usize) {
+        let texts = self.outcomes.iter().filter(|(_, (at, _))| *at > self.typed_before);
+        let mut untold = Vec::new();
+        for (text, (_, outcome)) in texts {
+            let is_confirmed = *outcome == TextOutcome::Confirmed;
+            assert!(is_confirmed || code > 0, "{who}: exit 0, {outcome:?}: {text:.20}");
+            if !KNOWN_TO_USER.contains(outcome) {
+                untold.push((text, outcome));
+            }
+        }
+        assert!(untold.len() <= unfinished, "{who}: {unfinished} unfinished, not {untold:?}");
     }
 
     /// Nothing is under way any more.

@@ -3,12 +3,16 @@
 use groupcast::session::{SessionInput, SessionState};
 
 use crate::environment::{Event, Node};
+use crate::participant::SimParticipant;
 use crate::world::World;
 
 impl World {
     pub(crate) fn on_user(&mut self, i: usize) {
         if self.environment.calm {
             return;
+        }
+        if self.participants[i].visit.is_some() {
+            return self.on_visit_due(i);
         }
         let hurry = self.environment.rng.pick(&[30, 400, 400, 3_000, 20_000]);
         let pause = self.environment.rng.between(1, hurry);
@@ -26,6 +30,8 @@ impl World {
                 10..=13 => format!("register {}", self.environment.rng.between(4_000, 4_002)),
                 14..=25 => "reconnect 0".to_owned(),
                 26..=28 => format!("reconnect {}", self.environment.rng.between(4_000, 4_002)),
+                // Texts of one program at a time have numbers of their own.
+                29..=79 if self.is_visited(i) => "ping".to_owned(),
                 29..=79 => self.message_of(i),
                 80..=85 => "disconnect".to_owned(),
                 86..=88 => "deregister".to_owned(),
@@ -41,12 +47,14 @@ impl World {
     }
 
     /// A text that nobody sends twice.
-    fn message_of(&mut self, i: usize) -> String {
+    pub(crate) fn message_of(&mut self, i: usize) -> String {
         let participant = &mut self.participants[i];
         participant.texts += 1;
         let filler = self.environment.rng.pick(&["", "", "#", "\t\u{e9}", "A # B"]);
         let times = self.environment.rng.pick(&[0, 1, 1, 40, 600]);
-        format!("msend {}-{} {}", participant.id, participant.texts, filler.repeat(times))
+        let kind = if participant.visit.is_some() { "visit-" } else { "" };
+        let SimParticipant { id, texts, .. } = participant;
+        format!("msend {kind}{id}-{texts} {}", filler.repeat(times))
     }
 
     pub(crate) fn say(&mut self, i: usize, line: &str) {
@@ -72,10 +80,12 @@ impl World {
     /// that is online must get the messages sent then.
     pub(crate) fn heal(&mut self) {
         let mut returns = Vec::new();
-        for i in 0..self.participants.len() {
+        for i in 0..self.staying() {
             let state = self.state(i);
             let is_in = matches!(state, Some(SessionState::Online | SessionState::Paused { .. }));
-            returns.push(is_in && self.participants[i].reconnects);
+            // A visit that runs may take the id over, or be the one that is taken over.
+            let is_alone = !self.is_visited(i);
+            returns.push(is_in && is_alone && self.participants[i].reconnects);
         }
         self.environment.calm_down();
         self.trace(|| "calm".to_owned());
@@ -92,10 +102,13 @@ impl World {
         // The longest pause of a process, dead wires found out, unanswered requests given up, and
         // the longest pause between tries.
         self.run_until(now + 70_000 + 60_000 + 60_000 + 3 * 40_000);
-        for i in 0..self.participants.len() {
+        for i in 0..self.staying() {
             self.say(i, "ping"); // A command socket that died unnoticed is found out.
         }
         self.run_until(self.environment.now + 40_000);
+        for visit in &self.participants[self.staying()..] {
+            assert!(visit.session.is_none(), "a visit as {} does not end", visit.id);
+        }
         let mut wants = Vec::new();
         for (i, returns) in returns.into_iter().enumerate() {
             let state = self.state(i).unwrap_or_else(|| panic!("p{i} does not answer"));
@@ -106,7 +119,7 @@ impl World {
         }
         // If the journal takes one record at a time, one registration succeeds at each try (others
         // get 506).
-        let registers = std::iter::repeat_n("register 0", self.participants.len());
+        let registers = std::iter::repeat_n("register 0", self.staying());
         // The reconnect of one may begin a new epoch, which ends the message sockets of the others.
         let again = std::iter::once("reconnect 0");
         for way in again.clone().chain(registers).chain(again) {
@@ -128,7 +141,8 @@ impl World {
     }
 
     fn send_one_more(&mut self) {
-        for i in 0..self.participants.len() {
+        let staying = self.staying();
+        for i in 0..staying {
             self.participants[i].replies.clear();
             let text = self.message_of(i);
             self.say(i, &text);
@@ -145,7 +159,7 @@ impl World {
         self.check_hoarders();
         self.check_clients();
         let life = self.model.life();
-        for participant in &self.participants {
+        for participant in &self.participants[..staying] {
             assert!(
                 self.model.members[&participant.id].link.is_some(),
                 "{} is online",

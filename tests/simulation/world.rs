@@ -17,6 +17,7 @@ use crate::participant::SimParticipant;
 use crate::raw::Raw;
 use crate::storage::Fault;
 use crate::strangers::Hoarder;
+use crate::visits::visiting;
 use support::rng::Rng;
 
 /// One run of one seed.
@@ -93,6 +94,12 @@ impl World {
         for i in 0..world.participants.len() {
             world.start_participant(i);
             world.environment.after(1, Event::User(i));
+        }
+        let visits = visiting(seed, world.participants.len());
+        for visit in visits {
+            let due = Event::User(world.participants.len());
+            world.participants.push(visit);
+            world.environment.after(1_000, due);
         }
         for i in 0..world.raws.len() {
             let address = world.raws[i].address;
