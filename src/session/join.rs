@@ -251,6 +251,9 @@ impl SessionHandler<'_> {
             }
             RefusedJoin::Fails => {
                 output.show(Notice::Reply(line.into()));
+                if code == 404 {
+                    outbox.on_forgotten(output);
+                }
                 self.end_in_failure();
             }
         }

@@ -4,6 +4,8 @@ use super::*;
 
 const OK: &str = "OK reconnect epoch=00000000000000aa next=1 max_line=512 published=";
 
+const UNKNOWN: &str = "ERR 404 not a member: register first";
+
 impl Harness {
     /// Creates a session with an outbox file that has these texts.
     fn with_file(texts: Vec<StoredText>) -> Self {
@@ -159,6 +161,25 @@ fn the_numbers_in_the_file_end_with_the_membership() {
 }
 
 #[test]
+fn texts_that_may_be_accepted_are_given_up_when_the_member_is_unknown() {
+    let mut harness = Harness::with_file(vec![stored(4, 1, "a")]);
+    harness.user("reconnect 9001");
+    harness.listening(9001);
+    harness.dialed(1);
+    harness.forget();
+    harness.reply(1, UNKNOWN);
+    harness.user("register 9001");
+    harness.listening(9001);
+    let effects = harness.effects.drain(..).map(brief).collect::<Vec<_>>();
+    assert!(effects.contains(&"store done 4".to_owned()), "{effects:?}");
+    // The file must not name the number when the member is a new one.
+    assert!(!effects.iter().any(|effect| effect.contains("#register")), "{effects:?}");
+    let entries = effects.iter().filter(|effect| effect.starts_with("store ")).count();
+    harness.input(SessionInput::OutboxWritten { entries });
+    assert!(harness.effects.drain(..).map(brief).any(|effect| effect.contains("#register")));
+}
+
+#[test]
 fn texts_wait_while_the_file_cannot_be_written() {
     let mut harness = Harness::with_file(Vec::new());
     harness.goes_online(0);
@@ -268,6 +289,7 @@ fn a_text_is_shown_as_queued_when_the_join_fails_and_never_if_it_succeeds_soon()
             harness.reply(1, "ERR 404 not a member");
             harness.expect(&[
                 "show ERR 404 not a member",
+                "store epoch -",
                 "close listener",
                 "show * not online: messages wait up to 7 days and are sent when online again",
                 "show * queued, 1 waiting",
