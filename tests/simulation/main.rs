@@ -99,6 +99,7 @@ mod participant;
 mod raw;
 mod replicated;
 mod replies;
+mod slow_file;
 mod storage;
 mod strangers;
 mod stream;

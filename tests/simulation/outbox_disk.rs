@@ -1,42 +1,29 @@
 //! A participant's outbox file: slow, sometimes failing, and what is left of it after a crash.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
 use groupcast::protocol::Epoch;
 use groupcast::session::{OutboxEntry, SessionInput, StoredOutbox, StoredText};
 
-use crate::environment::{Environment, Event, Node};
+use crate::environment::{Environment, Event};
+use crate::slow_file::{SlowFile, WrittenEntries};
 use crate::world::World;
 
 /// The file of one participant, and what is on its way into it.
 #[derive(Debug)]
 pub(crate) struct OutboxDisk {
-    participant: usize,
     /// Entries in the file, with the time at which each was written.
     written: Vec<(OutboxEntry, u64)>,
     /// Number of entries that a power loss leaves.
     durable: usize,
-    pending: VecDeque<OutboxEntry>,
-    writing: usize,
-    waits_for_retry: bool,
-    pub(crate) fails_until: u64,
-    /// Entries are synced before they are reported as written.
-    must_sync: bool,
+    pub(crate) file: SlowFile<OutboxEntry>,
 }
 
 impl OutboxDisk {
     pub(crate) fn new(participant: usize, must_sync: bool) -> Self {
-        Self {
-            participant,
-            written: Vec::new(),
-            durable: 0,
-            pending: VecDeque::new(),
-            writing: 0,
-            waits_for_retry: false,
-            fails_until: 0,
-            must_sync,
-        }
+        let file = SlowFile::new(participant, Event::OutboxDisk, must_sync);
+        Self { written: Vec::new(), durable: 0, file }
     }
 
     /// Returns the texts that wait and the epoch of their numbers, for a new process.
@@ -88,38 +75,13 @@ impl OutboxDisk {
         assert!(sent.is_none() || named == joined, "another epoch is written: {text}");
     }
 
-    fn push(&mut self, entry: OutboxEntry, environment: &mut Environment, life: u32) {
-        self.pending.push_back(entry);
-        if self.writing == 0 && !self.waits_for_retry {
-            self.write(environment, life);
-        }
-    }
-
-    fn retry(&mut self, environment: &mut Environment, life: u32) {
-        assert!(self.waits_for_retry, "retried without having failed");
-        self.waits_for_retry = false;
-        self.write(environment, life);
-    }
-
-    fn write(&mut self, environment: &mut Environment, life: u32) {
-        self.writing = self.pending.len();
-        let ms = if environment.calm { 1 } else { environment.rng.pick(&[0, 1, 1, 5, 100, 3_000]) };
-        environment.after(ms, Event::OutboxDisk(self.participant, life));
-    }
-
     /// The write under way is done: returns the number of entries, or `None` if it has failed.
     fn done(&mut self, environment: &mut Environment, life: u32) -> Option<usize> {
-        let count = std::mem::take(&mut self.writing);
-        if environment.now < self.fails_until {
-            self.waits_for_retry = true;
-            return None;
-        }
-        self.store_written(count, environment.now);
-        if self.must_sync || environment.rng.percent(20) {
+        let WrittenEntries { entries, are_durable } = self.file.done(environment, life)?;
+        let count = entries.len();
+        self.store_written(entries, environment.now);
+        if are_durable {
             self.durable = self.written.len();
-        }
-        if !self.pending.is_empty() {
-            self.write(environment, life);
         }
         Some(count)
     }
@@ -132,8 +94,8 @@ impl OutboxDisk {
         with_machine: bool,
     ) -> Vec<String> {
         let mut orders = BTreeSet::new();
-        let count = environment.rng.index(self.writing + 1);
-        self.store_written(count, environment.now);
+        let entries = self.file.crash(environment);
+        self.store_written(entries, environment.now);
         if with_machine {
             let lost = environment.rng.index(self.written.len() - self.durable + 1);
             for (entry, _) in self.written.drain(self.written.len() - lost..) {
@@ -146,9 +108,6 @@ impl OutboxDisk {
             }
         }
         self.durable = self.durable.min(self.written.len());
-        self.pending.clear();
-        self.writing = 0;
-        self.waits_for_retry = false;
         let texts = self.written.iter().filter_map(|(entry, _)| match entry {
             OutboxEntry::Text { order, text, .. } => {
                 orders.contains(order).then(|| text.to_string())
@@ -160,8 +119,8 @@ impl OutboxDisk {
         texts.collect()
     }
 
-    fn store_written(&mut self, count: usize, now: u64) {
-        self.written.extend(self.pending.drain(..count).map(|entry| (entry, now)));
+    fn store_written(&mut self, entries: Vec<OutboxEntry>, now: u64) {
+        self.written.extend(entries.into_iter().map(|entry| (entry, now)));
     }
 }
 
@@ -169,27 +128,21 @@ impl World {
     pub(crate) fn store(&mut self, i: usize, entry: OutboxEntry) {
         let World { participants, environment, .. } = self;
         let life = participants[i].life;
-        participants[i].outbox.as_mut().expect("a file").push(entry, environment, life);
+        participants[i].outbox.as_mut().expect("a file").file.append(entry, environment, life);
     }
 
     pub(crate) fn retry_outbox(&mut self, i: usize) {
         let World { participants, environment, .. } = self;
         let life = participants[i].life;
-        participants[i].outbox.as_mut().expect("a file").retry(environment, life);
+        participants[i].outbox.as_mut().expect("a file").file.retry(environment, life);
     }
 
     pub(crate) fn on_outbox_disk(&mut self, i: usize, life: u32) {
-        let World { participants, environment, .. } = self;
-        let participant = &mut participants[i];
-        if participant.life != life || participant.session.is_none() {
+        if !self.is_write_done(i, life, Event::OutboxDisk(i, life)) {
             return;
         }
-        let paused_until = environment.inbox(Node::Participant(i)).paused_until;
-        if paused_until > environment.now {
-            let pause = paused_until - environment.now;
-            return environment.after(pause, Event::OutboxDisk(i, life));
-        }
-        match participant.outbox.as_mut().expect("a file").done(environment, life) {
+        let World { participants, environment, .. } = self;
+        match participants[i].outbox.as_mut().expect("a file").done(environment, life) {
             Some(entries) => self.input(i, SessionInput::OutboxWritten { entries }),
             None => self.input(i, SessionInput::OutboxFailed { reason: "no space left" }),
         }

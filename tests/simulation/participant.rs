@@ -233,7 +233,7 @@ impl World {
             SessionEffect::ReadLast { .. } => self.read_last(i),
             SessionEffect::Store(entry) => self.store(i, entry),
             SessionEffect::RetryOutbox => self.retry_outbox(i),
-            SessionEffect::RetryLog => participant.disk.retry(environment, participant.life),
+            SessionEffect::RetryLog => participant.disk.file.retry(environment, participant.life),
             SessionEffect::Show(Notice::Status(status)) => participant.status = Some(status),
             SessionEffect::Show(notice) => {
                 participant.outcomes.on_notice(&notice, model);
@@ -263,7 +263,8 @@ impl World {
         let World { participants, environment, .. } = self;
         let participant = &mut participants[i];
         let copies = participant.reading.map(|end| environment.conns[end.conn].copies);
-        participant.disk.append((entry, copies.unwrap_or_default()), environment, participant.life);
+        let (entry, life) = ((entry, copies.unwrap_or_default()), participant.life);
+        participant.disk.file.append(entry, environment, life);
     }
 
     fn listen(&mut self, i: usize, port: u16) {
@@ -461,16 +462,11 @@ impl World {
     }
 
     pub(crate) fn on_disk(&mut self, i: usize, life: u32) {
-        let World { participants, environment, model, .. } = self;
-        let participant = &mut participants[i];
-        if participant.life != life || participant.session.is_none() {
+        if !self.is_write_done(i, life, Event::Disk(i, life)) {
             return;
         }
-        let paused_until = environment.inbox(Node::Participant(i)).paused_until;
-        if paused_until > environment.now {
-            return environment.after(paused_until - environment.now, Event::Disk(i, life));
-        }
-        match participant.disk.done(environment, model, life) {
+        let World { participants, environment, model, .. } = self;
+        match participants[i].disk.done(environment, model, life) {
             Some(entries) => self.input(i, SessionInput::LogWritten { entries }),
             None => self.input(i, SessionInput::LogFailed { reason: "no space left" }),
         }

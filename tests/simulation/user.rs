@@ -94,9 +94,9 @@ impl World {
             journal_state.storage.heal(now);
         }
         for participant in &mut self.participants {
-            participant.disk.fails_until = participant.disk.fails_until.min(now + 5_000);
+            participant.disk.file.fails_until = participant.disk.file.fails_until.min(now + 5_000);
             if let Some(outbox) = &mut participant.outbox {
-                outbox.fails_until = outbox.fails_until.min(now + 5_000);
+                outbox.file.fails_until = outbox.file.fails_until.min(now + 5_000);
             }
         }
         // The longest pause of a process, dead wires found out, unanswered requests given up, and

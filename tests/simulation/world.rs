@@ -218,9 +218,9 @@ impl World {
             75..=84 => {
                 let i = self.environment.rng.index(self.participants.len());
                 let ms = self.environment.rng.pick(&[500, 4_000, 30_000]);
-                self.participants[i].disk.fails_until = self.environment.now + ms;
+                self.participants[i].disk.file.fails_until = self.environment.now + ms;
                 if let Some(outbox) = &mut self.participants[i].outbox {
-                    outbox.fails_until = self.environment.now + ms;
+                    outbox.file.fails_until = self.environment.now + ms;
                 }
             }
             85..=87 => self.let_a_hoarder_in(),
