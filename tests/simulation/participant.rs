@@ -152,7 +152,9 @@ impl World {
             model.cover(CoveragePoint::MemoryLost);
         }
         if let Some(outbox) = &mut participant.outbox {
-            model.lost_texts.extend(outbox.crash(environment, with_machine));
+            let texts = outbox.crash(environment, with_machine);
+            participant.outcomes.on_lost_entries(&texts);
+            model.lost_texts.extend(texts);
         }
         participant.outcomes.on_end(participant.outbox.is_some());
         participant.session = None;

@@ -19,6 +19,9 @@ pub(crate) struct Texts {
     overtaken: BTreeSet<String>,
     /// Texts with a reply that was lost.
     unanswered: BTreeSet<String>,
+    /// Texts of which a power loss took entries of the outbox file: their numbers may be those of
+    /// other texts, and nobody can know.
+    doubtful: BTreeSet<String>,
     typed: u64,
     /// Texts that earlier processes have typed.
     typed_before: u64,
@@ -107,7 +110,8 @@ impl Texts {
         let request = self.in_flight.entry(socket).or_default().pop_front();
         if let Some(text) = request.as_deref().and_then(text_of) {
             // Another text of this member can have the number.
-            let is_other = reply.ends_with(" duplicate=1") && !accepted.contains(text);
+            let is_known = accepted.contains(text) || self.doubtful.contains(text);
+            let is_other = reply.ends_with(" duplicate=1") && !is_known;
             if is_other {
                 self.overtaken.insert(text.to_owned());
             }
@@ -118,7 +122,7 @@ impl Texts {
                 // An earlier process may have had the same confirmation, and not written it down.
                 let may_be_late = reply.ends_with(" duplicate=1") || self.overtaken.contains(text);
                 assert!(at > self.confirmed || may_be_late, "confirmed out of order: {text}");
-                assert!(accepted.contains(text), "confirmed without a reason: {text}");
+                assert!(is_known, "confirmed without a reason: {text}");
                 self.confirmed = self.confirmed.max(at);
             }
         }
@@ -185,6 +189,11 @@ impl Texts {
         {
             *outcome = TextOutcome::Typed;
         }
+    }
+
+    /// A power loss has taken entries of these texts, which were not synced.
+    pub(crate) fn on_lost_entries(&mut self, texts: &[String]) {
+        self.doubtful.extend(texts.iter().cloned());
     }
 
     /// The process ends.
