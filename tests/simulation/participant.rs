@@ -228,9 +228,6 @@ impl World {
                 let ack = &mut messages.expect("acknowledged where it came").ack;
                 *ack = Some(seq.as_u64());
             }
-            SessionEffect::Append(entry) if participant.visit.is_some() => {
-                self.discard_entry(i, &entry);
-            }
             SessionEffect::Append(entry) => self.append(i, entry),
             SessionEffect::ReadLast { .. } => self.read_last(i),
             SessionEffect::Store(entry) => self.store(i, entry),
@@ -262,6 +259,9 @@ impl World {
     }
 
     fn append(&mut self, i: usize, entry: LogEntry) {
+        if self.participants[i].visit.is_some() {
+            return self.discard_entry(i, &entry);
+        }
         let World { participants, environment, .. } = self;
         let participant = &mut participants[i];
         let copies = participant.reading.map(|end| environment.conns[end.conn].copies);

@@ -106,9 +106,7 @@ impl World {
             self.say(i, "ping"); // A command socket that died unnoticed is found out.
         }
         self.run_until(self.environment.now + 40_000);
-        for visit in &self.participants[self.staying()..] {
-            assert!(visit.session.is_none(), "a visit as {} does not end", visit.id);
-        }
+        self.check_visits_have_ended();
         let mut wants = Vec::new();
         for (i, returns) in returns.into_iter().enumerate() {
             let state = self.state(i).unwrap_or_else(|| panic!("p{i} does not answer"));

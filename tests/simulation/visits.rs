@@ -133,6 +133,12 @@ impl World {
         self.participants.iter().filter(|participant| participant.visit.is_none()).count()
     }
 
+    pub(crate) fn check_visits_have_ended(&self) {
+        for visit in &self.participants[self.staying()..] {
+            assert!(visit.session.is_none(), "a visit as {} does not end", visit.id);
+        }
+    }
+
     /// Returns true if a visit uses the id of this participant.
     pub(crate) fn is_visited(&self, i: usize) -> bool {
         let id = &self.participants[i].id;
