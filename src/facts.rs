@@ -274,6 +274,6 @@ pub trait Recorded: StateMachine {
 /// Order of facts.
 pub trait Journal<S: StateMachine> {
     /// Proposes a fact that the state machine has checked. The journal applies it now, or later
-    /// behind other facts, or never.
+    /// behind other facts, or withdraws it later.
     fn propose(&mut self, fact: Fact<'_>, ticket: S::Ticket, state: &mut S, now: Now);
 }

@@ -69,19 +69,11 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
             }
             Command::Disconnect => self.disconnect(slot).map(Some),
             Command::Msend { text } => {
-                self.check_message(slot, text)?;
+                self.check_message(slot, None, text)?;
                 self.propose_message(origin, request.id, None, text);
                 Ok(None)
             }
-            Command::Send { number, text } => {
-                if !self.is_next(slot, number) {
-                    return self.answer_repeated(origin, slot, number);
-                }
-                self.check_message(slot, text)?;
-                self.propose_number(slot, number);
-                self.propose_message(origin, request.id, Some(number), text);
-                Ok(None)
-            }
+            Command::Send { number, text } => self.send(origin, slot, request.id, number, text),
             Command::Register { .. } | Command::Query(_) => Ok(None), // Returned above.
         }
     }
@@ -206,13 +198,28 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         }
     }
 
-    /// Returns true if a text with this number may be accepted.
-    fn is_next(&self, slot: MemberSlot, number: NonZeroU64) -> bool {
-        let member = self.group.state.members.at(slot);
-        member.is_some_and(|member| member.sends.check_request(number) == SendOrder::Next)
+    #[inline]
+    fn send(
+        &mut self,
+        origin: Origin,
+        slot: MemberSlot,
+        id: &str,
+        number: NonZeroU64,
+        text: Text<'_>,
+    ) -> Result<Option<Reply>, RequestError> {
+        if !self.check_message(slot, Some(number), text)? {
+            return self.answer_repeated(origin, slot, number);
+        }
+        let applied = self.group.state.order.applied;
+        self.propose_message(origin, id, Some(number), text);
+        if applied == self.group.state.order.applied {
+            self.await_number(slot, number); // The journal applies it later.
+        }
+        Ok(None)
     }
 
-    fn propose_number(&mut self, slot: MemberSlot, number: NonZeroU64) {
+    /// Lets the numbers after a proposed one follow before it is applied.
+    fn await_number(&mut self, slot: MemberSlot, number: NonZeroU64) {
         if let Some(member) = self.group.state.members.at_mut(slot) {
             member.sends.propose(number);
         }
@@ -255,11 +262,20 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         Ok(None)
     }
 
-    /// Checks that the member is online, and that its message can be accepted now.
-    fn check_message(&mut self, slot: MemberSlot, text: Text<'_>) -> Result<(), RequestError> {
+    /// Checks that the member is online, and that its message can be accepted now. Returns false
+    /// without further checks if the number is not the next one.
+    fn check_message(
+        &mut self,
+        slot: MemberSlot,
+        number: Option<NonZeroU64>,
+        text: Text<'_>,
+    ) -> Result<bool, RequestError> {
         let Some(member) = self.group.state.members.at(slot) else {
             return Err(RequestError::NotAMember);
         };
+        if number.is_some_and(|number| member.sends.check_request(number) != SendOrder::Next) {
+            return Ok(false);
+        }
         check_online(member)?;
         self.group.journal_state.check()?;
         if self.group.state.history.last() >= Seq::LAST {
@@ -271,11 +287,11 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         let (seq, sender, accepted) =
             (self.group.state.history.last().next(), &*member.id, self.now.unix);
         let delivery = Delivery { seq, sender, accepted, text };
-        if self.has_room(delivery.encoded_bytes_max() as u64) {
-            return Ok(());
+        if !self.has_room(delivery.encoded_bytes_max() as u64) {
+            let line_bytes = delivery.encoded_bytes() as u64;
+            self.make_room(line_bytes)?;
         }
-        let line_bytes = delivery.encoded_bytes() as u64;
-        self.make_room(line_bytes)
+        Ok(true)
     }
 
     /// Returns true if a line of `bytes` certainly fits into the backlog, because it fits together

@@ -13,8 +13,8 @@ use crate::facts::FactIndex;
 pub(super) struct SendNumbers {
     /// Number of the last accepted one; 0 before the first one.
     published: u64,
-    /// Number of the last one that was proposed, at least `published`. A journal may apply it
-    /// later, or refuse it.
+    /// Number of the last one that was proposed and could not be applied at once. A journal may
+    /// apply it later, or refuse it.
     proposed: u64,
     /// Fact of the last accepted one. A reply that tells the numbers waits for its commit.
     accepted_at: FactIndex,
@@ -54,8 +54,8 @@ impl SendNumbers {
 
     /// Checks the number of a request. It may follow proposed ones.
     #[inline]
-    pub(super) const fn check_request(self, number: NonZeroU64) -> SendOrder {
-        self.check(number, self.proposed)
+    pub(super) fn check_request(self, number: NonZeroU64) -> SendOrder {
+        self.check(number, self.published.max(self.proposed))
     }
 
     /// Checks the number of a fact: it must follow the last accepted one.
@@ -66,10 +66,12 @@ impl SendNumbers {
 
     #[inline]
     const fn check(self, number: NonZeroU64, before: u64) -> SendOrder {
-        let number = number.get();
-        if number <= self.published {
+        let (number, previous) = (number.get(), number.get().wrapping_sub(1));
+        if previous == self.published {
+            SendOrder::Next // The most frequent case comes first.
+        } else if number <= self.published {
             SendOrder::Duplicate
-        } else if number.wrapping_sub(1) <= before {
+        } else if previous <= before {
             SendOrder::Next
         } else {
             SendOrder::TooHigh { expected: before.wrapping_add(1) }
@@ -90,7 +92,6 @@ impl SendNumbers {
     pub(super) fn accept(&mut self, number: Option<NonZeroU64>, index: FactIndex) {
         if let Some(number) = number {
             self.published = number.get();
-            self.proposed = self.proposed.max(self.published);
             self.accepted_at = index;
         }
     }

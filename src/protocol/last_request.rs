@@ -3,15 +3,25 @@
 use std::net::IpAddr;
 
 use super::Request;
+use super::counted_text::CountedText;
 
-/// Id and IP address of the last request on a command socket.
-#[derive(Debug, Default)]
+/// Id, IP address and number of the last requests on a command socket.
+#[derive(Debug)]
 pub struct LastRequest {
     id: Box<str>,
     /// The IP address, as in the request.
     ip_text: Box<[u8]>,
     /// `None` before the first request.
     ip: Option<IpAddr>,
+    /// Number of the last `send`.
+    number: CountedText,
+}
+
+impl Default for LastRequest {
+    fn default() -> Self {
+        let number = CountedText::new(&["", " "]);
+        Self { id: Box::default(), ip_text: Box::default(), ip: None, number }
+    }
 }
 
 impl LastRequest {
@@ -28,10 +38,16 @@ impl LastRequest {
         &self.id
     }
 
+    pub(super) fn number(&mut self) -> &mut CountedText {
+        &mut self.number
+    }
+
     /// Replaces the last request by the request of `line`.
     pub(super) fn replace(&mut self, request: &Request<'_>, line: &[u8]) {
         let ip_text = line.rsplit(|byte| *byte == b'#').next().unwrap_or_default();
-        *self = Self { id: request.id.into(), ip_text: ip_text.into(), ip: Some(request.ip) };
+        self.id = request.id.into();
+        self.ip_text = ip_text.into();
+        self.ip = Some(request.ip);
     }
 }
 

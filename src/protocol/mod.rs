@@ -5,6 +5,7 @@
 mod access_error;
 mod announcement;
 mod bye;
+mod counted_text;
 mod error;
 mod gap;
 mod ip;
@@ -34,7 +35,7 @@ pub use member_line::MemberLine;
 pub use message::{Ack, BadLine, Delivery, MessageLine, TimeText};
 pub use number::{Epoch, Seq};
 pub use query::{Listing, Query};
-pub use reply::{Fields, Reply, ReplyLine};
+pub use reply::{Fields, Reply, ReplyEncoder, ReplyLine};
 pub use request::{Command, Malformed, Options, Request, Since, is_id};
 pub use secret::{Secret, SecretName};
 pub use text::Text;

@@ -129,15 +129,6 @@ pub(super) fn parse_digits(text: &[u8]) -> Option<u64> {
     (highest <= 9).then_some(number)
 }
 
-/// Splits a text at its first space into a number of 1 to 7 digits and the rest. Returns `None` for
-/// any other text, also if its number is longer.
-#[inline]
-pub(super) fn split_short_number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let (digits, number) = leading_digits(text);
-    let (b' ', rest) = text.get(digits..)?.split_first()? else { return None };
-    ((1..8).contains(&digits) && !text.starts_with(b"0")).then_some((number, rest))
-}
-
 fn parse_long(text: &[u8]) -> Option<u64> {
     text.iter().try_fold(0_u64, |number, byte| {
         let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;

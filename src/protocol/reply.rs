@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 
 use bytes::BytesMut;
 
+use super::counted_text::CountedText;
 use super::number::parse_number;
 use super::{Epoch, Listing, Query, RequestError, Seq};
 
@@ -70,35 +71,49 @@ pub enum Reply {
     Refused(RequestError),
 }
 
-impl Reply {
-    /// Appends the line with its LF. The reply to a message, the most frequent one, is written
+/// Writes the replies to one client.
+#[derive(Debug)]
+pub struct ReplyEncoder {
+    /// First words of the last reply to a `send`, with its number.
+    send: CountedText,
+}
+
+impl Default for ReplyEncoder {
+    fn default() -> Self {
+        Self { send: CountedText::new(&["OK send ", " seq="]) }
+    }
+}
+
+impl ReplyEncoder {
+    /// Appends the line with its LF. The replies to messages, the most frequent ones, are written
     /// without the formatting machinery.
-    pub fn encode(&self, out: &mut BytesMut) {
+    pub fn encode(&mut self, reply: &Reply, out: &mut BytesMut) {
         if out.capacity() == 0 {
             out.reserve(REPLIES_BYTES);
         }
-        let mut put = |before: &[u8], number: u64| {
-            out.extend_from_slice(before);
-            out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-        };
-        match self {
-            Self::Msend { seq } => put(b"OK msend seq=", seq.as_u64()),
-            Self::Send { number, seq: Some(seq) } => {
-                put(b"OK send ", number.get());
-                put(b" seq=", seq.as_u64());
+        let seq = match reply {
+            Reply::Msend { seq } => {
+                out.extend_from_slice(b"OK msend seq=");
+                seq
             }
-            Self::Register { .. }
-            | Self::Reconnect { .. }
-            | Self::Deregister
-            | Self::Disconnect
-            | Self::Send { seq: None, .. }
-            | Self::List { .. }
-            | Self::Ping
-            | Self::Refused(_) => {
+            Reply::Send { number, seq: Some(seq) } => {
+                self.send.append(*number, out);
+                seq
+            }
+            Reply::Register { .. }
+            | Reply::Reconnect { .. }
+            | Reply::Deregister
+            | Reply::Disconnect
+            | Reply::Send { seq: None, .. }
+            | Reply::List { .. }
+            | Reply::Ping
+            | Reply::Refused(_) => {
                 // Writing to memory cannot fail.
-                let _ = write!(out, "{self}");
+                let _ = writeln!(out, "{reply}");
+                return;
             }
-        }
+        };
+        out.extend_from_slice(itoa::Buffer::new().format(seq.as_u64()).as_bytes());
         out.extend_from_slice(b"\n");
     }
 }
@@ -259,10 +274,12 @@ mod tests {
     /// Checks the command, the bare number and the values that a participant parses from a reply.
     #[track_caller]
     fn check(reply: &Reply, word: &str, number: Option<u64>, values: &[(&str, String)]) {
-        let line = reply.to_string();
-        let mut encoded = BytesMut::new();
-        reply.encode(&mut encoded);
-        assert_eq!(encoded, format!("{line}\n").as_bytes());
+        let (line, mut encoder) = (reply.to_string(), ReplyEncoder::default());
+        for _ in 0..2 {
+            let mut encoded = BytesMut::new();
+            encoder.encode(reply, &mut encoded);
+            assert_eq!(encoded, format!("{line}\n").as_bytes());
+        }
         let Some(ReplyLine::Ok { command, fields }) = ReplyLine::parse(&line) else {
             panic!("{line:?} is a reply");
         };

@@ -4,9 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 
+use super::counted_text::CountedText;
 use super::ip::parse_ip;
 use super::last_request::LastRequest;
-use super::number::{parse_digits, parse_number, split_short_number};
+use super::number::{parse_digits, parse_number};
 use super::query::Query;
 use super::text::Text;
 use super::{Epoch, Seq};
@@ -90,6 +91,10 @@ impl<'a> Request<'a> {
     ///
     /// The leftmost part with a syntax error.
     pub fn parse(line: &'a [u8]) -> Result<Self, Malformed> {
+        Self::parse_whole(line, &mut CountedText::new(&["", " "]))
+    }
+
+    fn parse_whole(line: &'a [u8], last_number: &mut CountedText) -> Result<Self, Malformed> {
         if line.is_empty() {
             return Err(Malformed::Empty);
         }
@@ -99,13 +104,13 @@ impl<'a> Request<'a> {
             return Err(Malformed::Id);
         }
         let (command, ip) = rest.rsplit_once('#').ok_or(Malformed::NoIp)?;
-        let command = Command::parse(command.as_bytes())?;
+        let command = Command::parse(command.as_bytes(), last_number)?;
         let ip = parse_ip(ip).ok_or(Malformed::Ip)?;
         Ok(Self { id, command, ip })
     }
 
     /// Parses a line as [`Request::parse`] does. An id and an IP address that are written as in the
-    /// last request are only compared.
+    /// last request are only compared, and so is the number of a `send` that is one more.
     ///
     /// # Errors
     ///
@@ -113,9 +118,14 @@ impl<'a> Request<'a> {
     pub fn parse_after(line: &'a [u8], last: &'a mut LastRequest) -> Result<Self, Malformed> {
         match last.strip(line) {
             Some((command, ip)) => {
-                Ok(Self { id: last.id(), command: Command::parse(command)?, ip })
+                let command = Command::parse(command, last.number())?;
+                Ok(Self { id: last.id(), command, ip })
             }
-            None => Self::parse(line).inspect(|request| last.replace(request, line)),
+            None => {
+                let request = Self::parse_whole(line, last.number())?;
+                last.replace(&request, line);
+                Ok(request)
+            }
         }
     }
 }
@@ -142,12 +152,17 @@ impl<'a> Command<'a> {
         }
     }
 
-    fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+    /// Parses a command. `last_number` has the number of the last `send`.
+    fn parse(bytes: &'a [u8], last_number: &mut CountedText) -> Result<Self, Malformed> {
         if let Some(text) = bytes.strip_prefix(b"msend ") {
             return Text::parse(text).map(|text| Self::Msend { text });
         }
         if let Some(numbered) = bytes.strip_prefix(b"send ") {
-            return Self::parse_send(numbered);
+            let (number, text) = match last_number.take_next(numbered) {
+                Some(numbered) => numbered,
+                None => split_number(numbered, last_number)?,
+            };
+            return Text::parse(text).map(|text| Self::Send { number, text });
         }
         let text = utf8(bytes)?;
         let (word, arguments) = match text.split_once(' ') {
@@ -174,25 +189,19 @@ impl<'a> Command<'a> {
             other => bare(Self::Query(Query::parse(other).ok_or(Malformed::Command)?)),
         }
     }
-
-    /// Parses the number and the text of a `send`.
-    fn parse_send(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let (number, text) = match split_short_number(bytes) {
-            Some((number, text)) => (NonZeroU64::new(number), text),
-            None => split_number(bytes),
-        };
-        let number = number.ok_or(Malformed::Number)?;
-        Ok(Self::Send { number, text: Text::parse(text)? })
-    }
 }
 
-/// Splits a text at its first space into a number and the rest. Most numbers are short, and take
-/// the way through [`split_short_number`].
+/// Splits the rest of a `send` into its number and its text. Keeps the number.
 #[cold]
-fn split_number(text: &[u8]) -> (Option<NonZeroU64>, &[u8]) {
-    let mut parts = text.splitn(2, |byte| *byte == b' ');
+fn split_number<'a>(
+    bytes: &'a [u8],
+    last_number: &mut CountedText,
+) -> Result<(NonZeroU64, &'a [u8]), Malformed> {
+    let mut parts = bytes.splitn(2, |byte| *byte == b' ');
     let number = parts.next().and_then(parse_digits).and_then(NonZeroU64::new);
-    (number, parts.next().unwrap_or_default())
+    let number = number.ok_or(Malformed::Number)?;
+    last_number.set(number);
+    Ok((number, parts.next().unwrap_or_default()))
 }
 
 impl fmt::Display for Command<'_> {

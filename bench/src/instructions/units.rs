@@ -86,7 +86,7 @@ pub(super) struct UnitLimit {
 
 pub(super) const UNIT_LIMITS: [UnitLimit; 2] = [
     // To read, to check, to keep and to repeat the number of a text.
-    UnitLimit { unit: "send", base: "publish", percent: 10.0 },
+    UnitLimit { unit: "send", base: "publish", percent: 5.0 },
     // Nothing is done for a message. What is left is the place of the code in memory.
     UnitLimit { unit: "presence", base: "publish", percent: 0.5 },
 ];

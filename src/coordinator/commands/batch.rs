@@ -15,7 +15,7 @@ pub(in crate::coordinator) struct RequestBatch {
     pub(super) key: Key,
     pub(super) left: Share,
     pub(super) input: LineBuffer,
-    pub(super) last_request: LastRequest,
+    pub(super) last_request: Box<LastRequest>,
     /// True if no whole line is in `input`.
     pub(super) needs_bytes: bool,
     /// True if the bytes before the end of the stream come next.
@@ -40,7 +40,7 @@ impl RequestBatch {
             key,
             left: share,
             input: mem::take(&mut socket.connection.input),
-            last_request: mem::take(&mut socket.last_request),
+            last_request: socket.last_request.take().unwrap_or_default(),
             needs_bytes: false,
             is_last: false,
             share,

@@ -10,7 +10,7 @@ use super::pending::PendingReplies;
 use crate::coordinator::ready::Queued;
 use crate::limits::LIST_PIECE_BYTES;
 use crate::net::{Connection, Key, Stream, TimerId};
-use crate::protocol::LastRequest;
+use crate::protocol::{LastRequest, ReplyEncoder};
 
 /// A command socket.
 #[derive(Debug)]
@@ -19,7 +19,9 @@ pub(super) struct ClientSocket<S> {
     /// Queue in which the socket waits to be served.
     pub(super) queued: Queued,
     pub(super) client: Client,
-    pub(super) last_request: LastRequest,
+    /// `None` before the first request, and while requests are served.
+    pub(super) last_request: Option<Box<LastRequest>>,
+    pub(super) encoder: ReplyEncoder,
 }
 
 /// State of a client.
@@ -141,7 +143,8 @@ impl Client {
 
 impl<S: Stream> ClientSocket<S> {
     pub(super) fn new(connection: Connection<S>, client: Client) -> Self {
-        Self { connection, queued: Queued::No, client, last_request: LastRequest::default() }
+        let encoder = ReplyEncoder::default();
+        Self { connection, queued: Queued::No, client, last_request: None, encoder }
     }
 
     /// Returns the bytes of replies that are not handed to the operating system.

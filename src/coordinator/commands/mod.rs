@@ -21,8 +21,8 @@ mod replies;
 mod tests;
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::IpAddr;
-use std::{io, mem};
 
 use mio::Token;
 
@@ -299,25 +299,25 @@ impl<S: Stream> CommandSockets<S> {
     }
 
     /// Ends a batch: stops serving the client until its next event, and keeps its unused input.
-    pub(super) fn finish(&mut self, mut batch: RequestBatch, sockets: &mut Sockets, now: Millis) {
-        let key = batch.key;
+    pub(super) fn finish(&mut self, batch: RequestBatch, sockets: &mut Sockets, now: Millis) {
         self.serving = None;
-        let Share { requests, bytes } = batch.used();
+        let (Share { requests, bytes }, is_share_used) = (batch.used(), batch.is_share_used());
+        let RequestBatch { key, input, last_request, is_last, .. } = batch;
         sockets.spend(requests + bytes / WORK_BYTES);
         let unsent_max = self.budget.unread_bytes_max();
         let Some(socket) = self.sockets.get_mut(key) else { return };
-        socket.last_request = mem::take(&mut batch.last_request);
-        if batch.is_last && socket.client.phase == ClientPhase::Serving {
+        socket.last_request = Some(last_request);
+        if is_last && socket.client.phase == ClientPhase::Serving {
             socket.client.phase = ClientPhase::Ended;
         }
         let may_go_on = socket.may_be_served(unsent_max);
-        let has_leftover = !batch.is_last && batch.is_share_used() && may_go_on;
+        let has_leftover = !is_last && is_share_used && may_go_on;
         if has_leftover {
             self.ready.push(key, &mut socket.queued, Queued::Leftover);
         }
         if !socket.client.is_refused() {
             let is_served = requests > 0;
-            self.pause(key, batch.input, [is_served, has_leftover, may_go_on], sockets, now);
+            self.pause(key, input, [is_served, has_leftover, may_go_on], sockets, now);
         }
     }
 

@@ -17,7 +17,7 @@ use crate::limits::{
     TURN_REPLIES_MAX, TURN_REPLY_BYTES_MAX, WORK_BYTES, WORK_LIST_LINES,
 };
 use crate::net::{Fill, Flush, Key, Stream};
-use crate::protocol::{LimitReached, Reply, RequestError};
+use crate::protocol::{LimitReached, Reply, ReplyEncoder, RequestError};
 use crate::text::Counted;
 use crate::time::Millis;
 
@@ -55,12 +55,17 @@ impl<S: Stream> CommandSockets<S> {
                 log::debug!("{}: {reply}", socket.client.addresses.peer);
             }
         }
-        self.append(to, after, |out| reply.encode(out));
+        self.append(to, after, |encoder, out| encoder.encode(reply, out));
     }
 
     /// Lets `write` append to the output of a client, once the fact `after` is committed. Then the
     /// client has its reply, and its next request can be served.
-    fn append(&mut self, to: ConnId, after: Option<FactIndex>, write: impl FnOnce(&mut BytesMut)) {
+    fn append(
+        &mut self,
+        to: ConnId,
+        after: Option<FactIndex>,
+        write: impl FnOnce(&mut ReplyEncoder, &mut BytesMut),
+    ) {
         let key = key_of(to);
         // If the client is gone, its request was executed.
         let Some(socket) = self.sockets.get_mut(key) else { return };
@@ -69,11 +74,12 @@ impl<S: Stream> CommandSockets<S> {
         if client.write_closed {
             // The client is gone: the reply is dropped.
         } else if after.is_none() && client.pending_replies.bytes() == 0 {
-            write(&mut socket.connection.output);
+            write(&mut socket.encoder, &mut socket.connection.output);
         } else {
             if client.pending_replies.bytes() == 0 {
                 self.with_pending_replies.push(key);
             }
+            let write = |out: &mut _| write(&mut socket.encoder, out);
             client.pending_replies.push(after.unwrap_or_default(), write);
         }
         self.budget.charge(socket);
@@ -205,7 +211,7 @@ impl<S: Stream> CommandSockets<S> {
         if let Some(socket) = self.sockets.get_mut(key_of(to)) {
             socket.client.has_list = true;
         }
-        self.append(to, None, |out| out.extend_from_slice(lines.as_bytes()));
+        self.append(to, None, |_, out| out.extend_from_slice(lines.as_bytes()));
     }
 
     /// Resumes throttled clients and waiting lists if the budget has room again.
@@ -234,7 +240,7 @@ impl<S: Stream> CommandSockets<S> {
             {
                 socket.client.list = lines;
             }
-            self.append(to, None, |out| reply.encode(out));
+            self.append(to, None, |encoder, out| encoder.encode(&reply, out));
         }
         self.lists.report_end();
     }
