@@ -47,6 +47,16 @@ pub(in crate::coordinator) struct AdmissionCounters {
     pub(in crate::coordinator) displaced: u64,
 }
 
+/// Numbers of `stats` about command sockets.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::coordinator) struct CommandStats {
+    pub(in crate::coordinator) connections: usize,
+    pub(in crate::coordinator) admission: AdmissionCounters,
+    pub(in crate::coordinator) kept_bytes: usize,
+    pub(in crate::coordinator) input_bytes: usize,
+    pub(in crate::coordinator) errors: u64,
+}
+
 impl Admission {
     pub(super) fn new(config: &CoordinatorConfig) -> Self {
         Self {

@@ -40,9 +40,9 @@ use budget::Budget;
 use client::{Client, ClientPhase, ClientSocket, LineDeadline};
 use lists::Lists;
 
+pub(super) use admission::CommandStats;
 pub(super) use batch::Next;
 pub(super) use client::Addresses;
-pub(super) use replies::CommandStats;
 
 /// Command sockets.
 #[derive(Debug)]

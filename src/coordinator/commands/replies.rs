@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use mio::Token;
 
 use super::CommandSockets;
-use super::admission::AdmissionCounters;
+use super::admission::CommandStats;
 use super::client::{ClientPhase, Refused};
 use crate::coordinator::ready::Queued;
 use crate::coordinator::sockets::{CoordinatorTimer, Sockets};
@@ -20,16 +20,6 @@ use crate::net::{Fill, Flush, Key, Stream};
 use crate::protocol::{LimitReached, Reply, ReplyEncoder, RequestError};
 use crate::text::Counted;
 use crate::time::Millis;
-
-/// Numbers of `stats` about command sockets.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::coordinator) struct CommandStats {
-    pub(in crate::coordinator) connections: usize,
-    pub(in crate::coordinator) admission: AdmissionCounters,
-    pub(in crate::coordinator) kept_bytes: usize,
-    pub(in crate::coordinator) input_bytes: usize,
-    pub(in crate::coordinator) errors: u64,
-}
 
 impl<S: Stream> CommandSockets<S> {
     pub(in crate::coordinator) fn stats(&self) -> CommandStats {
