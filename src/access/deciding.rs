@@ -49,6 +49,7 @@ impl DecidingRules {
         identity: &Identity<'_>,
         id: &str,
         owner: Option<PeerName>,
+        is_known: impl Fn(KeyName) -> bool,
     ) -> Result<Rights, RequestError> {
         let is_owner = owner.is_none_or(|owner| identity.owns(owner));
         let Fitting { certain, of_owner } = self.fitting(identity, id, owner);
@@ -56,7 +57,7 @@ impl DecidingRules {
             (Some(certain), Some(of_owner)) if is_owner => Ok(certain.union(of_owner)),
             (None, Some(rights)) if is_owner => Ok(rights),
             (Some(rights), _) => Ok(rights),
-            (None, None) => Err(self.refuse(identity).into()),
+            (None, None) => Err(self.refuse(identity, owner, is_known)),
             (None, Some(_)) => Err(refuse_other(identity, owner)),
         }
     }
@@ -100,26 +101,38 @@ impl DecidingRules {
     }
 
     /// Returns the reason why no rule fits: the first one in the order of these checks.
-    fn refuse(&self, identity: &Identity<'_>) -> Unauthorized {
+    fn refuse(
+        &self,
+        identity: &Identity<'_>,
+        owner: Option<PeerName>,
+        is_known: impl Fn(KeyName) -> bool,
+    ) -> RequestError {
         let (key, ca) = match identity.credentials {
-            Credentials::Plain => return Unauthorized::NoLine { peer: identity.peer_name() },
-            Credentials::NoCertificate => return Unauthorized::NoCertificate,
+            Credentials::Plain => {
+                return Unauthorized::NoLine { peer: identity.peer_name() }.into();
+            }
+            Credentials::NoCertificate => return Unauthorized::NoCertificate.into(),
             Credentials::Certificate { key, ca } => (key, ca),
         };
-        if identity.secret.is_some() && !self.secrets.is_empty() {
-            return Unauthorized::SecretWrong { key };
-        }
-        match ca {
-            CaCheck::Expired if self.ca.is_some() => Unauthorized::CertificateExpired { key },
-            CaCheck::Valid { .. } if self.ca.is_some() => {
-                Unauthorized::CertificateNamesOther { key }
+        let peer = PeerName::Key(key);
+        let takes_secrets = !self.secrets.is_empty();
+        match (ca, owner) {
+            _ if takes_secrets && identity.secret.is_some() => {
+                Unauthorized::SecretWrong { key }.into()
             }
-            CaCheck::Unknown | CaCheck::Expired | CaCheck::Valid { .. } => {
-                match self.secrets.is_empty() {
-                    true => Unauthorized::NoLine { peer: PeerName::Key(key) },
-                    false => Unauthorized::SecretMissing { key },
-                }
+            (CaCheck::Expired, _) if self.ca.is_some() => {
+                Unauthorized::CertificateExpired { key }.into()
             }
+            (CaCheck::Valid { .. }, _) if self.ca.is_some() => {
+                Forbidden::CertificateNamesOther { key }.into()
+            }
+            (_, None) if takes_secrets => Unauthorized::SecretMissing { key }.into(),
+            (_, None) if is_known(key) => Forbidden::OtherId { key }.into(),
+            (_, Some(owner)) if owner != peer && is_known(key) => {
+                Forbidden::OwnedByOther { peer }.into()
+            }
+            _ if takes_secrets => Unauthorized::SecretMissing { key }.into(),
+            _ => Unauthorized::NoLine { peer }.into(),
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::protocol::{LimitReached, PeerName, RequestError, Unauthorized};
+use crate::protocol::{KeyName, LimitReached, PeerName, RequestError, Unauthorized};
 
 use super::deciding::DecidingRules;
-use super::{AccessRule, Identity, OPERATOR, Rights, Who};
+use super::{AccessRule, Identity, OPERATOR, OwnedIds, Proof, Rights, Who};
 
 /// All rules of the access file.
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ pub struct AccessTable {
     /// Bytes of the prefixes, so that only prefixes that may exist are looked up.
     prefix_lengths: BTreeSet<usize>,
     operators: DecidingRules,
+    /// Keys that a rule names.
+    keys: BTreeSet<KeyName>,
     /// Rules of ids that no rule is about: none.
     nobody: DecidingRules,
 }
@@ -36,6 +38,9 @@ impl AccessTable {
     pub fn new(rules: impl IntoIterator<Item = AccessRule>) -> Self {
         let mut table = Self::default();
         for AccessRule { who, proof, rights } in rules {
+            if let Proof::Key(key) = proof {
+                table.keys.insert(key);
+            }
             let deciding = match who {
                 Who::Id(id) => table.by_id.entry(id).or_insert_with(|| DecidingRules::new(true)),
                 Who::Prefix(prefix) => {
@@ -52,42 +57,47 @@ impl AccessTable {
     /// Returns the rights of a client that names `id` in a request.
     ///
     /// `owner` is the owner of the id; `None` if the id is not a member. With `allow_foreign_ip`,
-    /// an owner that is an address counts as `None`: then any address may use the id.
+    /// an owner that is an address counts as `None`: then any address may use the id. `owned` is
+    /// the ids of all members: a key that owns one is known.
     ///
     /// # Errors
     ///
-    /// [`RequestError::Unauthorized`] if no rule fits. Otherwise, if the id belongs to another
-    /// client, [`RequestError::Forbidden`], or [`RequestError::IdElsewhere`] without TLS.
+    /// If no rule fits: [`RequestError::Unauthorized`] for a client that is not known,
+    /// [`RequestError::Forbidden`] for a key that is. If the id belongs to another client:
+    /// [`RequestError::Forbidden`], or [`RequestError::IdElsewhere`] without TLS.
     pub fn decide(
         &self,
         identity: &Identity<'_>,
         id: &str,
         owner: Option<PeerName>,
+        owned: &OwnedIds,
     ) -> Result<Rights, RequestError> {
-        self.deciding(id).decide(identity, id, owner)
+        let is_known =
+            |key| self.keys.contains(&key) || owned.of(PeerName::Key(key)).next().is_some();
+        self.deciding(id).decide(identity, id, owner, is_known)
     }
 
     /// Returns the owner and the rights of a new member: a `register` of an id that is not a
     /// member.
     ///
-    /// `owned` is the ids that belong to the owner already, with registrations under way. The
-    /// limit `ids` counts those that the same rules decide about.
+    /// `owned` is the ids of all members, and of registrations under way. The limit `ids` counts
+    /// the owner's ids that the same rules decide about.
     ///
     /// # Errors
     ///
     /// As [`AccessTable::decide`], and [`LimitReached::MembersOf`].
-    pub fn decide_new<'a>(
+    pub fn decide_new(
         &self,
         identity: &Identity<'_>,
         id: &str,
-        owned: impl IntoIterator<Item = &'a str>,
+        owned: &OwnedIds,
     ) -> Result<(PeerName, Rights), RequestError> {
-        let rights = self.decide(identity, id, None)?;
+        let rights = self.decide(identity, id, None, owned)?;
         let owner = identity.owner().ok_or(Unauthorized::NoCertificate)?;
         if let Some(max) = rights.ids_max {
             let deciding = self.deciding(id);
             let counts = |other: &&str| std::ptr::eq(self.deciding(other), deciding);
-            if owned.into_iter().filter(counts).take(max).count() >= max {
+            if owned.of(owner).filter(counts).take(max).count() >= max {
                 return Err(LimitReached::MembersOf { owner, max }.into());
             }
         }
@@ -108,8 +118,9 @@ impl AccessTable {
         &self,
         members: impl IntoIterator<Item = ConnectedMember<'a>>,
     ) -> Vec<&'a str> {
+        let nobody = OwnedIds::default();
         let is_revoked = |member: &ConnectedMember<'_>| {
-            self.decide(&member.identity, member.id, Some(member.owner)).is_err()
+            self.decide(&member.identity, member.id, Some(member.owner), &nobody).is_err()
         };
         members.into_iter().filter(is_revoked).map(|member| member.id).collect()
     }

@@ -39,11 +39,6 @@ pub enum Unauthorized {
         /// Key of the client.
         key: KeyName,
     },
-    /// The certificate is of the operator's CA, but names other ids.
-    CertificateNamesOther {
-        /// Key of the client.
-        key: KeyName,
-    },
 }
 
 /// 403: a known client that may not do this.
@@ -53,6 +48,16 @@ pub enum Forbidden {
     OwnedByOther {
         /// Name of this client.
         peer: PeerName,
+    },
+    /// The access file or a member names the key, but no line lets the key use this id.
+    OtherId {
+        /// Key of the client.
+        key: KeyName,
+    },
+    /// The certificate is of the operator's CA, but names other ids.
+    CertificateNamesOther {
+        /// Key of the client.
+        key: KeyName,
     },
     /// The access file does not give this right to the id.
     RightMissing(Right),
@@ -125,9 +130,6 @@ impl fmt::Display for Unauthorized {
                 f,
                 "certificate: expired or not valid yet, of {key}: renew it, and check the clocks"
             ),
-            Self::CertificateNamesOther { key } => {
-                write!(f, "certificate: does not name this id, of {key}: use the id that it names")
-            }
         }
     }
 }
@@ -140,6 +142,14 @@ impl fmt::Display for Forbidden {
                 "id: belongs to another client, not to {peer}: use another id, or ask the operator \
                  to deregister this one"
             ),
+            Self::OtherId { key } => write!(
+                f,
+                "id: no line of the access file lets {key} use it: use the id of this key, or ask \
+                 the operator"
+            ),
+            Self::CertificateNamesOther { key } => {
+                write!(f, "certificate: does not name this id, of {key}: use the id that it names")
+            }
             Self::RightMissing(right) => write!(
                 f,
                 "right: the access file does not give {} to this id: ask the operator for it",
@@ -160,56 +170,68 @@ mod tests {
 
     const KEY: &str = "sha256:0707070707070707070707070707070707070707070707070707070707070707";
 
+    #[track_caller]
+    fn check(refusal: impl Into<RequestError>, expected: &str) {
+        assert_eq!(refusal.into().to_string(), expected.replace("KEY", KEY));
+    }
+
     #[test]
-    fn a_refusal_begins_with_the_part_that_is_wrong_and_names_the_client() {
+    fn a_refusal_of_an_unknown_client_names_the_client() {
         let (key, ip) = (KeyName([7; 32]), IpAddr::from([10, 0, 0, 7]));
-        let check = |refusal: RequestError, expected: &str| {
-            assert_eq!(refusal.to_string(), expected.replace("KEY", KEY));
-        };
         check(
-            Unauthorized::NoCertificate.into(),
+            Unauthorized::NoCertificate,
             "401 certificate: this connection shows none: start the participant with a keys file",
         );
         check(
-            Unauthorized::NoLine { peer: PeerName::Address(ip) }.into(),
+            Unauthorized::NoLine { peer: PeerName::Address(ip) },
             "401 address: no line of the access file fits 10.0.0.7: ask the operator to add one",
         );
         check(
-            Unauthorized::NoLine { peer: PeerName::Key(key) }.into(),
+            Unauthorized::NoLine { peer: PeerName::Key(key) },
             "401 key: no line of the access file fits KEY: ask the operator to add one",
         );
         check(
-            Unauthorized::SecretMissing { key }.into(),
+            Unauthorized::SecretMissing { key },
             "401 secret: missing, and KEY does not own this id: register with the secret of an \
              invitation",
         );
         check(
-            Unauthorized::SecretWrong { key }.into(),
+            Unauthorized::SecretWrong { key },
             "401 secret: not valid, from KEY: ask the operator for another invitation",
         );
         check(
-            Unauthorized::CertificateExpired { key }.into(),
+            Unauthorized::CertificateExpired { key },
             "401 certificate: expired or not valid yet, of KEY: renew it, and check the clocks",
         );
         check(
-            Unauthorized::CertificateNamesOther { key }.into(),
-            "401 certificate: does not name this id, of KEY: use the id that it names",
+            Forbidden::OtherId { key },
+            "403 id: no line of the access file lets KEY use it: use the id of this key, or ask \
+             the operator",
         );
         check(
-            Forbidden::OwnedByOther { peer: PeerName::Key(key) }.into(),
+            Forbidden::CertificateNamesOther { key },
+            "403 certificate: does not name this id, of KEY: use the id that it names",
+        );
+    }
+
+    #[test]
+    fn a_refusal_of_a_known_client_begins_with_the_part_that_is_wrong() {
+        let key = KeyName([7; 32]);
+        check(
+            Forbidden::OwnedByOther { peer: PeerName::Key(key) },
             "403 id: belongs to another client, not to KEY: use another id, or ask the operator \
              to deregister this one",
         );
         check(
-            Forbidden::RightMissing(Right::Send).into(),
+            Forbidden::RightMissing(Right::Send),
             "403 right: the access file does not give send to this id: ask the operator for it",
         );
         check(
-            Forbidden::TextTooLong { bytes: 2000, max: 1024 }.into(),
+            Forbidden::TextTooLong { bytes: 2000, max: 1024 },
             "403 text: 2000 bytes exceed 1024 (max_text of this id): send a shorter text",
         );
         check(
-            LimitReached::MembersOf { owner: PeerName::Key(key), max: 3 }.into(),
+            LimitReached::MembersOf { owner: PeerName::Key(key), max: 3 },
             "421 too many members of KEY: 3 is the limit (ids of the access file): deregister one \
              of them first",
         );

@@ -14,7 +14,22 @@ fn check(
     (id, owner): (&str, Option<PeerName>),
     expected: Result<Rights, &str>,
 ) {
-    let decision = table(rules).decide(&identity, id, owner).map_err(|error| error.to_string());
+    check_with(&[], rules, identity, (id, owner), expected);
+}
+
+/// As [`check`], where other members have these keys as owners.
+#[track_caller]
+fn check_with(
+    owners: &[u8],
+    rules: &str,
+    identity: Identity<'_>,
+    (id, owner): (&str, Option<PeerName>),
+    expected: Result<Rights, &str>,
+) {
+    let mut owned = OwnedIds::default();
+    owners.iter().for_each(|number| owned.add(PeerName::Key(key(*number)), "other"));
+    let decision = table(rules).decide(&identity, id, owner, &owned);
+    let decision = decision.map_err(|error| error.to_string());
     assert_eq!(decision, expected.map_err(|text| text.replace("K1", K1)), "{rules}");
 }
 
@@ -35,6 +50,8 @@ const NO_CERTIFICATE: &str =
     "401 certificate: this connection shows none: start the participant with a keys file";
 const OTHER: &str = "403 id: belongs to another client, not to K1: use another id, or ask the \
                      operator to deregister this one";
+const OTHER_ID: &str = "403 id: no line of the access file lets K1 use it: use the id of this key, \
+                        or ask the operator";
 const NO_SECRET: &str = "401 secret: missing, and K1 does not own this id: register with the \
                          secret of an invitation";
 const BAD_SECRET: &str = "401 secret: not valid, from K1: ask the operator for another invitation";
@@ -48,12 +65,13 @@ fn the_rules_of_the_id_decide_and_else_those_of_the_longest_prefix() {
         ("al* key=1 send\n* anyone", Ok(send)),
         ("al* key=2\n* anyone", Err(NO_LINE)),
         ("al* key=2\nali* key=1 send", Ok(send)),
-        ("al* key=1\nali* key=2", Err(NO_LINE)),
+        ("al* key=1\nali* key=2", Err(OTHER_ID)),
         ("alice* key=1 send\n* anyone", Ok(send)),
-        ("alice* key=1\nalice key=2", Err(NO_LINE)),
+        ("alice* key=1\nalice key=2", Err(OTHER_ID)),
         ("alicea* key=2\nalicea key=2\n* key=1 send", Ok(send)),
         ("Alice key=2\nbob key=2\nb* key=2\n* key=1 send", Ok(send)),
-        ("@operator key=1\nbob key=1", Err(NO_LINE)),
+        ("@operator key=1\nbob key=1", Err(OTHER_ID)),
+        ("@operator key=2\nbob key=2", Err(NO_LINE)),
     ] {
         check(rules, shows(1), FREE, expected);
     }
@@ -67,7 +85,7 @@ fn without_a_line_nobody_may_anything() {
         (Credentials::NoCertificate, NO_CERTIFICATE.to_owned()),
         (shows(1).credentials, NO_LINE.replace("K1", K1)),
     ] {
-        let decision = no_rules.decide(&identity(credentials), "alice", None);
+        let decision = no_rules.decide(&identity(credentials), "alice", None, &OwnedIds::default());
         assert_eq!(decision.map_err(|error| error.to_string()), Err(expected));
         assert!(!no_rules.is_operator(&identity(credentials)));
     }
@@ -94,7 +112,7 @@ fn a_certificate_of_the_ca_replaces_the_owner_of_the_ids_that_it_names() {
     check("* ca", valid, FREE, Ok(Rights::ALL));
     check("* ca", valid, owned_by(2), Ok(Rights::ALL));
     check("alice ca send", valid, ("bob", None), Err(NO_LINE));
-    let other = "401 certificate: does not name this id, of K1: use the id that it names";
+    let other = "403 certificate: does not name this id, of K1: use the id that it names";
     check("* ca", valid, ("carol", None), Err(other));
     check("* ca", valid, ("alic", None), Err(other));
     check("* ca", valid, ("Alice", None), Err(other));
@@ -161,6 +179,26 @@ fn anyone_and_an_address_leave_the_id_to_its_owner() {
 }
 
 #[test]
+fn a_key_that_a_line_or_a_member_knows_gets_403_for_another_id() {
+    let brings = |name| Identity { secret: Some(secret(name)), ..shows(1) };
+    for (owners, rules) in [(&[][..], "* key=2\nbob key=1"), (&[1], "* key=2")] {
+        check_with(owners, rules, shows(1), FREE, Err(OTHER_ID));
+        check_with(owners, rules, shows(1), owned_by(2), Err(OTHER));
+        check_with(owners, rules, shows(1), owned_at([10, 0, 0, 7]), Err(OTHER));
+        check_with(owners, rules, shows(1), owned_by(1), Err(NO_LINE));
+    }
+    for (owners, rules) in [(&[][..], "* secret=5\nbob key=1"), (&[1, 2], "* secret=5")] {
+        check_with(owners, rules, shows(1), FREE, Err(NO_SECRET));
+        check_with(owners, rules, brings(6), FREE, Err(BAD_SECRET));
+        check_with(owners, rules, brings(6), owned_by(2), Err(BAD_SECRET));
+        check_with(owners, rules, shows(1), owned_by(2), Err(OTHER));
+    }
+    check_with(&[2], "* key=2", shows(1), FREE, Err(NO_LINE));
+    check_with(&[2], "* secret=5", shows(1), owned_by(2), Err(NO_SECRET));
+    check_with(&[1], "* key=1", identity(Credentials::NoCertificate), FREE, Err(NO_CERTIFICATE));
+}
+
+#[test]
 fn rules_that_fit_together_give_the_rights_of_all_and_the_highest_limits() {
     let rules = "alice key=1 send rate=5 max_text=9\nalice address=10.0.0.0/8 receive ids=2";
     check(rules, shows(1), FREE, Ok(rule("a anyone send receive rate=5 max_text=9").rights));
@@ -195,7 +233,12 @@ fn an_operator_has_a_rule_of_its_own() {
 #[test]
 fn one_owner_has_at_most_as_many_members_by_a_rule_as_it_says() {
     let names = ["alice".to_owned(), "dev1".to_owned(), "dev2".to_owned(), "de".to_owned()];
-    let owned = |count: usize| names.iter().take(count).map(String::as_str);
+    let owned = |count: usize| {
+        let mut owned = OwnedIds::default();
+        names.iter().take(count).for_each(|id| owned.add(PeerName::Key(key(1)), id));
+        names.iter().for_each(|id| owned.add(PeerName::Key(key(2)), id));
+        owned
+    };
     let limit = |max: usize| {
         format!(
             "421 too many members of {K1}: {max} is the limit (ids of the access file): \
@@ -215,7 +258,7 @@ fn one_owner_has_at_most_as_many_members_by_a_rule_as_it_says() {
         ("dev* anyone ids=1\ndev* key=2", "dev3", 2, Err(limit(1))),
         ("dev* anyone ids=1\ndev3 anyone", "dev3", 4, Ok(())),
     ] {
-        let decision = table(rules).decide_new(&shows(1), id, owned(count));
+        let decision = table(rules).decide_new(&shows(1), id, &owned(count));
         let decision = decision.map(|(owner, _)| assert_eq!(owner, PeerName::Key(key(1))));
         assert_eq!(decision.map_err(|error| error.to_string()), expected, "{rules}, {id}");
     }
@@ -224,7 +267,7 @@ fn one_owner_has_at_most_as_many_members_by_a_rule_as_it_says() {
 #[test]
 fn a_new_member_belongs_to_its_key_or_to_its_address_without_tls() {
     let table = table("* address=10.0.0.7 ids=1\n@operator key=1");
-    let new = |credentials| table.decide_new(&identity(credentials), "alice", []);
+    let new = |credentials| table.decide_new(&identity(credentials), "alice", &OwnedIds::default());
     let expected = Ok((PeerName::Address(ALICE_IP), rule("* anyone ids=1").rights));
     assert_eq!(new(Credentials::Plain), expected);
     let owner = new(shows(1).credentials).map(|(owner, _)| owner);

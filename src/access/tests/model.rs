@@ -121,14 +121,16 @@ fn decided(
     identity: &Identity<'_>,
     id: &str,
     owner: Option<PeerName>,
+    owned: &OwnedIds,
 ) -> Result<Rights, u16> {
     let best = rules.iter().filter_map(|it| specificity(it.split(' ').next().unwrap(), id)).max();
-    let deciding = rules
+    let deciding: Vec<&String> = rules
         .iter()
-        .filter(|it| best.is_some() && specificity(it.split(' ').next().unwrap(), id) == best);
+        .filter(|it| best.is_some() && specificity(it.split(' ').next().unwrap(), id) == best)
+        .collect();
     let mut code = 401;
     let mut rights: Option<Rights> = None;
-    for text in deciding {
+    for text in &deciding {
         match fits(text, identity, id, owner) {
             (true, true) => {
                 let more = rule(text).rights;
@@ -140,8 +142,31 @@ fn decided(
     }
     match identity.credentials {
         Credentials::NoCertificate => rights.ok_or(401),
+        Credentials::Certificate { key, ca } if code == 401 => {
+            rights.ok_or(code_of_unfit(rules, &deciding, identity, (key, ca, owner, owned)))
+        }
         Credentials::Plain | Credentials::Certificate { .. } => rights.ok_or(code),
     }
+}
+
+/// The code of the error for a certificate that no rule fits, even if the owner had it.
+fn code_of_unfit(
+    rules: &[String],
+    deciding: &[&String],
+    identity: &Identity<'_>,
+    (key, ca, owner, owned): (KeyName, CaCheck<'_>, Option<PeerName>, &OwnedIds),
+) -> u16 {
+    let decides = |proof: &str| deciding.iter().any(|text| text.contains(proof));
+    let own = PeerName::Key(key);
+    let is_named = rules.iter().any(|text| text.contains(&format!(" key={}", key.0[0])));
+    let is_known = is_named || owned.of(own).count() > 0;
+    let is_wrong_secret = decides(" secret=") && identity.secret.is_some();
+    let is_expired = decides(" ca") && ca == CaCheck::Expired;
+    let must_register = decides(" secret=") && owner.is_none();
+    let names_other = decides(" ca") && matches!(ca, CaCheck::Valid { .. });
+    let is_401 = is_wrong_secret || is_expired || !names_other && must_register;
+    let is_403 = names_other || is_known && owner != Some(own);
+    if !is_401 && is_403 { 403 } else { 401 }
 }
 
 fn code<T>(decision: Result<T, RequestError>) -> Result<T, u16> {
@@ -157,17 +182,22 @@ proptest! {
         client in any_client(),
         id in select(IDS.to_vec()),
         owner in any_owner(),
+        owned in vec((any_owner(), select(IDS.to_vec())), 0..3),
         turn in 0_usize..8,
     ) {
+        let mut all = OwnedIds::default();
+        owned.into_iter().for_each(|(owner, id)| {
+            owner.into_iter().for_each(|owner| all.add(owner, id));
+        });
         client.check(|identity| {
-            let expected = decided(&rules, identity, id, owner);
+            let expected = decided(&rules, identity, id, owner, &all);
             let table = AccessTable::new(rules.iter().map(|text| rule(text)));
-            let decision = table.decide(identity, id, owner);
+            let decision = table.decide(identity, id, owner, &all);
             assert_eq!(code(decision.clone()), expected);
             let mut turned: Vec<&String> = rules.iter().rev().collect();
             turned.rotate_left(turn.min(rules.len()));
             let turned = AccessTable::new(turned.into_iter().map(|text| rule(text)));
-            assert_eq!(turned.decide(identity, id, owner), decision);
+            assert_eq!(turned.decide(identity, id, owner, &all), decision);
             assert_eq!(turned.is_operator(identity), table.is_operator(identity));
             if let Some(owner) = owner {
                 let revoked = table.revoked([ConnectedMember { id, owner, identity: *identity }]);
@@ -188,7 +218,9 @@ proptest! {
                 let (_, proof) = text.split_once(' ').unwrap();
                 rule(&format!("{who} {proof}"))
             });
-            let decide = |rules| AccessTable::new(rules).decide(identity, "ab", owner);
+            let nobody = OwnedIds::default();
+            let decide =
+                |rules| AccessTable::new(rules).decide(identity, "ab", owner, &nobody);
             let all: Vec<AccessRule> = rules.collect();
             let fewer = all[1..].to_vec();
             if let Ok(rights) = decide(fewer) {
