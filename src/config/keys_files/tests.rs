@@ -205,15 +205,13 @@ fn the_coordinators_certificates_stand_in_its_keys_file_or_beside() {
     assert_eq!(load(), Ok([KEY, OTHER, CERTIFICATE].concat()));
     write("c.keys", KEY);
     let expected = "expected CERTIFICATEs in PEM";
+    let no_key = "PEM: found \"PRIVATE KEY\", expected no private key in a file that anybody may \
+                  read";
     for (text, error) in [
         ("", format!("c.crt:1: PEM: found the end of the file, {expected}")),
         ("x\n", format!("c.crt:1: line: found a value that is not shown, {expected}")),
-        (
-            KEY,
-            "c.crt:4: PEM: found \"PRIVATE KEY\", expected no private key in a file that \
-               anybody may read"
-                .to_owned(),
-        ),
+        (KEY, format!("c.crt:4: {no_key}")),
+        (&[KEY, OTHER].concat(), format!("c.crt:7: {no_key}")),
     ] {
         write("c.crt", text);
         assert_eq!(load(), Err(error));
