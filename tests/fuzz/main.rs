@@ -79,6 +79,11 @@ fn run(name: &str) {
 }
 
 #[test]
+fn access_file() {
+    run("access_file");
+}
+
+#[test]
 fn ack() {
     run("ack");
 }
@@ -91,6 +96,11 @@ fn coordinator_config() {
 #[test]
 fn journal() {
     run("journal");
+}
+
+#[test]
+fn keys_files() {
+    run("keys_files");
 }
 
 #[test]

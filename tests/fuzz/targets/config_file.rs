@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use groupcast::config::{ConfigError, Location};
+use groupcast::config::{ConfigError, FoundValue, Location};
 use groupcast::limits::CONFIG_BYTES_MAX;
 use tempfile::TempDir;
 
@@ -74,9 +74,19 @@ fn check_error(error: &ConfigError, bytes: &[u8], path: &Path) {
     }
 }
 
+/// Checks that an error shows nothing that may be a part of a secret or of a private key: a long
+/// run of hex digits or of base64.
+pub(super) fn check_hidden(error: &ConfigError) {
+    let ConfigError::Field { found: FoundValue::Text(text), .. } = error else { return };
+    for run in text.split(|char: char| !char.is_ascii_alphanumeric() && char != '+' && char != '/')
+    {
+        let hex = run.split(|char: char| !char.is_ascii_hexdigit()).map(str::len).max();
+        assert!(run.len() < 16 && hex < Some(8), "{error} shows {run:?}");
+    }
+}
+
 /// Lowers all numbers of lines.
 fn lower_numbers(error: &mut ConfigError, by: usize) {
-    use groupcast::config::FoundValue;
     let ConfigError::Field { location: Location::Line { number, .. }, found, .. } = error else {
         return;
     };

@@ -13,10 +13,14 @@
 //! | `message_log` | a log continues after its last whole line; no text can forge a line |
 //! | `coordinator_config` | an error names its line; a valid config is the same written and read |
 //! | `participant_config` | the same |
+//! | `access_file` | the same; no error shows a key; the order of lines has no effect |
+//! | `keys_files` | the same as `participant_config`; no error shows a key |
 
+pub mod access_file;
 pub mod ack;
 pub mod coordinator_config;
 pub mod journal;
+pub mod keys_files;
 pub mod line_buffer;
 pub mod message_line;
 pub mod message_log;
@@ -40,10 +44,12 @@ pub struct FuzzTarget {
 }
 
 /// All fuzz targets.
-pub const ALL: [FuzzTarget; 9] = [
+pub const ALL: [FuzzTarget; 11] = [
+    FuzzTarget { name: "access_file", check: access_file::check, runs: 3_000 },
     FuzzTarget { name: "ack", check: ack::check, runs: 20_000 },
     FuzzTarget { name: "coordinator_config", check: coordinator_config::check, runs: 1_000 },
     FuzzTarget { name: "journal", check: journal::check, runs: 1_500 },
+    FuzzTarget { name: "keys_files", check: keys_files::check, runs: 3_000 },
     FuzzTarget { name: "line_buffer", check: line_buffer::check, runs: 20_000 },
     FuzzTarget { name: "message_line", check: message_line::check, runs: 20_000 },
     FuzzTarget { name: "message_log", check: message_log::check, runs: 2_000 },
