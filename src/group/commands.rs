@@ -1,8 +1,9 @@
 //! Requests: each one is checked, and becomes a reply, a list, a connect-back or a fact.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 
+use super::addresses::{check_ip, check_port};
 use super::handler::InputHandler;
 use super::ids::{ConnId, LinkId, MemberSlot, Ticket};
 use super::links::{ConnectBack, ConnectOptions, ConnectPhase, ConnectPurpose, Link};
@@ -10,7 +11,7 @@ use super::members::Member;
 use super::sends::SendOrder;
 use super::{Effect, Group, OfflineCause, Origin, backlog};
 use crate::facts::{Fact, Journal};
-use crate::limits::{LISTEN_PORT_MIN, OWN_RANGES_MAX, Overflow};
+use crate::limits::{OWN_RANGES_MAX, Overflow};
 use crate::protocol::{
     ANNOUNCER, BacklogHolder, Command, Conflict, Delivery, LimitReached, Listing, Options, Query,
     Reply, Request, RequestError, Seq, Text,
@@ -38,14 +39,14 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
             Command::Query(Query::List(listing)) => return Ok(self.list(origin.conn, listing)),
             Command::Query(Query::Ping) => return Ok(Some(Reply::Ping)),
             Command::Register { port, .. } | Command::Reconnect { port, .. } => {
-                self.check_ip(origin, request.ip)?;
-                self.check_port(origin, request.ip, port)?;
+                check_ip(&self.group.rules, origin, request.ip)?;
+                check_port(&self.group.rules, origin, request.ip, port)?;
             }
             Command::Deregister
             | Command::Disconnect
             | Command::Msend { .. }
             | Command::Send { .. } => {
-                self.check_ip(origin, request.ip)?;
+                check_ip(&self.group.rules, origin, request.ip)?;
             }
         }
         if let Command::Register { port, options } = request.command {
@@ -81,34 +82,6 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     fn list(&mut self, to: ConnId, listing: Listing) -> Option<Reply> {
         self.group.effects.push_back(Effect::List { to, listing });
         None
-    }
-
-    /// Refuses addresses of third parties: the coordinator must not be made to connect to them, as
-    /// FTP's PORT command once allowed (RFC 2577, section 3).
-    fn check_ip(&self, origin: Origin, named: IpAddr) -> Result<(), RequestError> {
-        let peer = origin.peer.to_canonical();
-        let is_link_local = matches!(named, IpAddr::V6(ip) if ip.is_unicast_link_local());
-        let is_shared = named.is_multicast() || named == Ipv4Addr::BROADCAST;
-        if named.is_unspecified() || is_shared || is_link_local {
-            return Err(RequestError::Unusable(named));
-        }
-        if named != peer && !self.group.rules.foreign_ip_allowed {
-            return Err(RequestError::Foreign { named, peer });
-        }
-        Ok(())
-    }
-
-    fn check_port(&self, origin: Origin, ip: IpAddr, port: u16) -> Result<(), RequestError> {
-        if port < LISTEN_PORT_MIN {
-            return Err(RequestError::LowPort(port));
-        }
-        let own = self.group.rules.listening;
-        let is_own_ip =
-            ip.is_loopback() || ip == origin.local.to_canonical() || ip == own.ip().to_canonical();
-        if port == own.port() && is_own_ip {
-            return Err(RequestError::OwnPort(port));
-        }
-        Ok(())
     }
 
     fn register(

@@ -18,6 +18,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+mod addresses;
 mod announcements;
 mod apply;
 mod backlog;
