@@ -22,7 +22,7 @@ use crate::time::Millis;
 
 /// Number of command sockets, and the order of those that have sent no line yet.
 #[derive(Debug)]
-pub(super) struct Admission {
+pub(in crate::coordinator) struct Admission {
     /// Limit `max_connections` of the config.
     max: usize,
     /// Limit `max_connections_per_address` of the config.
@@ -96,20 +96,19 @@ impl Admission {
     }
 
     /// Returns the refusal for one more command socket from `ip`, if there are too many from there.
-    pub(super) fn refusal_for(&self, ip: IpAddr) -> Option<LimitReached> {
+    pub(in crate::coordinator) fn refusal_for(&self, ip: IpAddr) -> Option<LimitReached> {
         let network = self.per_address.full(ip, self.per_address_max)?;
         let (address, max) = (network.to_string().into(), self.per_address_max);
         Some(LimitReached::ConnectionsFrom { address, max })
     }
 
-    /// Returns the refusal for a command socket when the table is full.
-    pub(super) fn full(&self) -> LimitReached {
-        LimitReached::Connections { max: self.max }
-    }
-
-    /// Returns the refusal for a silent command socket that makes room.
-    pub(super) fn displaced(&self) -> LimitReached {
-        LimitReached::Silent { max: Some(self.max) }
+    /// Returns the refusals of a new socket and of a silent one if the table is full.
+    pub(in crate::coordinator) fn full(&self) -> Option<(LimitReached, LimitReached)> {
+        let refusals = (
+            LimitReached::Connections { max: self.max },
+            LimitReached::Silent { max: Some(self.max) },
+        );
+        self.is_full().then_some(refusals)
     }
 
     /// Counts a command socket that was accepted.
@@ -135,7 +134,7 @@ impl Admission {
     }
 
     /// Returns true if the oldest silent socket had enough time for its first request.
-    pub(super) fn is_oldest_overdue(&self, now: Millis) -> bool {
+    pub(in crate::coordinator) fn is_oldest_overdue(&self, now: Millis) -> bool {
         let oldest = self.silent.first_key_value();
         oldest.is_some_and(|(_, (_, since))| now.since(*since) >= SILENT_MS_MIN)
     }
@@ -153,9 +152,10 @@ impl Admission {
         }
     }
 
-    /// Counts a command socket that was closed without a reply, if `is_dropped`.
-    pub(super) fn record_dropped(&mut self, is_dropped: bool) {
-        self.counters.refused += u64::from(is_dropped);
+    /// Returns true if a refused client is closed without a reply, because there are too many.
+    pub(in crate::coordinator) fn drops_refused(&mut self) -> bool {
+        self.counters.refused += u64::from(self.is_crowded());
+        self.is_crowded()
     }
 
     /// Counts a command socket that is closed.

@@ -22,7 +22,6 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
 
 use mio::Token;
 
@@ -128,22 +127,9 @@ impl<S: Stream> CommandSockets<S> {
         None
     }
 
-    /// Returns the refusal for one more command socket from `ip`, if there are too many from there.
-    pub(super) fn refusal_for(&self, ip: IpAddr) -> Option<LimitReached> {
-        self.admission.refusal_for(ip)
-    }
-
-    /// Returns the refusals of a new socket and of a silent one if the table is full.
-    pub(super) fn full(&self) -> Option<(LimitReached, LimitReached)> {
-        let is_full = self.admission.is_full();
-        is_full.then(|| (self.admission.full(), self.admission.displaced()))
-    }
-
-    /// Returns true if a refused client is closed without a reply, because there are too many.
-    pub(super) fn drops_refused(&mut self) -> bool {
-        let is_crowded = self.admission.is_crowded();
-        self.admission.record_dropped(is_crowded);
-        is_crowded
+    /// Returns the limits on command sockets.
+    pub(super) fn admission(&mut self) -> &mut Admission {
+        &mut self.admission
     }
 
     pub(super) fn next_key(&self) -> Key {
@@ -176,10 +162,6 @@ impl<S: Stream> CommandSockets<S> {
         let key = self.admission.oldest_silent()?;
         self.sockets.get_mut(key)?.connection.assume_readable();
         Some(key)
-    }
-
-    pub(super) fn is_oldest_overdue(&self, now: Millis) -> bool {
-        self.admission.is_oldest_overdue(now)
     }
 
     /// Refuses the oldest silent socket, if it is still `key`. Then returns true.

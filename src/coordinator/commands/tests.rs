@@ -28,7 +28,7 @@ impl Part {
     fn add(&mut self) -> (Key, TestStream) {
         let (stream, key) = (TestStream::default(), self.commands.next_key());
         let addresses = Addresses { peer: LOCALHOST, local: LOCALHOST };
-        let refusal = self.commands.full().map(|(full, _)| full);
+        let refusal = self.commands.admission().full().map(|(full, _)| full);
         let sockets = &mut self.sockets;
         self.commands.add(stream.connection(), addresses, refusal, sockets, self.now);
         (key, stream)
@@ -188,11 +188,11 @@ fn a_silent_socket_makes_room_and_one_with_a_request_does_not() {
     part.serve();
     refused.make_room(usize::MAX);
     part.commands.on_event(silent, ALL);
-    let (_, displaced) = part.commands.full().unwrap();
+    let (_, displaced) = part.commands.admission().full().unwrap();
     assert_eq!(part.commands.oldest_silent(), Some(silent));
     assert!(!part.commands.displace(busy, &displaced, &mut part.sockets, part.now));
     assert!(part.commands.displace(silent, &displaced, &mut part.sockets, part.now));
     part.commands.write_replies();
     assert!(refused.take().starts_with("ERR 421 "));
-    assert!(part.commands.full().is_none() && part.commands.oldest_silent().is_none());
+    assert!(part.commands.admission().full().is_none() && part.commands.oldest_silent().is_none());
 }

@@ -152,7 +152,7 @@ impl<P: Platform> Coordinator<P> {
                 Accepted::Connection(connection, peer) => self.add_client(connection, peer, now),
                 Accepted::Done => return,
                 Accepted::OutOfFiles => {
-                    if self.commands.is_oldest_overdue(now.steady) {
+                    if self.commands.admission().is_oldest_overdue(now.steady) {
                         self.make_room(&LimitReached::Silent { max: None }, now);
                     }
                     return;
@@ -164,11 +164,11 @@ impl<P: Platform> Coordinator<P> {
     /// Adds a command socket. If there is no room, the oldest silent command socket makes room.
     fn add_client(&mut self, mut connection: Connection<P::Stream>, address: SocketAddr, now: Now) {
         let Ok(local) = connection.local_addr() else { return }; // The client is gone already.
-        let refusal = self.commands.refusal_for(address.ip()).or_else(|| {
-            let (full, displaced) = self.commands.full()?;
+        let refusal = self.commands.admission().refusal_for(address.ip()).or_else(|| {
+            let (full, displaced) = self.commands.admission().full()?;
             (!self.make_room(&displaced, now)).then_some(full)
         });
-        if refusal.is_some() && self.commands.drops_refused() {
+        if refusal.is_some() && self.commands.admission().drops_refused() {
             log::debug!("{address}: closed without a reply: too many clients are being refused");
             return;
         }
