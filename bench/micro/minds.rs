@@ -62,7 +62,7 @@ impl World {
 
     /// Carries out a request and returns the link of its connect-back.
     fn request(&mut self, line: &[u8]) -> Option<LinkId> {
-        let origin = Origin { conn: ConnId(0), peer: HOME, local: HOME };
+        let origin = Origin { conn: ConnId(0), peer: HOME, peer_port: 50_000, local: HOME };
         if let Ok(request) = Request::parse(line) {
             self.group.handle(
                 Input::Request { origin, request: &request },

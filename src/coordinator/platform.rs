@@ -39,6 +39,14 @@ pub trait Platform: fmt::Debug {
     /// The error of the poll.
     fn register(&mut self, connection: &mut Connection<Self::Stream>, key: Key) -> io::Result<()>;
 
+    /// Reports the events of a connection under another key from now on.
+    ///
+    /// # Errors
+    ///
+    /// The error of the poll.
+    fn reregister(&mut self, connection: &mut Connection<Self::Stream>, key: Key)
+    -> io::Result<()>;
+
     /// Returns 64 random bits.
     ///
     /// # Errors

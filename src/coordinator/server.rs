@@ -190,6 +190,7 @@ impl<P: Platform> Coordinator<P> {
         if self.commands.write_replies() {
             self.liveness.request_check();
         }
+        self.move_upgraded(now);
         self.deliver(now);
         self.check_peers(now);
         self.commit_turn(now);
@@ -214,7 +215,8 @@ impl<P: Platform> Coordinator<P> {
                     self.messages.on_postponed(key, id);
                 }
                 // Nothing cancels these timers.
-                CoordinatorTimer::Linger(_)
+                CoordinatorTimer::Upgrade(_)
+                | CoordinatorTimer::Linger(_)
                 | CoordinatorTimer::PeerCheck
                 | CoordinatorTimer::Accept
                 | CoordinatorTimer::Group
@@ -231,6 +233,12 @@ impl<P: Platform> Coordinator<P> {
             CoordinatorTimer::Stall(key) => {
                 if let Some(stalled) = self.messages.on_stall(key, &self.group) {
                     self.end_failed(key, stalled, now);
+                }
+            }
+            CoordinatorTimer::Upgrade(key) => {
+                let (sockets, timeout_ms) = (&mut self.sockets, self.config.timeouts.stall_ms);
+                if let Some(link) = self.commands.upgrades().on_timeout(key, sockets, now.steady) {
+                    self.handle(Input::Lost { link, how: SocketEnd::Stalled { timeout_ms } }, now);
                 }
             }
             CoordinatorTimer::Linger(key) => {
@@ -255,7 +263,11 @@ impl<P: Platform> Coordinator<P> {
             let unacked = self.commands.check_peer(key).or_else(|| self.messages.check_peer(key));
             let Some(unacked) = unacked else { continue };
             if self.liveness.on_checked(key, unacked, now.steady) {
+                let link = self.commands.upgrades().link_of(key);
                 self.commands.on_machine_gone(key);
+                if let Some(link) = link {
+                    self.handle(Input::Lost { link, how: SocketEnd::TimedOut }, now);
+                }
                 self.end_failed(key, SocketEnd::TimedOut, now);
             }
         }

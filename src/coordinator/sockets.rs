@@ -28,6 +28,8 @@ pub(super) enum CoordinatorTimer {
     Connect(Key),
     /// `stall_timeout`: a message socket takes no bytes.
     Stall(Key),
+    /// `stall_timeout`: a command socket that becomes a message socket takes no replies.
+    Upgrade(Key),
     /// Written bytes may be unacknowledged.
     PeerCheck,
     /// A refused client had time to read the reason.
@@ -46,9 +48,11 @@ impl CoordinatorTimer {
     /// Returns the socket whose peer the timer may end.
     pub(super) fn socket(self) -> Option<Key> {
         match self {
-            Self::Line(key) | Self::Connect(key) | Self::Stall(key) | Self::Linger(key) => {
-                Some(key)
-            }
+            Self::Line(key)
+            | Self::Connect(key)
+            | Self::Stall(key)
+            | Self::Upgrade(key)
+            | Self::Linger(key) => Some(key),
             Self::PeerCheck | Self::Accept | Self::Group | Self::Journal | Self::Shutdown => None,
         }
     }
@@ -102,6 +106,7 @@ impl Sockets {
             CoordinatorTimer::Line(_)
             | CoordinatorTimer::Connect(_)
             | CoordinatorTimer::Stall(_)
+            | CoordinatorTimer::Upgrade(_)
             | CoordinatorTimer::Linger(_)
             | CoordinatorTimer::PeerCheck
             | CoordinatorTimer::Accept

@@ -69,6 +69,10 @@ impl Platform for System {
         connection.register(self.poll.registry(), key)
     }
 
+    fn reregister(&mut self, connection: &mut Connection, key: Key) -> io::Result<()> {
+        connection.reregister(self.poll.registry(), key)
+    }
+
     fn random(&mut self) -> io::Result<u64> {
         getrandom::u64().map_err(io::Error::other)
     }

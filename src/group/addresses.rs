@@ -1,15 +1,15 @@
-//! Addresses and ports that a request may name.
+//! Addresses and ports that a request may name, and the address of its message socket.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::{Origin, Rules};
 use crate::limits::LISTEN_PORT_MIN;
-use crate::protocol::RequestError;
+use crate::protocol::{DeliverTo, RequestError};
 
 /// Refuses addresses of third parties: the coordinator must not be made to connect to them, as
 /// FTP's PORT command once allowed (RFC 2577, section 3).
-pub(super) fn check_ip(rules: &Rules, origin: Origin, named: IpAddr) -> Result<(), RequestError> {
-    let peer = origin.peer.to_canonical();
+#[inline]
+pub(super) fn check_ip(rules: &Rules, peer: IpAddr, named: IpAddr) -> Result<(), RequestError> {
     let is_link_local = matches!(named, IpAddr::V6(ip) if ip.is_unicast_link_local());
     let is_shared = named.is_multicast() || named == Ipv4Addr::BROADCAST;
     if named.is_unspecified() || is_shared || is_link_local {
@@ -21,13 +21,41 @@ pub(super) fn check_ip(rules: &Rules, origin: Origin, named: IpAddr) -> Result<(
     Ok(())
 }
 
+/// Address at which a member gets its message socket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Destination {
+    /// Address of the participant's end.
+    pub(super) address: SocketAddr,
+    /// `here`: the command socket becomes the message socket.
+    pub(super) is_here: bool,
+}
+
+impl Destination {
+    /// Checks the address `ip` and the port of a request. With `here` the address is the
+    /// client's own, as the coordinator sees it.
+    pub(super) fn check(
+        rules: &Rules,
+        origin: Origin,
+        ip: IpAddr,
+        to: DeliverTo,
+    ) -> Result<Self, RequestError> {
+        let peer = origin.peer.to_canonical();
+        check_ip(rules, peer, ip)?;
+        match to {
+            DeliverTo::Here => {
+                let address = SocketAddr::new(peer, origin.peer_port);
+                Ok(Self { address, is_here: true })
+            }
+            DeliverTo::Port(port) => {
+                check_port(rules, origin, ip, port)?;
+                Ok(Self { address: SocketAddr::new(ip, port), is_here: false })
+            }
+        }
+    }
+}
+
 /// Refuses ports that a participant cannot listen on.
-pub(super) fn check_port(
-    rules: &Rules,
-    origin: Origin,
-    ip: IpAddr,
-    port: u16,
-) -> Result<(), RequestError> {
+fn check_port(rules: &Rules, origin: Origin, ip: IpAddr, port: u16) -> Result<(), RequestError> {
     if port < LISTEN_PORT_MIN {
         return Err(RequestError::LowPort(port));
     }

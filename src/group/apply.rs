@@ -10,7 +10,7 @@ use super::links::{ConnectBack, ConnectPhase, Link};
 use super::outbound::Outbound;
 use super::recorded::RecordedState;
 use super::sends::SendOrder;
-use super::{ChangeKind, Group};
+use super::{ChangeKind, Effect, Group};
 use crate::facts::{Fact, Ordered, Owner, Recorded, StateMachine};
 use crate::protocol::{
     ANNOUNCER, Announcement, Bye, Conflict, Delivery, LimitReached, Reply, RequestError, Seq, Text,
@@ -218,6 +218,10 @@ impl<'a> FactApplier<'a> {
         match &connect_back.phase {
             ConnectPhase::Connecting | ConnectPhase::Proposed => {
                 self.group.links.establish(link, slot, outbound);
+                if connect_back.is_here {
+                    let from = connect_back.conn;
+                    self.group.effects.push_back(Effect::Upgrade { from, link });
+                }
                 if let Some(member) = self.group.state.members.at_mut(slot) {
                     member.link = Some(link);
                 }

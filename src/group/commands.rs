@@ -1,9 +1,9 @@
 //! Requests: each one is checked, and becomes a reply, a list, a connect-back or a fact.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::num::NonZeroU64;
 
-use super::addresses::{check_ip, check_port};
+use super::addresses::{Destination, check_ip};
 use super::handler::InputHandler;
 use super::ids::{ConnId, LinkId, MemberSlot, Ticket};
 use super::links::{ConnectBack, ConnectOptions, ConnectPhase, ConnectPurpose, Link};
@@ -13,8 +13,8 @@ use super::{Effect, Group, OfflineCause, Origin, backlog};
 use crate::facts::{Fact, Journal};
 use crate::limits::{OWN_RANGES_MAX, Overflow};
 use crate::protocol::{
-    ANNOUNCER, BacklogHolder, Command, Conflict, Delivery, LimitReached, Listing, Options, Query,
-    Reply, Request, RequestError, Seq, Text,
+    ANNOUNCER, BacklogHolder, Command, Conflict, DeliverTo, Delivery, LimitReached, Listing,
+    Options, Query, Reply, Request, RequestError, Seq, Text,
 };
 
 impl<J: Journal<Group>> InputHandler<'_, J> {
@@ -35,34 +35,27 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         if self.group.is_shutting_down {
             return Err(RequestError::ShuttingDown);
         }
+        let peer = origin.peer.to_canonical();
+        let ip = request.ip.unwrap_or(peer);
         match request.command {
             Command::Query(Query::List(listing)) => return Ok(self.list(origin.conn, listing)),
             Command::Query(Query::Ping) => return Ok(Some(Reply::Ping)),
-            Command::Register { port, .. } | Command::Reconnect { port, .. } => {
-                check_ip(&self.group.rules, origin, request.ip)?;
-                check_port(&self.group.rules, origin, request.ip, port)?;
+            Command::Register { to, ref options } => {
+                return self.register(origin, request.id, (ip, to), options).map(|()| None);
+            }
+            Command::Reconnect { to, ref options } => {
+                return self.reconnect(origin, request.id, (ip, to), options).map(|()| None);
             }
             Command::Deregister
             | Command::Disconnect
             | Command::Msend { .. }
-            | Command::Send { .. } => {
-                check_ip(&self.group.rules, origin, request.ip)?;
-            }
-        }
-        if let Command::Register { port, options } = request.command {
-            self.register(origin, request.id, SocketAddr::new(request.ip, port), &options)?;
-            return Ok(None);
+            | Command::Send { .. } => check_ip(&self.group.rules, peer, ip)?,
         }
         let slot = self.group.state.members.find(request.id).ok_or(RequestError::NotAMember)?;
         if !is_operator(origin, &request.command) {
-            self.group.check_owner(slot, request.ip)?;
+            self.group.check_owner(slot, ip)?;
         }
         match request.command {
-            Command::Reconnect { port, options } => {
-                self.check_since(request.id, &options)?;
-                self.reconnect(origin, slot, SocketAddr::new(request.ip, port), &options);
-                Ok(None)
-            }
             Command::Deregister => {
                 self.group.journal_state.check()?;
                 self.propose(Fact::Deregistered { id: request.id }, Ticket::Request(origin.conn));
@@ -75,7 +68,8 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
                 Ok(None)
             }
             Command::Send { number, text } => self.send(origin, slot, request.id, number, text),
-            Command::Register { .. } | Command::Query(_) => Ok(None), // Returned above.
+            // Returned above.
+            Command::Register { .. } | Command::Reconnect { .. } | Command::Query(_) => Ok(None),
         }
     }
 
@@ -84,25 +78,30 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         None
     }
 
+    /// Most requests are messages, so this stays out of their code.
+    #[inline(never)]
     fn register(
         &mut self,
         origin: Origin,
         id: &str,
-        address: SocketAddr,
+        (ip, to): (IpAddr, DeliverTo),
         options: &Options<'_>,
     ) -> Result<(), RequestError> {
+        let to = Destination::check(&self.group.rules, origin, ip, to)?;
+        let ip = to.address.ip();
         if let Some(slot) = self.group.state.members.find(id) {
-            self.group.check_owner(slot, address.ip())?;
+            self.group.check_owner(slot, ip)?;
             return Err(Conflict::AlreadyAMember.into());
         }
         if self.group.links.registering.contains_key(id) {
             return Err(Conflict::AlreadyRegistering.into());
         }
-        self.check_room(address.ip())?;
+        self.check_room(ip)?;
         self.group.journal_state.check()?;
-        let link = self.connect(origin, ConnectPurpose::Register(id.into()), address, options);
+        let link = self.insert_link(origin, ConnectPurpose::Register(id.into()), to, options);
         self.group.links.registering.insert(id.into(), link);
-        self.group.state.members.per_address.add(address.ip());
+        self.group.state.members.per_address.add(ip);
+        self.connect(origin, link, to);
         Ok(())
     }
 
@@ -122,39 +121,53 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         }
     }
 
+    #[inline(never)]
     fn reconnect(
         &mut self,
         origin: Origin,
-        slot: MemberSlot,
-        address: SocketAddr,
+        id: &str,
+        (ip, to): (IpAddr, DeliverTo),
         options: &Options<'_>,
-    ) {
+    ) -> Result<(), RequestError> {
+        let to = Destination::check(&self.group.rules, origin, ip, to)?;
+        let slot = self.group.state.members.find(id).ok_or(RequestError::NotAMember)?;
+        self.group.check_owner(slot, to.address.ip())?;
+        self.check_since(id, options)?;
         self.group.cancel_reconnect(slot, Conflict::Superseded);
-        let link = self.connect(origin, ConnectPurpose::Reconnect(slot), address, options);
+        let link = self.insert_link(origin, ConnectPurpose::Reconnect(slot), to, options);
         if let Some(member) = self.group.state.members.at_mut(slot) {
             member.reconnecting = Some(link);
         }
         self.group.state.members.update_offline(slot, self.now.steady);
+        self.connect(origin, link, to);
+        Ok(())
     }
 
-    fn connect(
+    fn insert_link(
         &mut self,
         origin: Origin,
         purpose: ConnectPurpose,
-        address: SocketAddr,
+        Destination { address, is_here }: Destination,
         options: &Options<'_>,
     ) -> LinkId {
-        let (conn, options) = (origin.conn, ConnectOptions::new(options));
-        let link = self.group.links.insert(Link::Connecting(ConnectBack {
+        self.group.links.insert(Link::Connecting(ConnectBack {
             purpose,
             address,
-            conn,
-            options,
+            conn: origin.conn,
+            is_here,
+            options: ConnectOptions::new(options),
             phase: ConnectPhase::Connecting,
-        }));
+        }))
+    }
+
+    /// Starts a connect-back. With `here` the connection is there already.
+    fn connect(&mut self, origin: Origin, link: LinkId, to: Destination) {
+        if to.is_here {
+            return self.on_connected(link);
+        }
+        let address = to.address;
         let from = (address.ip() == origin.peer.to_canonical()).then_some(origin.local);
         self.group.effects.push_back(Effect::Connect { link, address, from });
-        link
     }
 
     fn disconnect(&mut self, slot: MemberSlot) -> Result<Reply, RequestError> {

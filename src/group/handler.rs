@@ -57,8 +57,8 @@ impl<'a, J: Journal<Group>> InputHandler<'a, J> {
         debug_assert!(links.registering.len() <= links.len(), "each registration has a link");
     }
 
-    /// Proposes the fact of a connect-back that has succeeded.
-    fn on_connected(&mut self, link: LinkId) {
+    /// Proposes the fact of a connect-back that has succeeded, or of a request with `here`.
+    pub(super) fn on_connected(&mut self, link: LinkId) {
         let group = &mut *self.group;
         let Some(Link::Connecting(connect_back)) = group.links.at(link) else { return };
         if connect_back.phase != ConnectPhase::Connecting || group.state.epochs.defer(link) {

@@ -52,6 +52,8 @@ pub struct Origin {
     pub conn: ConnId,
     /// Address of the client.
     pub peer: IpAddr,
+    /// Port of the client.
+    pub peer_port: u16,
     /// Address of the coordinator on this command socket.
     pub local: IpAddr,
 }
@@ -61,6 +63,8 @@ pub struct Origin {
 pub enum Input<'a> {
     /// A command socket received a request. One reply or list answers it, perhaps later. Acks that
     /// have arrived on [`Group::ends`](super::Group::ends) are handed in first.
+    ///
+    /// No further request of the command socket is handed in before the answer.
     Request {
         /// Source of the request.
         origin: Origin,
@@ -163,6 +167,15 @@ pub enum Effect {
         /// Source address: the local address of the request's command socket. `None` if the request
         /// names another address than its own, which this local address may not reach.
         from: Option<IpAddr>,
+    },
+    /// Turn a command socket into a message socket. The `OK` of its last request follows, and is
+    /// sent before any byte of the message socket. If the command socket is gone, hand in
+    /// [`Input::Lost`].
+    Upgrade {
+        /// The command socket.
+        from: ConnId,
+        /// Link of the message socket.
+        link: LinkId,
     },
     /// Cancel a connect-back, or close a message socket.
     Close {

@@ -1,4 +1,5 @@
-//! Links: one for each connect-back, from its request to the end of its message socket.
+//! Links: one for each connect-back, from its request to the end of its message socket. A request
+//! with `here` has a link, too, and its connection is there from the start.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -34,13 +35,15 @@ impl Link {
     }
 }
 
-/// A connect-back under way.
+/// A connect-back under way, or a request with `here` that waits for its fact.
 #[derive(Clone, Debug)]
 pub(super) struct ConnectBack {
     pub(super) purpose: ConnectPurpose,
     pub(super) address: SocketAddr,
     /// Command socket that waits for the reply.
     pub(super) conn: ConnId,
+    /// `here`: the command socket becomes the message socket.
+    pub(super) is_here: bool,
     pub(super) options: ConnectOptions,
     pub(super) phase: ConnectPhase,
 }

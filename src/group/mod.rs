@@ -49,7 +49,9 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use crate::facts::{FactIndex, Journal, Owner, Recorded};
-use crate::protocol::{Bye, Command, Epoch, MemberLine, Reply, Request, RequestError, Seq};
+use crate::protocol::{
+    Bye, Command, DeliverTo, Epoch, MemberLine, Reply, Request, RequestError, Seq,
+};
 use crate::time::{Millis, Now};
 
 use backlog::BacklogState;
@@ -221,16 +223,19 @@ impl Group {
         }
     }
 
-    /// Returns the message socket that ends if this request succeeds.
+    /// Returns the message socket that ends if this request succeeds. A connect-back ends it later:
+    /// see [`Group::replaces`].
     #[inline]
     #[must_use]
     pub fn ends(&self, request: &Request<'_>) -> Option<LinkId> {
         let members = &self.state.members;
         match request.command {
-            Command::Disconnect => members.at(members.find(request.id)?)?.link,
+            Command::Disconnect | Command::Reconnect { to: DeliverTo::Here, .. } => {
+                members.at(members.find(request.id)?)?.link
+            }
             Command::Deregister // The cursor of a removed member no longer matters.
             | Command::Register { .. }
-            | Command::Reconnect { .. }
+            | Command::Reconnect { to: DeliverTo::Port(_), .. }
             | Command::Msend { .. }
             | Command::Send { .. }
             | Command::Query(_) => None,

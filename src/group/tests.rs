@@ -7,6 +7,7 @@ mod committed;
 mod connecting;
 mod epochs;
 mod forgetting;
+mod here;
 mod journal;
 mod newcomers;
 mod presence;
@@ -84,23 +85,20 @@ impl World {
     }
 
     fn request_from(&mut self, conn: usize, line: &str) -> Vec<Effect> {
-        let origin =
-            Origin { conn: ConnId(conn), peer: LOCAL_IP, local: "10.0.0.1".parse().unwrap() };
+        let origin = Origin {
+            conn: ConnId(conn),
+            peer: LOCAL_IP,
+            peer_port: 50_000,
+            local: "10.0.0.1".parse().unwrap(),
+        };
         let line = format!("{line}#{LOCAL_IP}");
         self.input(Input::Request { origin, request: &Request::parse(line.as_bytes()).unwrap() })
     }
 
     /// Returns the one reply to a request of command socket 0.
     fn request(&mut self, line: &str) -> Reply {
-        let replies = self.request_from(0, line).into_iter().filter_map(|effect| match effect {
-            Effect::Reply { reply, .. } => Some(reply),
-            Effect::List { .. }
-            | Effect::Connect { .. }
-            | Effect::Close { .. }
-            | Effect::DrawEpoch
-            | Effect::MemberChange(_)
-            | Effect::Backlog(_) => None,
-        });
+        let effects = self.request_from(0, line);
+        let replies = effects.iter().filter_map(replied).map(|(_, reply)| reply.clone());
         let replies: Vec<Reply> = replies.collect();
         assert_eq!(replies.len(), 1, "{line}: {replies:?}");
         replies.into_iter().next().unwrap()
@@ -184,6 +182,7 @@ fn replied(effect: &Effect) -> Option<(ConnId, &Reply)> {
         Effect::Reply { to, reply, .. } => Some((*to, reply)),
         Effect::List { .. }
         | Effect::Connect { .. }
+        | Effect::Upgrade { .. }
         | Effect::Close { .. }
         | Effect::DrawEpoch
         | Effect::MemberChange(_)
@@ -196,7 +195,7 @@ fn the_source_address_is_set_only_if_a_request_names_its_own_ip() {
     let mut world = World::with(|rules| rules.foreign_ip_allowed = true);
     let local: IpAddr = "10.0.0.1".parse().unwrap();
     for (ip, expected) in [(LOCAL_IP, Some(local)), ("192.0.2.7".parse().unwrap(), None)] {
-        let origin = Origin { conn: ConnId(0), peer: LOCAL_IP, local };
+        let origin = Origin { conn: ConnId(0), peer: LOCAL_IP, peer_port: 50_000, local };
         let line = format!("id-at-{ip}#register 9000#{ip}");
         let request = Request::parse(line.as_bytes()).unwrap();
         match &world.input(Input::Request { origin, request: &request })[..] {

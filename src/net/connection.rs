@@ -75,6 +75,15 @@ impl Connection {
         registry.register(&mut self.stream, key.into(), INTEREST)
     }
 
+    /// Registers both directions under another `key`. The poll reports the present readiness again.
+    ///
+    /// # Errors
+    ///
+    /// The error of the poll.
+    pub fn reregister(&mut self, registry: &Registry, key: Key) -> io::Result<()> {
+        registry.reregister(&mut self.stream, key.into(), INTEREST)
+    }
+
     /// Sets `TCP_USER_TIMEOUT`: the system ends the connection if the peer's machine takes none of
     /// the written bytes for `timeout_ms`. This includes a peer whose program does not read. A
     /// system without this option uses its own timeout.

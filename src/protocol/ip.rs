@@ -2,9 +2,14 @@
 
 use std::net::IpAddr;
 
+/// Parses the last part of a request: an IP address, or `-`, which is `Some(None)`.
+pub(super) fn parse_ip_or_own(text: &str) -> Option<Option<IpAddr>> {
+    if text == "-" { Some(None) } else { parse_ip(text).map(Some) }
+}
+
 /// Parses an IP address, and an IPv4 address in its usual form without the general parser. An
 /// IPv4-mapped IPv6 address becomes an IPv4 address.
-pub(super) fn parse_ip(text: &str) -> Option<IpAddr> {
+fn parse_ip(text: &str) -> Option<IpAddr> {
     let dotted = parse_dotted(text.as_bytes()).map(IpAddr::from);
     dotted.or_else(|| Some(text.parse::<IpAddr>().ok()?.to_canonical()))
 }

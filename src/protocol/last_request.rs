@@ -11,8 +11,8 @@ pub struct LastRequest {
     id: Box<str>,
     /// The IP address, as in the request.
     ip_text: Box<[u8]>,
-    /// `None` before the first request.
-    ip: Option<IpAddr>,
+    /// IP address of the last request, as [`Request::ip`]; `None` before the first request.
+    ip: Option<Option<IpAddr>>,
     /// Number of the last `send`.
     number: CountedText,
 }
@@ -28,7 +28,7 @@ impl LastRequest {
     /// Returns the command of a line that has the id and the IP address of the last request, and
     /// that IP address.
     #[inline]
-    pub(super) fn strip<'a>(&self, line: &'a [u8]) -> Option<(&'a [u8], IpAddr)> {
+    pub(super) fn strip<'a>(&self, line: &'a [u8]) -> Option<(&'a [u8], Option<IpAddr>)> {
         let rest = line.strip_prefix(self.id.as_bytes())?.strip_prefix(b"#")?;
         let command = rest.strip_suffix(&*self.ip_text)?.strip_suffix(b"#")?;
         Some((command, self.ip?))
@@ -65,6 +65,8 @@ mod tests {
             "bob#ping#::ffff:127.0.0.1",
             "bob#msend #ping#::1#127.0.0.1",
             "bob#ping#::1",
+            "bob#ping#-",
+            "bob#msend #-#-",
         ];
         let wrong = [
             "",
@@ -77,6 +79,11 @@ mod tests {
             "bob#msend #127.0.0.1",
             "bob#msend \0#127.0.0.1",
             "bob ping#127.0.0.1",
+            "bob#ping-",
+            "bob#ping#--",
+            "-",
+            "#-",
+            "##-",
         ];
         for first in lines.iter().chain(&wrong) {
             for second in lines.iter().chain(&wrong) {

@@ -45,7 +45,7 @@ impl fmt::Display for Malformed {
             Self::Command => return expected_commands(f),
             Self::Arguments(word) => return write!(f, "command: {word} takes no arguments"),
             Self::NoPort => "port: missing",
-            Self::Port => return write!(f, "port: expected {LISTEN_PORT_MIN} to 65535"),
+            Self::Port => return write!(f, "port: expected {LISTEN_PORT_MIN} to 65535, or here"),
             Self::Option => {
                 "option: expected acks=1, nonce=<hex>, since=<epoch>:<number> or last=<number>"
             }
@@ -62,7 +62,7 @@ impl fmt::Display for Malformed {
             Self::Number => "number: expected 1 to 18446744073709551615, without leading zeros",
             Self::TextEmpty => "text: empty",
             Self::TextControl => "text: contains a control character other than TAB",
-            Self::Ip => "ip: expected an IPv4 or IPv6 address",
+            Self::Ip => "ip: expected an IPv4 or IPv6 address, or -",
         };
         f.write_str(words)
     }

@@ -38,6 +38,6 @@ pub use message::{Ack, BadLine, Delivery, MessageLine, TimeText};
 pub use number::{Epoch, Seq};
 pub use query::{Listing, Query};
 pub use reply::{Fields, Reply, ReplyEncoder, ReplyLine};
-pub use request::{Command, Options, Request, Since, is_id};
+pub use request::{Command, DeliverTo, Options, Request, Since, is_id};
 pub use secret::{Secret, SecretName};
 pub use text::Text;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU64;
 
 use super::counted_text::CountedText;
-use super::ip::parse_ip;
+use super::ip::parse_ip_or_own;
 use super::last_request::LastRequest;
 use super::number::{parse_digits, parse_number};
 use super::query::Query;
@@ -20,25 +20,25 @@ pub struct Request<'a> {
     pub id: &'a str,
     /// Command and its arguments.
     pub command: Command<'a>,
-    /// Address that the participant listens on. An IPv4-mapped IPv6 address becomes an IPv4
-    /// address.
-    pub ip: IpAddr,
+    /// Address that the participant listens on; `None` for `-`, the address that the command socket
+    /// comes from. An IPv4-mapped IPv6 address becomes an IPv4 address.
+    pub ip: Option<IpAddr>,
 }
 
 /// Command of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command<'a> {
-    /// Registers a new member that listens on `port`.
+    /// Registers a new member.
     Register {
-        /// Port from 1 to 65535.
-        port: u16,
+        /// Way of the message socket.
+        to: DeliverTo,
         /// Options of the message socket.
         options: Options<'a>,
     },
-    /// Brings a member back online that listens on `port`.
+    /// Brings a member back online.
     Reconnect {
-        /// Port from 1 to 65535.
-        port: u16,
+        /// Way of the message socket.
+        to: DeliverTo,
         /// Options of the message socket.
         options: Options<'a>,
     },
@@ -60,6 +60,15 @@ pub enum Command<'a> {
     },
     /// Asks, and changes nothing.
     Query(Query),
+}
+
+/// Way in which a member gets its message socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliverTo {
+    /// The coordinator connects to this port, from 1 to 65535.
+    Port(u16),
+    /// `here`: the command socket of the request becomes the message socket.
+    Here,
 }
 
 /// Options of a message socket.
@@ -105,7 +114,7 @@ impl<'a> Request<'a> {
         }
         let (command, ip) = rest.rsplit_once('#').ok_or(Malformed::NoIp)?;
         let command = Command::parse(command.as_bytes(), last_number)?;
-        let ip = parse_ip(ip).ok_or(Malformed::Ip)?;
+        let ip = parse_ip_or_own(ip).ok_or(Malformed::Ip)?;
         Ok(Self { id, command, ip })
     }
 
@@ -133,7 +142,11 @@ impl<'a> Request<'a> {
 impl fmt::Display for Request<'_> {
     /// Writes the line without its LF.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}#{}", self.id, self.command, self.ip)
+        write!(f, "{}#{}#", self.id, self.command)?;
+        match self.ip {
+            Some(ip) => ip.fmt(f),
+            None => f.write_str("-"),
+        }
     }
 }
 
@@ -175,12 +188,12 @@ impl<'a> Command<'a> {
         };
         match word {
             "register" => {
-                let (port, options) = parse_listening(arguments, Verb::Register)?;
-                Ok(Self::Register { port, options })
+                let (to, options) = parse_joining(arguments, Verb::Register)?;
+                Ok(Self::Register { to, options })
             }
             "reconnect" => {
-                let (port, options) = parse_listening(arguments, Verb::Reconnect)?;
-                Ok(Self::Reconnect { port, options })
+                let (to, options) = parse_joining(arguments, Verb::Reconnect)?;
+                Ok(Self::Reconnect { to, options })
             }
             "msend" => Err(Malformed::TextEmpty),
             "send" => Err(Malformed::Number),
@@ -208,8 +221,8 @@ impl fmt::Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())?;
         match self {
-            Self::Register { port, options } | Self::Reconnect { port, options } => {
-                write!(f, " {port}{options}")
+            Self::Register { to, options } | Self::Reconnect { to, options } => {
+                write!(f, " {to}{options}")
             }
             Self::Msend { text } => write!(f, " {text}"),
             Self::Send { number, text } => write!(f, " {number} {text}"),
@@ -250,16 +263,19 @@ impl fmt::Display for Since {
     }
 }
 
-/// Command with a port and options.
+/// Command that asks for a message socket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verb {
     Register,
     Reconnect,
 }
 
-fn parse_listening(arguments: Option<&str>, verb: Verb) -> Result<(u16, Options<'_>), Malformed> {
+fn parse_joining(
+    arguments: Option<&str>,
+    verb: Verb,
+) -> Result<(DeliverTo, Options<'_>), Malformed> {
     let mut words = arguments.ok_or(Malformed::NoPort)?.split(' ');
-    let port = parse_port(words.next().unwrap_or_default()).ok_or(Malformed::Port)?;
+    let to = DeliverTo::parse(words.next().unwrap_or_default()).ok_or(Malformed::Port)?;
     let mut options = Options::default();
     for word in words {
         let (key, value) = word.split_once('=').ok_or(Malformed::Option)?;
@@ -284,13 +300,27 @@ fn parse_listening(arguments: Option<&str>, verb: Verb) -> Result<(u16, Options<
             return Err(Malformed::OptionDoubled);
         }
     }
-    Ok((port, options))
+    Ok((to, options))
 }
 
-/// Parses a port: 1 to 5 digits without a leading zero, 1 to 65535.
-fn parse_port(text: &str) -> Option<u16> {
-    let port = u16::try_from(parse_number(text)?).ok()?;
-    (port != 0).then_some(port)
+impl DeliverTo {
+    /// Parses `here`, or a port: 1 to 5 digits without a leading zero, 1 to 65535.
+    fn parse(text: &str) -> Option<Self> {
+        if text == "here" {
+            return Some(Self::Here);
+        }
+        let port = u16::try_from(parse_number(text)?).ok()?;
+        (port != 0).then_some(Self::Port(port))
+    }
+}
+
+impl fmt::Display for DeliverTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(port) => port.fmt(f),
+            Self::Here => f.write_str("here"),
+        }
+    }
 }
 
 /// Returns true for a nonce: 1 to 64 hex digits.

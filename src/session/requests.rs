@@ -228,7 +228,7 @@ impl Requests {
 
     /// Returns the line of a request, or `None` without an open command socket.
     pub(super) fn line(&self, id: &str, command: &Command<'_>) -> Option<Box<str>> {
-        let request = Request { id, command: *command, ip: self.own_ip()? };
+        let request = Request { id, command: *command, ip: Some(self.own_ip()?) };
         Some(format!("{request}\n").into())
     }
 

@@ -130,3 +130,46 @@ fn a_disk_that_comes_back_in_time_is_waited_for() {
     alice.command.expect("OK msend seq=1");
     assert_eq!(coordinator.wait().code(), Some(0));
 }
+
+#[test]
+fn an_ok_to_here_waits_for_the_disk_and_the_messages_wait_for_the_ok() {
+    let preload = Preload::new();
+    let (coordinator, mut alice) = with_hung_sync(&preload);
+    let mut bob = coordinator.client();
+    bob.say("bob#register here acks=1 nonce=1#-");
+    let mut observer = coordinator.client();
+    observer.until_member("bob", |line| line.contains(" online "));
+    alice.command.say("alice#msend two#127.0.0.1");
+    observer.until_stat("messages_in", 2);
+    bob.expect_silence(Duration::from_millis(200));
+    // Until its OK it counts as a command socket: with alice's and the observer's.
+    assert_eq!(observer.stat("connections"), 3);
+    preload.clear();
+    bob.expect_start("OK register ");
+    bob.expect_start("hello#1#");
+    bob.expect_start("2#alice#");
+    alice.command.expect("OK msend seq=1");
+    alice.command.expect("OK msend seq=2");
+    bob.say("ack 2");
+    observer.until_member("bob", |line| line.contains(" acked=2 "));
+    assert_eq!(observer.stat("connections"), 2);
+}
+
+#[test]
+fn what_happens_to_a_member_while_its_ok_waits_for_the_disk_comes_behind_the_ok() {
+    for request in ["bob#disconnect#-", "bob#reconnect here#-"] {
+        let preload = Preload::new();
+        let (coordinator, _alice) = with_hung_sync(&preload);
+        let (mut bob, mut other) = (coordinator.client(), coordinator.client());
+        bob.say("bob#register here acks=1 nonce=1#-");
+        other.until_member("bob", |line| line.contains(" online "));
+        other.say(request);
+        other.expect_start("OK ");
+        bob.expect_silence(Duration::from_millis(200));
+        preload.clear();
+        bob.expect_start("OK register ");
+        bob.expect_start("hello#1#");
+        bob.expect_start("bye#");
+        bob.expect_eof();
+    }
+}

@@ -95,6 +95,10 @@ pub(crate) enum CoveragePoint {
     StrangerVisited,
     /// A visit ended with an error.
     VisitFailed,
+    /// A command socket became a message socket.
+    Upgraded,
+    /// A command socket was to become a message socket, and its member went offline before.
+    UpgradeEnded,
 }
 
 /// Number of times that each situation occurred.
@@ -107,7 +111,7 @@ impl CoveragePoint {
         if is_rare { 300 } else { SEEDS }
     }
 
-    pub(crate) const ALL: [Self; 43] = [
+    pub(crate) const ALL: [Self; 45] = [
         Self::SinceBelowAcked,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -151,5 +155,7 @@ impl CoveragePoint {
         Self::MemberVisited,
         Self::StrangerVisited,
         Self::VisitFailed,
+        Self::Upgraded,
+        Self::UpgradeEnded,
     ];
 }

@@ -20,6 +20,10 @@ pub(crate) struct MessageChecks {
     last_words: BTreeMap<End, Vec<u8>>,
     /// Sockets with the last line of the shutdown.
     parted: BTreeSet<End>,
+    /// Command sockets that become message sockets when their replies are written.
+    upgrading: BTreeMap<LinkId, End>,
+    /// Message sockets that were command sockets.
+    upgraded: BTreeSet<End>,
 }
 
 impl MessageChecks {
@@ -31,6 +35,35 @@ impl MessageChecks {
     /// A connection was started for the last wish of the group.
     pub(crate) fn on_dialed(&mut self, end: End) {
         self.links.insert(self.dialing.expect("connects for no link"), end);
+    }
+
+    /// A command socket is to become a message socket.
+    pub(crate) fn on_upgrade(&mut self, link: LinkId, end: End) {
+        self.upgrading.insert(link, end);
+    }
+
+    /// A message socket is lost. If its request has no answer yet, its client was gone already.
+    pub(crate) fn refuse_upgrade(&mut self, link: LinkId, is_asking: impl Fn(End) -> bool) {
+        self.upgrading.retain(|upgrading, end| *upgrading != link || !is_asking(*end));
+    }
+
+    /// Returns the command socket that was to become the message socket of a link that ends.
+    pub(crate) fn end_upgrade(&mut self, link: LinkId) -> Option<End> {
+        self.upgrading.remove(&link)
+    }
+
+    /// A command socket is a message socket from now on.
+    pub(crate) fn on_upgraded(&mut self, end: End) {
+        let upgrading = self.upgrading.iter().find(|(_, upgrading)| **upgrading == end);
+        let link = *upgrading.expect("the group wants it").0;
+        self.upgrading.remove(&link);
+        self.links.insert(link, end);
+        self.upgraded.insert(end);
+    }
+
+    /// Returns true for a message socket that was a command socket.
+    pub(crate) fn is_upgraded(&self, end: End) -> bool {
+        self.upgraded.contains(&end)
     }
 
     /// The group wants a link to be closed, with these last words.
@@ -51,6 +84,8 @@ impl MessageChecks {
 
     pub(crate) fn on_closed(&mut self, end: End) {
         self.links.retain(|_, linked| *linked != end);
+        self.upgrading.retain(|_, upgrading| *upgrading != end);
+        self.upgraded.remove(&end);
         self.unreported.remove(&end);
         self.last_words.remove(&end);
     }

@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
-use groupcast::group::{ConnId, LinkId, Rules};
-use groupcast::protocol::{Command, Epoch, Listing, Options, Query, Request, Since, Text};
+use groupcast::group::{ConnId, LinkId, Origin, Rules};
+use groupcast::protocol::{
+    Command, DeliverTo, Epoch, Listing, Options, Query, Request, Since, Text,
+};
 use groupcast::time::Now;
 
 use crate::coverage::{Coverage, CoveragePoint};
 use crate::epoch_history::{EpochHistory, Message};
 use crate::model_expected::Expected;
+use crate::model_here::HereRequests;
 use crate::model_journal::{FactId, RegistryEntry};
 use crate::model_offline::Presence;
 use crate::model_presence::AnnouncedIds;
@@ -69,6 +72,7 @@ pub(crate) struct Model {
     /// Replies that must come before the next input.
     pub(crate) expected: BTreeMap<ConnId, Expected>,
     pub(crate) dialing: Option<Attempt>,
+    pub(crate) here: HereRequests,
     /// With the last words on each.
     pub(crate) closing: Vec<(LinkId, String)>,
     /// The fact that each outstanding reply confirms.
@@ -114,6 +118,7 @@ impl Model {
             lost_texts: BTreeSet::new(),
             expected: BTreeMap::new(),
             dialing: None,
+            here: HereRequests::default(),
             closing: Vec::new(),
             facts: BTreeMap::new(),
             registry: BTreeMap::new(),
@@ -207,8 +212,9 @@ impl Model {
         }
     }
 
-    pub(crate) fn request(&mut self, conn: ConnId, request: &Request<'_>, now: Now) {
-        match self.decide(conn, request, now) {
+    pub(crate) fn request(&mut self, origin: Origin, request: &Request<'_>, now: Now) {
+        let conn = origin.conn;
+        match self.decide(origin, request, now) {
             Ok(Some(line)) => self.expect_reply(conn, Expected::Line(line)),
             Ok(None) => (),
             Err(code) => {
@@ -226,14 +232,13 @@ impl Model {
 
     fn decide(
         &mut self,
-        conn: ConnId,
+        origin: Origin,
         request: &Request<'_>,
         now: Now,
     ) -> Result<Option<String>, u16> {
         if self.is_shutting_down {
             return Err(503);
         }
-        let is_pending = self.attempts.values().any(|at| at.registers && at.id == request.id);
         let is_member = self.members.contains_key(request.id);
         match request.command {
             Command::Query(Query::List(Listing::Members)) => {
@@ -242,9 +247,12 @@ impl Model {
             }
             Command::Query(Query::List(Listing::Stats)) => return Ok(None),
             Command::Query(Query::Ping) => return Ok(Some("OK ping".to_owned())),
-            Command::Register { .. } if is_member || is_pending => return Err(409),
+            Command::Register { .. } if is_member => return Err(409),
+            Command::Register { .. } if self.is_registering(request.id) => return Err(409),
             Command::Register { .. } if self.is_refusing() => return Err(506),
-            Command::Register { port, options } => self.dial(conn, request, port, &options, true),
+            Command::Register { to, options } => {
+                self.dial(origin, request, to, &options, true);
+            }
             Command::Deregister
             | Command::Disconnect
             | Command::Msend { .. }
@@ -254,14 +262,14 @@ impl Model {
             {
                 return Err(404);
             }
-            Command::Reconnect { port, options } => {
+            Command::Reconnect { to, options } => {
                 self.check_since(&options, now)?;
                 self.cancel(request.id);
-                self.dial(conn, request, port, &options, false);
+                self.dial(origin, request, to, &options, false);
             }
             Command::Deregister if self.is_refusing() => return Err(506),
             Command::Deregister => {
-                self.forget(conn, request.id);
+                self.forget(origin.conn, request.id);
                 return Ok(Some("OK deregister".to_owned()));
             }
             Command::Disconnect => {
@@ -272,14 +280,18 @@ impl Model {
             }
             Command::Msend { text } => {
                 let seq = self.publish(request.id, None, text, now)?;
-                self.facts.insert(conn, FactId::Message(seq));
+                self.facts.insert(origin.conn, FactId::Message(seq));
                 return Ok(Some(format!("OK msend seq={seq}")));
             }
             Command::Send { number, text } => {
-                return self.send(conn, request.id, (number, text), now).map(Some);
+                return self.send(origin.conn, request.id, (number, text), now).map(Some);
             }
         }
         Ok(None)
+    }
+
+    fn is_registering(&self, id: &str) -> bool {
+        self.here.registers(id) || self.attempts.values().any(|at| at.registers && at.id == id)
     }
 
     /// A `since` above the last number begins a new epoch, at most once in 10 s.
@@ -317,26 +329,37 @@ impl Model {
 
     fn dial(
         &mut self,
-        conn: ConnId,
+        origin: Origin,
         request: &Request<'_>,
-        port: u16,
+        to: DeliverTo,
         options: &Options<'_>,
         registers: bool,
     ) {
-        self.dialing = Some(Attempt {
-            conn,
+        let address = match to {
+            DeliverTo::Port(port) => SocketAddr::new(request.ip.unwrap_or(origin.peer), port),
+            DeliverTo::Here => SocketAddr::new(origin.peer, origin.peer_port),
+        };
+        let attempt = Attempt {
+            conn: origin.conn,
             id: request.id.to_owned(),
             registers,
-            address: SocketAddr::new(request.ip, port),
+            address,
             acks: options.acks,
             nonce: options.nonce.map(str::to_owned),
             since: options.since,
             last: options.last,
-        });
+        };
+        match to {
+            DeliverTo::Port(_) => self.dialing = Some(attempt),
+            DeliverTo::Here => self.ask_here(attempt),
+        }
     }
 
     /// Ends a reconnect under way; whether there was one.
     fn cancel(&mut self, id: &str) -> bool {
+        if self.cancel_here(id) {
+            return true;
+        }
         let reconnecting = self.members.get_mut(id).and_then(|member| member.reconnecting.take());
         let Some(attempt) = reconnecting.and_then(|link| {
             self.closing.push((link, String::new()));
@@ -396,6 +419,7 @@ impl Model {
 
     pub(crate) fn shut_down(&mut self) {
         self.is_shutting_down = true;
+        self.shut_down_here();
         for (link, attempt) in std::mem::take(&mut self.attempts) {
             if let Some(member) = self.members.get_mut(&attempt.id) {
                 member.reconnecting = None;

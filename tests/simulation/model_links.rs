@@ -26,12 +26,16 @@ impl Model {
         if self.decided.is_some() {
             return self.waiting.push(link);
         }
-        assert!(!self.must_begin, "let in under numbers that may be given out for a second time");
         let attempt = self.attempts.remove(&link).expect("connected without having been asked");
+        self.admit(link, &attempt, now);
+    }
+
+    pub(crate) fn admit(&mut self, link: LinkId, attempt: &Attempt, now: u64) {
+        assert!(!self.must_begin, "let in under numbers that may be given out for a second time");
         if attempt.registers {
-            self.add_member(link, &attempt, now);
+            self.add_member(link, attempt, now);
         } else {
-            self.readmit(link, &attempt);
+            self.readmit(link, attempt);
         }
     }
 
@@ -159,6 +163,7 @@ impl Model {
                 self.connected(link, now);
             }
         }
+        self.admit_waiting_here();
     }
 
     /// A message socket has ended by itself or because of a wrong line; the member gets the reason,

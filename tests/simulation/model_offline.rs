@@ -20,8 +20,9 @@ impl Model {
             return;
         }
         let is_due = |since: u64| since + after <= now;
-        let due = self.members.iter().filter(|(_, member)| {
-            let is_away = member.link.is_none() && member.reconnecting.is_none();
+        let due = self.members.iter().filter(|(id, member)| {
+            let is_away =
+                member.link.is_none() && member.reconnecting.is_none() && !self.here.returns(id);
             is_away && !member.presence.is_online && is_due(member.presence.since)
         });
         for id in due.map(|(id, _)| id.clone()).collect::<Vec<String>>() {

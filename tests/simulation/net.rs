@@ -47,6 +47,8 @@ pub(crate) struct Conn {
     closed: [bool; 2],
     /// Nothing gets through any more since then.
     cut_at: Option<u64>,
+    /// A command socket became a message socket: both ends probe.
+    pub(crate) is_upgraded: bool,
     latency: u64,
     /// Number of restores from a copy before it was dialed.
     pub(crate) copies: u32,
@@ -101,6 +103,7 @@ impl Environment {
             reached: false,
             closed: [false; 2],
             cut_at: None,
+            is_upgraded: false,
             latency,
             copies: self.copies,
             pipes,
@@ -314,7 +317,7 @@ impl Environment {
         if self.conns[conn].cut_at.is_some() || !self.conns[conn].reached {
             return;
         }
-        let owner = self.conns[conn].owner;
+        let Conn { owner, is_upgraded, .. } = self.conns[conn];
         for (side, learns) in learns.into_iter().enumerate() {
             let end = End { conn, side };
             self.cut_off(end);
@@ -326,6 +329,7 @@ impl Environment {
             let packet = match owner {
                 _ if owner[side] == Node::Coordinator => Packet::Silence,
                 [Node::Coordinator, _] => reset(),
+                _ if is_upgraded => reset(),
                 _ => continue,
             };
             let silence = self.rng.between(15_000, 30_000);

@@ -67,7 +67,7 @@ impl Observer for SimObserver {
 
     fn on_effect(&mut self, effect: Option<&Effect>, group: &Group, now: Now) {
         self.outside.with(|Lent { model, .. }, sockets| match effect {
-            Some(effect) => show_effect(effect, model, sockets, group),
+            Some(effect) => show_effect(effect, model, sockets, group, now),
             None => {
                 model.update_offline(now.steady.as_u64());
                 assert_eq!(group.members().count(), model.members.len(), "members differ");
@@ -82,7 +82,7 @@ fn show(input: &Input<'_>, model: &mut Model, sockets: &mut Sockets, now: Now) {
         Input::Request { origin, request } => {
             let end = sockets.client(origin.conn).expect("a request of an open socket");
             sockets.replies.on_request(end, request);
-            model.request(origin.conn, request, now);
+            model.request(*origin, request, now);
         }
         Input::Connected { link } => model.connected(*link, now.steady.as_u64()),
         Input::ConnectFailed { link, .. } => model.connect_failed(*link),
@@ -96,6 +96,7 @@ fn show(input: &Input<'_>, model: &mut Model, sockets: &mut Sockets, now: Now) {
             model.lost(*link, Some("bad ack"));
         }
         Input::Lost { link, how } => {
+            sockets.messages.refuse_upgrade(*link, |end| sockets.replies.is_asking(end));
             match how {
                 SocketEnd::Stalled { .. } => model.cover(CoveragePoint::Stalled),
                 SocketEnd::TimedOut => model.cover(CoveragePoint::MachineGone),
@@ -127,7 +128,7 @@ fn show(input: &Input<'_>, model: &mut Model, sockets: &mut Sockets, now: Now) {
     }
 }
 
-fn show_effect(effect: &Effect, model: &mut Model, sockets: &mut Sockets, group: &Group) {
+fn show_effect(effect: &Effect, model: &mut Model, sockets: &mut Sockets, group: &Group, now: Now) {
     let (to, answer) = match effect {
         Effect::Reply { to, reply, after } => {
             let text = reply.to_string();
@@ -145,8 +146,17 @@ fn show_effect(effect: &Effect, model: &mut Model, sockets: &mut Sockets, group:
             model.on_connect(*link, *address);
             return sockets.messages.on_connect(*link);
         }
+        Effect::Upgrade { from, link } => {
+            model.on_upgrade(*from, *link, now.steady.as_u64());
+            let end = sockets.client(*from).expect("an open socket");
+            return sockets.messages.on_upgrade(*link, end);
+        }
         Effect::Close { link, closing_bytes } => {
             model.on_close(*link, closing_bytes);
+            if let Some(end) = sockets.messages.end_upgrade(*link) {
+                model.cover(CoveragePoint::UpgradeEnded);
+                return sockets.replies.end_upgrade(end, closing_bytes);
+            }
             return sockets.messages.on_close(*link, closing_bytes);
         }
         Effect::DrawEpoch | Effect::MemberChange(_) | Effect::Backlog(_) => return,

@@ -23,6 +23,7 @@ use mio::Token;
 use rustix::io::Errno;
 
 use crate::coordinator::{COORDINATOR_IP, HUB};
+use crate::coverage::CoveragePoint;
 use crate::environment::{Environment, Node};
 use crate::message_sockets::MessageChecks;
 use crate::model::Model;
@@ -193,6 +194,28 @@ impl Platform for SimPlatform {
         Ok(())
     }
 
+    fn reregister(&mut self, connection: &mut Connection<SimStream>, key: Key) -> io::Result<()> {
+        let end = connection.stream().end;
+        self.0.with(|Lent { environment, model }, sockets| {
+            if !environment.calm && environment.rng.percent(1) {
+                return Err(ErrorKind::OutOfMemory.into());
+            }
+            if let Some(old) = sockets.keys.insert(end, key) {
+                sockets.ends.remove(&old);
+            }
+            sockets.ends.insert(key, end);
+            sockets.replies.on_upgraded(end);
+            sockets.messages.on_upgraded(end);
+            environment.conns[end.conn].is_upgraded = true;
+            // Not every system reports again what was reported under the old key.
+            if environment.rng.percent(50) {
+                environment.notify(end);
+            }
+            model.cover(CoveragePoint::Upgraded);
+            Ok(())
+        })
+    }
+
     fn random(&mut self) -> io::Result<u64> {
         self.0.with(|Lent { environment, .. }, _| {
             let is_drawn = environment.calm || environment.rng.percent(95);
@@ -219,7 +242,8 @@ impl Listen for SimListener {
             let end = sockets.accepting.pop_front().ok_or(ErrorKind::WouldBlock)?;
             Ok((end, environment.conns[end.conn].from))
         })?;
-        Ok((self.0.stream(end), SocketAddr::new(from, 9)))
+        let port = 20_000 + u16::try_from(end.conn % 40_000).unwrap_or_default();
+        Ok((self.0.stream(end), SocketAddr::new(from, port)))
     }
 }
 
@@ -281,7 +305,7 @@ impl Write for SimStream {
                 }
                 Ok(count) => {
                     let bytes = &bytes[..count];
-                    if end.side == 1 {
+                    if end.side == 1 && !sockets.messages.is_upgraded(end) {
                         sockets.replies.on_written(end, bytes, lent);
                     } else {
                         sockets.messages.on_written(end, bytes);

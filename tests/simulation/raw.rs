@@ -9,6 +9,7 @@ use crate::coordinator::HUB;
 use crate::environment::{Event, Node};
 use crate::ledger::Ledger;
 use crate::net::End;
+use crate::raw_here::HereSocket;
 use crate::world::World;
 use support::rng::Rng;
 
@@ -32,7 +33,9 @@ pub(crate) struct Raw {
     pub(crate) address: SocketAddr,
     pub(crate) habit: Habit,
     commands: BTreeMap<End, Vec<u8>>,
-    messages: BTreeMap<End, Messages>,
+    pub(crate) messages: BTreeMap<End, Messages>,
+    /// Connections on which it asked for its messages, until the reply.
+    pub(crate) here: BTreeMap<End, HereSocket>,
     /// Nonce that the coordinator must greet with; 0 if none was asked for.
     nonce: u64,
     /// The last registration asked for earlier messages. It may have had some of them before, as
@@ -43,13 +46,13 @@ pub(crate) struct Raw {
 }
 
 #[derive(Debug)]
-struct Messages {
-    input: LineBuffer,
-    is_greeted: bool,
+pub(crate) struct Messages {
+    pub(crate) input: LineBuffer,
+    pub(crate) is_greeted: bool,
     /// The last number that this connection brought.
-    received: u64,
-    acks_at_once: bool,
-    output: Vec<u8>,
+    pub(crate) received: u64,
+    pub(crate) acks_at_once: bool,
+    pub(crate) output: Vec<u8>,
 }
 
 impl Raw {
@@ -63,6 +66,7 @@ impl Raw {
             habit: rng.pick(&[Habit::None, Habit::Loose, Habit::Exact]),
             commands: BTreeMap::new(),
             messages: BTreeMap::new(),
+            here: BTreeMap::new(),
             nonce: 0,
             asked_past: false,
             texts: 0,
@@ -73,8 +77,10 @@ impl Raw {
         self.messages.values().any(|messages| messages.is_greeted)
     }
 
-    fn request(&self, command: &str) -> String {
-        format!("{}#{command}#{}\n", self.id, self.address.ip())
+    pub(crate) fn request(&self, command: &str) -> String {
+        let ip = self.address.ip().to_string();
+        let ip = if self.nonce & 2 == 0 { "-" } else { &ip };
+        format!("{}#{command}#{ip}\n", self.id)
     }
 }
 
@@ -158,7 +164,7 @@ impl World {
                 let past = environment.rng.pick(&[0, 1, 3, 8, 200]);
                 options = format!("{options} last={past}");
             }
-            return raw.request(&format!("register 3000{options}"));
+            return self.raw_ask(i, "register", &options);
         }
         match (raw.habit, raw.ledger.epoch) {
             (Habit::Exact, Some(epoch)) => {
@@ -173,7 +179,7 @@ impl World {
             }
             (Habit::None, _) => (),
         }
-        raw.request(&format!("reconnect 3000{options}"))
+        self.raw_ask(i, "reconnect", &options)
     }
 
     /// On the command socket that is there, or on a new one.
@@ -228,6 +234,7 @@ impl World {
                 output.drain(..count);
             }
         }
+        raw.flush_here(environment);
         for (&end, messages) in &mut raw.messages {
             while let Ok(count @ 1..) = environment.write(end, &messages.output) {
                 messages.output.drain(..count);
@@ -245,7 +252,9 @@ impl World {
             self.raw_read(i, end);
         }
         for end in ready {
-            if self.raws[i].messages.contains_key(&end) {
+            if self.raws[i].here.contains_key(&end) {
+                self.raw_here_read(i, end);
+            } else if self.raws[i].messages.contains_key(&end) {
                 self.raw_read(i, end);
             } else if self.raws[i].commands.contains_key(&end) {
                 let (_, close_kind) = self.environment.read(end, usize::MAX);
@@ -262,7 +271,7 @@ impl World {
         self.raw_flush(i);
     }
 
-    fn raw_read(&mut self, i: usize, end: End) {
+    pub(crate) fn raw_read(&mut self, i: usize, end: End) {
         let (bytes, close_kind) = self.environment.read(end, usize::MAX);
         if let Some(messages) = self.raws[i].messages.get_mut(&end) {
             messages.input.extend(&bytes);

@@ -153,6 +153,7 @@ impl World {
                     let now = Now { steady: Millis::new(now), unix: UnixMillis(now) };
                     site.group.handle(Input::DrawnEpoch(epoch), now, &mut site.journal);
                 }
+                Effect::Upgrade { link, .. } => site.open.push(link),
                 Effect::List { .. } | Effect::MemberChange(_) | Effect::Backlog(_) => (),
             }
         }
@@ -162,7 +163,8 @@ impl World {
     fn request(&mut self, at: usize, line: &str) {
         self.requests += 1;
         let conn = ConnId(self.requests);
-        let origin = Origin { conn, peer: HOME, local: "10.0.0.1".parse().unwrap() };
+        let origin =
+            Origin { conn, peer: HOME, peer_port: 50_000, local: "10.0.0.1".parse().unwrap() };
         let line = format!("{line}#{HOME}");
         let request = Request::parse(line.as_bytes()).unwrap();
         self.input(at, Input::Request { origin, request: &request });

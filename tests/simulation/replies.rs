@@ -62,6 +62,8 @@ struct CommandSocket {
     has_failed: bool,
     /// `ERR 408`, `413` or `421` was written or begun: nothing else comes.
     refused: bool,
+    /// The message socket that it was to become has ended: nothing else is read.
+    is_over: bool,
 }
 
 /// All command sockets of a coordinator.
@@ -88,7 +90,7 @@ impl ReplyChecks {
     }
 
     pub(crate) fn on_read(&mut self, end: End, bytes: &[u8], close_kind: Option<CloseKind>) {
-        let Some(socket) = self.sockets.get_mut(&end) else { return };
+        let Some(socket) = self.sockets.get_mut(&end).filter(|it| !it.is_over) else { return };
         socket.input.extend(bytes);
         while let Some(line) = socket.input.next_line(self.line_bytes_max).expect("a short line") {
             socket.lines.push_back(Line::new(line));
@@ -111,7 +113,7 @@ impl ReplyChecks {
     /// The group gets a request. It must be the next line.
     pub(crate) fn on_request(&mut self, end: End, request: &Request<'_>) {
         let socket = self.sockets.get_mut(&end).expect("a request of an open socket");
-        assert!(!socket.refused, "a refused client is served: {request}");
+        assert!(!socket.refused && !socket.is_over, "a refused client is served: {request}");
         let is_executed = |line: &Line| matches!(line, Line::Executed);
         assert!(!socket.lines.iter().any(is_executed), "two requests of a client at once");
         let next = socket.lines.iter_mut().find(|line| matches!(line, Line::Waiting(_)));
@@ -126,6 +128,38 @@ impl ReplyChecks {
         let Some(socket) = self.sockets.get_mut(&end) else { return };
         let asked = socket.lines.iter_mut().find(|line| matches!(line, Line::Executed));
         *asked.expect("a second reply") = Line::Answered(answer);
+    }
+
+    /// Returns true if a request of the client has no answer.
+    pub(crate) fn is_asking(&self, end: End) -> bool {
+        let lines = self.sockets.get(&end).map(|socket| &socket.lines);
+        lines.is_some_and(|lines| lines.iter().any(|line| matches!(line, Line::Executed)))
+    }
+
+    /// A command socket becomes a message socket: all its replies are written. The lines behind its
+    /// last request are no requests.
+    pub(crate) fn on_upgraded(&mut self, end: End) {
+        let socket = self.sockets.remove(&end).expect("an open socket");
+        if socket.has_failed {
+            return; // The message socket will find this out.
+        }
+        let is_owed = |line: &Line| matches!(line, Line::Answered(_) | Line::Executed);
+        assert!(!socket.lines.iter().any(is_owed), "messages before its replies: {socket:?}");
+        assert!(socket.written.is_empty(), "messages within a reply: {socket:?}");
+    }
+
+    /// The message socket that a command socket was to become has ended. Its last words follow the
+    /// replies.
+    pub(crate) fn end_upgrade(&mut self, end: End, last_words: &[u8]) {
+        let Some(socket) = self.sockets.get_mut(&end) else { return };
+        socket.is_over = true;
+        let answered = socket.lines.iter().rposition(|line| matches!(line, Line::Answered(_)));
+        socket.lines.truncate(answered.map_or(0, |last| last + 1));
+        if !last_words.is_empty() {
+            let text = String::from_utf8_lossy(last_words).into_owned();
+            let (after, fact) = (FactIndex::ZERO, None);
+            socket.lines.push_back(Line::Answered(Answer { text, is_stats: false, after, fact }));
+        }
     }
 
     pub(crate) fn on_written(
@@ -171,6 +205,9 @@ impl ReplyChecks {
             Some(CloseKind::Closed) => {
                 assert!(socket.lines.is_empty(), "closed before its replies: {socket:?}");
             }
+            None if socket.is_over => {
+                assert!(socket.lines.is_empty(), "closed before its last words: {socket:?}");
+            }
             None => {
                 // Without room for the reason, a silent client is closed at once.
                 assert!(socket.lines.is_empty(), "closed without a reason: {socket:?}");
@@ -182,14 +219,14 @@ impl ReplyChecks {
     /// Returns true if a client need not be read from: it is owed replies, or was refused.
     pub(crate) fn may_wait(&self, end: End) -> bool {
         let socket = self.sockets.get(&end);
-        socket.is_some_and(|socket| socket.refused || !socket.lines.is_empty())
+        socket.is_some_and(|it| it.refused || it.is_over || !it.lines.is_empty())
     }
 
     /// Returns true if a client is owed replies, and none of them by the group.
     pub(crate) fn is_throttled(&self, end: End) -> bool {
         self.sockets.get(&end).is_some_and(|socket| {
             let mut lines = socket.lines.iter();
-            !socket.refused && lines.all(|line| !matches!(line, Line::Executed))
+            !socket.refused && !socket.is_over && lines.all(|line| !matches!(line, Line::Executed))
         })
     }
 

@@ -158,7 +158,7 @@ impl Admission {
         self.is_crowded()
     }
 
-    /// Counts a command socket that is closed.
+    /// Counts a command socket that is closed, or becomes a message socket.
     pub(super) fn on_closed(&mut self, client: &mut Client) {
         self.on_line(client);
         match client.phase {
@@ -166,6 +166,7 @@ impl Admission {
             ClientPhase::Refused(_)
             | ClientPhase::Serving
             | ClientPhase::Waiting
+            | ClientPhase::Upgrading(_)
             | ClientPhase::Ended => {
                 self.served -= 1;
                 self.per_address.remove(client.addresses.peer);

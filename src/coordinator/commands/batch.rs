@@ -24,6 +24,13 @@ pub(in crate::coordinator) struct RequestBatch {
     may_be_more: bool,
 }
 
+/// Limits of a request line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LineLimits {
+    pub(super) bytes_max: usize,
+    pub(super) timeout_ms: u64,
+}
+
 /// Next line of a batch.
 #[derive(Debug)]
 pub(in crate::coordinator) enum Next<'a> {

@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use super::pending::PendingReplies;
 use crate::coordinator::ready::Queued;
-use crate::limits::LIST_PIECE_BYTES;
+use crate::group::LinkId;
+use crate::limits::{LINGER_BYTES_MAX, LIST_PIECE_BYTES};
 use crate::net::{Connection, Key, Stream, TimerId};
 use crate::protocol::{LastRequest, ReplyEncoder};
 
@@ -54,6 +55,8 @@ pub(super) struct Client {
 pub(in crate::coordinator) struct Addresses {
     /// Address of the client.
     pub(in crate::coordinator) peer: IpAddr,
+    /// Port of the client.
+    pub(in crate::coordinator) peer_port: u16,
     /// Our address.
     pub(in crate::coordinator) local: IpAddr,
 }
@@ -79,6 +82,7 @@ pub(super) struct Charged {
 ///
 /// ```text
 ///   serving ◄──► waiting         one request at a time
+///      │            └──► upgrading    OK to `here`: when it is written, the socket leaves
 ///      │
 ///      ├──► ended                the client closed its side: replies are sent, then it is closed
 ///      └──► refused              ERR 408, 413, 421 or 503: further input is dropped
@@ -89,10 +93,24 @@ pub(super) enum ClientPhase {
     Serving,
     /// A request waits for its connect-back or for memory. Later requests wait behind it.
     Waiting,
+    /// The `OK` to a request with `here` is due. When all replies are written, the socket becomes a
+    /// message socket.
+    Upgrading(Upgrade),
     /// All requests have their replies, and no more requests will come.
     Ended,
-    /// The client was refused and gets no more replies.
+    /// The client was refused and gets no more replies. The same holds if its message socket ended
+    /// before its `OK` was written.
     Refused(Refused),
+}
+
+/// State of a command socket that becomes a message socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Upgrade {
+    /// Link of the message socket.
+    pub(super) link: LinkId,
+    /// Output bytes when the timer was set, with no reply waiting for a commit; else the highest
+    /// number. The timer is set again while the output is less.
+    unsent_bytes: usize,
 }
 
 /// State of a refused command socket, which stays open until the client can have read the reason.
@@ -177,6 +195,45 @@ impl<S: Stream> ClientSocket<S> {
             let bytes = client.list.len().min(LIST_PIECE_BYTES);
             output.extend_from_slice(&client.list.split_to(bytes));
         }
+    }
+
+    /// Begins the end of a command socket that gets no more replies.
+    pub(super) fn refuse(&mut self, over_limit: bool) {
+        self.connection.input.clear();
+        self.client.phase = ClientPhase::Refused(Refused {
+            discard_bytes: LINGER_BYTES_MAX,
+            unsent_bytes: self.unsent_bytes(),
+            is_shut_down: false,
+            over_limit,
+        });
+    }
+
+    /// Stops reading requests: the `OK` comes next. Returns false if the client takes no replies.
+    pub(super) fn upgrade(&mut self, link: LinkId) -> bool {
+        if !self.client.write_closed {
+            self.client.phase = ClientPhase::Upgrading(Upgrade { link, unsent_bytes: usize::MAX });
+        }
+        !self.client.write_closed
+    }
+
+    /// Returns the link of the message socket that this socket becomes.
+    pub(super) fn upgrade_link(&self) -> Option<LinkId> {
+        match self.client.phase {
+            ClientPhase::Upgrading(Upgrade { link, .. }) => Some(link),
+            ClientPhase::Serving
+            | ClientPhase::Waiting
+            | ClientPhase::Ended
+            | ClientPhase::Refused(_) => None,
+        }
+    }
+
+    /// Returns true if a client that could take its `OK` took no byte since the last call.
+    pub(super) fn is_upgrade_stalled(&mut self) -> bool {
+        let waits = self.client.pending_replies.bytes() > 0;
+        let due = if waits { usize::MAX } else { self.connection.output.len() };
+        let ClientPhase::Upgrading(upgrade) = &mut self.client.phase else { return false };
+        let before = mem::replace(&mut upgrade.unsent_bytes, due);
+        !waits && due >= before
     }
 
     /// Drops all replies, because the client takes none.

@@ -19,25 +19,26 @@ mod pending;
 mod replies;
 #[cfg(test)]
 mod tests;
+mod upgrades;
 
 use std::collections::VecDeque;
 use std::io;
 
-use mio::Token;
-
 use super::ready::{Queued, Ready, Share};
 use super::sockets::{CoordinatorTimer, Sockets};
 use crate::config::CoordinatorConfig;
-use crate::group::{ConnId, Origin};
+use crate::group::Origin;
 use crate::limits::{KEEPALIVE, WORK_BYTES};
 use crate::net::{Connection, Key, Readiness, Slots, Stream, TimerId, Transport, UnackedBytes};
 use crate::protocol::{LimitReached, LineBuffer, Reply, Request, RequestError, TooLong};
 use crate::time::Millis;
 use admission::Admission;
-use batch::RequestBatch;
+use batch::{LineLimits, RequestBatch};
 use budget::Budget;
 use client::{Client, ClientPhase, ClientSocket, LineDeadline};
 use lists::Lists;
+use replies::conn_of;
+use upgrades::{UpgradeQueue, Upgrades};
 
 pub(super) use admission::CommandStats;
 pub(super) use batch::Next;
@@ -64,8 +65,8 @@ pub(super) struct CommandSockets<S = Transport> {
     serving: Option<Key>,
     /// Number of `ERR` replies.
     errors: u64,
-    line_bytes_max: usize,
-    line_timeout_ms: u64,
+    lines: LineLimits,
+    upgrades: UpgradeQueue,
 }
 
 impl<S: Stream> CommandSockets<S> {
@@ -81,8 +82,8 @@ impl<S: Stream> CommandSockets<S> {
             marked_for_close: Vec::new(),
             serving: None,
             errors: 0,
-            line_bytes_max: config.max_line,
-            line_timeout_ms: config.timeouts.line_ms,
+            lines: LineLimits { bytes_max: config.max_line, timeout_ms: config.timeouts.line_ms },
+            upgrades: UpgradeQueue::new(config.timeouts.stall_ms),
         }
     }
 
@@ -230,7 +231,7 @@ impl<S: Stream> CommandSockets<S> {
         let line = if batch.is_last {
             Ok(batch.input.last_line())
         } else {
-            batch.input.next_line(self.line_bytes_max)
+            batch.input.next_line(self.lines.bytes_max)
         };
         let line = match line {
             Ok(line) => line,
@@ -247,12 +248,12 @@ impl<S: Stream> CommandSockets<S> {
         batch.left.requests = batch.left.requests.saturating_sub(1);
         let client = &mut socket.client;
         self.admission.on_line(client);
-        let conn = ConnId(Token::from(key).0);
+        let conn = conn_of(key);
         match Request::parse_after(line, &mut batch.last_request) {
             Ok(request) => {
                 client.phase = ClientPhase::Waiting;
-                let Addresses { peer, local } = client.addresses;
-                Next::Request(Origin { conn, peer, local }, request)
+                let Addresses { peer, peer_port, local } = client.addresses;
+                Next::Request(Origin { conn, peer, peer_port, local }, request)
             }
             Err(malformed) => {
                 self.answer(conn, &Reply::from(malformed), None);
@@ -331,7 +332,7 @@ impl<S: Stream> CommandSockets<S> {
             return;
         }
         let deadline = &mut socket.client.line_deadline;
-        let timeout_ms = self.line_timeout_ms;
+        let timeout_ms = self.lines.timeout_ms;
         if deadline.is_overdue {
             self.refuse(key, &RequestError::Unfinished { timeout_ms }, sockets, now);
         } else if deadline.timer.is_none() {
@@ -359,6 +360,11 @@ impl<S: Stream> CommandSockets<S> {
     /// Asks the system whether the machine of a peer has acknowledged the written bytes.
     pub(super) fn check_peer(&mut self, key: Key) -> Option<io::Result<UnackedBytes>> {
         Some(self.sockets.get_mut(key)?.connection.check_peer())
+    }
+
+    /// Returns the command sockets that become message sockets.
+    pub(super) fn upgrades(&mut self) -> Upgrades<'_, S> {
+        Upgrades::new(self)
     }
 
     /// Ends a client whose machine does not answer.

@@ -7,14 +7,14 @@ use mio::Token;
 
 use super::CommandSockets;
 use super::admission::CommandStats;
-use super::client::{ClientPhase, Refused};
+use super::client::ClientPhase;
 use crate::coordinator::ready::Queued;
 use crate::coordinator::sockets::{CoordinatorTimer, Sockets};
 use crate::facts::FactIndex;
 use crate::group::{ConnId, Group};
 use crate::limits::{
-    CLIENT_BYTES_SHARE, LINGER_BYTES_MAX, LINGER_MS, LIST_LINES_MAX, READ_BYTES, TURN_BYTES_MAX,
-    TURN_REPLIES_MAX, TURN_REPLY_BYTES_MAX, WORK_BYTES, WORK_LIST_LINES,
+    CLIENT_BYTES_SHARE, LINGER_MS, LIST_LINES_MAX, READ_BYTES, TURN_BYTES_MAX, TURN_REPLIES_MAX,
+    TURN_REPLY_BYTES_MAX, WORK_BYTES, WORK_LIST_LINES,
 };
 use crate::net::{Fill, Flush, Key, Stream};
 use crate::protocol::{LimitReached, Reply, ReplyEncoder, RequestError};
@@ -50,7 +50,7 @@ impl<S: Stream> CommandSockets<S> {
 
     /// Lets `write` append to the output of a client, once the fact `after` is committed. Then the
     /// client has its reply, and its next request can be served.
-    fn append(
+    pub(super) fn append(
         &mut self,
         to: ConnId,
         after: Option<FactIndex>,
@@ -152,6 +152,7 @@ impl<S: Stream> CommandSockets<S> {
         let is_done = flushed == Flush::Empty && unsent_bytes == 0;
         match &mut client.phase {
             ClientPhase::Ended if is_done => self.marked_for_close.push(key),
+            ClientPhase::Upgrading(_) if is_done => self.upgrades.add_written(key),
             ClientPhase::Refused(refused) if is_done && !refused.is_shut_down => {
                 refused.is_shut_down = true;
                 if client.write_closed || socket.connection.shutdown_write().is_err() {
@@ -160,6 +161,7 @@ impl<S: Stream> CommandSockets<S> {
             }
             ClientPhase::Serving
             | ClientPhase::Waiting
+            | ClientPhase::Upgrading(_)
             | ClientPhase::Ended
             | ClientPhase::Refused(_) => (),
         }
@@ -287,7 +289,7 @@ impl<S: Stream> CommandSockets<S> {
         sockets: &mut Sockets,
         now: Millis,
     ) {
-        self.answer(ConnId(Token::from(key).0), &Reply::Refused(refusal.clone()), None);
+        self.answer(conn_of(key), &Reply::Refused(refusal.clone()), None);
         let Some(socket) = self.sockets.get_mut(key) else { return };
         let client = &mut socket.client;
         sockets.cancel(client.line_deadline.timer.take());
@@ -299,13 +301,7 @@ impl<S: Stream> CommandSockets<S> {
         } else {
             self.admission.on_line(client);
         }
-        socket.connection.input.clear();
-        socket.client.phase = ClientPhase::Refused(Refused {
-            discard_bytes: LINGER_BYTES_MAX,
-            unsent_bytes: socket.unsent_bytes(),
-            is_shut_down: false,
-            over_limit,
-        });
+        socket.refuse(over_limit);
         self.budget.charge(socket);
         sockets.set_timer(now.plus(LINGER_MS), CoordinatorTimer::Linger(key));
     }
@@ -388,6 +384,11 @@ impl<S: Stream> CommandSockets<S> {
 }
 
 /// Returns the key of a client by its name in the group.
-fn key_of(conn: ConnId) -> Key {
+pub(super) fn key_of(conn: ConnId) -> Key {
     Key::from(Token(conn.0))
+}
+
+/// Returns the name of a client in the group.
+pub(super) fn conn_of(key: Key) -> ConnId {
+    ConnId(Token::from(key).0)
 }

@@ -1,9 +1,12 @@
+mod upgrades;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
 use crate::coordinator::ready::{FRESH, LEFTOVER};
 use crate::coordinator::testing::{ALL, TestStream};
 use crate::facts::FactIndex;
+use crate::group::ConnId;
 use crate::limits::{LINGER_MS, UNREAD_REPLIES_BYTES_MAX};
 use crate::protocol::Seq;
 
@@ -27,7 +30,7 @@ impl Part {
 
     fn add(&mut self) -> (Key, TestStream) {
         let (stream, key) = (TestStream::default(), self.commands.next_key());
-        let addresses = Addresses { peer: LOCALHOST, local: LOCALHOST };
+        let addresses = Addresses { peer: LOCALHOST, peer_port: 50_000, local: LOCALHOST };
         let refusal = self.commands.admission().full().map(|(full, _)| full);
         let sockets = &mut self.sockets;
         self.commands.add(stream.connection(), addresses, refusal, sockets, self.now);

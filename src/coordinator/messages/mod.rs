@@ -170,6 +170,20 @@ impl<S: Stream> MessageSockets<S> {
         self.links.insert(link, key);
     }
 
+    /// Adds a message socket that was a command socket. Bytes that it has received may be in its
+    /// input, and events that are under way name its old key.
+    pub(super) fn add_upgraded(&mut self, link: LinkId, mut connection: Connection<S>) {
+        connection.assume_readable();
+        connection.assume_writable();
+        let (queued, phase) = (Queued::No, MessagePhase::Open { stall_timer: None });
+        let key = self.sockets.insert(MemberSocket { connection, link, queued, phase });
+        self.links.insert(link, key);
+        self.writable.push(key);
+        if let Some(socket) = self.sockets.get_mut(key) {
+            self.ready.push(key, &mut socket.queued, Queued::Fresh);
+        }
+    }
+
     /// Finishes a connect-back that has succeeded or failed. Returns `None` while it is in
     /// progress.
     pub(super) fn finish_connect_back(
@@ -216,9 +230,15 @@ impl<S: Stream> MessageSockets<S> {
         Input::ConnectFailed { link, reason: error.to_string().into() }
     }
 
-    /// Cancels a connect-back, or closes a message socket.
-    pub(super) fn close(&mut self, link: LinkId, closing_bytes: &[u8], scratch: &mut Scratch) {
-        let Some(key) = self.links.remove(&link) else { return };
+    /// Cancels a connect-back, or closes a message socket. Returns false if the link has no socket
+    /// here.
+    pub(super) fn close(
+        &mut self,
+        link: LinkId,
+        closing_bytes: &[u8],
+        scratch: &mut Scratch,
+    ) -> bool {
+        let Some(key) = self.links.remove(&link) else { return false };
         if let Some(MemberSocket { connection, .. }) = self.sockets.get_mut(key) {
             // Unread bytes would make TCP discard written bytes that have not arrived.
             connection.assume_readable();
@@ -226,6 +246,7 @@ impl<S: Stream> MessageSockets<S> {
             write_last(connection, closing_bytes);
         }
         self.marked_for_close.push(key);
+        true
     }
 
     /// Closes the sockets that were marked in this turn. Returns their number.

@@ -45,6 +45,7 @@ impl Part {
                 }
                 Effect::Reply { .. }
                 | Effect::List { .. }
+                | Effect::Upgrade { .. }
                 | Effect::DrawEpoch
                 | Effect::MemberChange(_)
                 | Effect::Backlog(_) => (),
@@ -55,7 +56,8 @@ impl Part {
 
     fn request(&mut self, line: &str) -> Option<LinkId> {
         let request = Request::parse(line.as_bytes()).unwrap();
-        let origin = Origin { conn: ConnId(0), peer: LOCALHOST, local: LOCALHOST };
+        let origin =
+            Origin { conn: ConnId(0), peer: LOCALHOST, peer_port: 50_000, local: LOCALHOST };
         self.handle(Input::Request { origin, request: &request })
     }
 

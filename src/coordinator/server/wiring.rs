@@ -40,8 +40,18 @@ impl<P: Platform> Coordinator<P> {
                     self.sockets.spend(WORK_CONNECT);
                     self.connect_back(*link, *from, *address, now);
                 }
+                Effect::Upgrade { from, link } => {
+                    let sockets = &mut self.sockets;
+                    if !self.commands.upgrades().begin(*from, *link, sockets, now.steady) {
+                        let (link, how) = (*link, SocketEnd::Reset);
+                        self.group.handle(Input::Lost { link, how }, now);
+                    }
+                }
                 Effect::Close { link, closing_bytes } => {
-                    self.messages.close(*link, closing_bytes, self.sockets.scratch());
+                    let (link, sockets) = (*link, &mut self.sockets);
+                    if !self.messages.close(link, closing_bytes, sockets.scratch()) {
+                        self.commands.upgrades().end(link, closing_bytes, sockets, now.steady);
+                    }
                 }
                 Effect::DrawEpoch => self.draw_epoch(now),
                 Effect::MemberChange(change) => report::log_member_change(change),
@@ -179,7 +189,7 @@ impl<P: Platform> Coordinator<P> {
         }
         log::debug!("{address}: connected");
         let (peer, local) = (address.ip().to_canonical(), local.ip().to_canonical());
-        let addresses = Addresses { peer, local };
+        let addresses = Addresses { peer, peer_port: address.port(), local };
         self.commands.add(connection, addresses, refusal, &mut self.sockets, now.steady);
     }
 
@@ -239,6 +249,17 @@ impl<P: Platform> Coordinator<P> {
         // The event may have reported readable bytes, too.
         if let Some(acks) = self.messages.read_acks(key, TURN_ACK_BYTES_MAX, &mut self.sockets) {
             self.take_acks(acks, now);
+        }
+    }
+
+    /// Moves the command sockets that have written the `OK` to a request with `here` to the message
+    /// sockets.
+    pub(super) fn move_upgraded(&mut self, now: Now) {
+        while let Some((link, mut connection)) = self.commands.upgrades().next() {
+            match self.platform.reregister(&mut connection, self.messages.next_key()) {
+                Ok(()) => self.messages.add_upgraded(link, connection),
+                Err(error) => self.handle(Input::Lost { link, how: error.into() }, now),
+            }
         }
     }
 

@@ -15,6 +15,7 @@ impl World {
             Effect::Reply { .. }
             | Effect::List { .. }
             | Effect::Connect { .. }
+            | Effect::Upgrade { .. }
             | Effect::Close { .. }
             | Effect::DrawEpoch
             | Effect::MemberChange(_) => None,
@@ -23,7 +24,12 @@ impl World {
     }
 
     fn changes_of(&mut self, line: &str) -> Vec<BacklogChange> {
-        let origin = Origin { conn: ConnId(0), peer: LOCAL_IP, local: "10.0.0.1".parse().unwrap() };
+        let origin = Origin {
+            conn: ConnId(0),
+            peer: LOCAL_IP,
+            peer_port: 50_000,
+            local: "10.0.0.1".parse().unwrap(),
+        };
         let line = format!("{line}#{LOCAL_IP}");
         self.backlog_changes(Input::Request {
             origin,

@@ -10,6 +10,7 @@ impl World {
             Effect::Reply { .. }
             | Effect::List { .. }
             | Effect::Connect { .. }
+            | Effect::Upgrade { .. }
             | Effect::Backlog(_)
             | Effect::DrawEpoch
             | Effect::MemberChange(_) => None,

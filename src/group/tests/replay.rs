@@ -104,6 +104,7 @@ impl JournaledWorld {
                 }
                 Effect::Reply { .. }
                 | Effect::List { .. }
+                | Effect::Upgrade { .. }
                 | Effect::DrawEpoch
                 | Effect::MemberChange(_)
                 | Effect::Backlog(_) => (),

@@ -6,7 +6,8 @@ use crate::facts::{Ordered, Owner, StateMachine};
 impl World {
     fn request_of(&mut self, peer: &str, line: &str) -> Vec<Effect> {
         let peer: IpAddr = peer.parse().unwrap();
-        let origin = Origin { conn: ConnId(7), peer, local: "10.0.0.1".parse().unwrap() };
+        let origin =
+            Origin { conn: ConnId(7), peer, peer_port: 50_000, local: "10.0.0.1".parse().unwrap() };
         let line = format!("{line}#{peer}");
         self.input(Input::Request { origin, request: &Request::parse(line.as_bytes()).unwrap() })
     }
@@ -115,8 +116,12 @@ fn the_owner_of_an_id_uses_it_from_any_address_of_the_member() {
     let refused = world.request("ann#reconnect 9001");
     let expected = RequestError::IdElsewhere { owner: [10, 0, 0, 9].into(), named: LOCAL_IP };
     assert_eq!(refused, expected.into());
-    let origin =
-        Origin { conn: ConnId(0), peer: [10, 0, 0, 9].into(), local: "10.0.0.1".parse().unwrap() };
+    let origin = Origin {
+        conn: ConnId(0),
+        peer: [10, 0, 0, 9].into(),
+        peer_port: 50_000,
+        local: "10.0.0.1".parse().unwrap(),
+    };
     let request = Request::parse(b"ann#reconnect 9001#10.0.0.9").unwrap();
     let effects = world.input(Input::Request { origin, request: &request });
     assert!(matches!(effects[..], [Effect::Connect { .. }]), "{effects:?}");

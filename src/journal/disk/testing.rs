@@ -70,7 +70,7 @@ pub(super) fn jobs(opened: &mut GroupOnDisk) -> Vec<WriterJob> {
 pub(super) fn decide(opened: &mut GroupOnDisk, now: u64, lines: &[&str]) -> Vec<String> {
     let OpenedJournal { state: group, commits, .. } = opened;
     let mut replies = Vec::new();
-    let origin = Origin { conn: ConnId(0), peer: LOOPBACK, local: LOOPBACK };
+    let origin = Origin { conn: ConnId(0), peer: LOOPBACK, peer_port: 50_000, local: LOOPBACK };
     for line in lines {
         let line = format!("{line}#{LOOPBACK}");
         let request = Request::parse(line.as_bytes()).unwrap();
@@ -84,6 +84,7 @@ pub(super) fn decide(opened: &mut GroupOnDisk, now: u64, lines: &[&str]) -> Vec<
                 }
                 Effect::Reply { reply, .. } => replies.push(reply.to_string()),
                 Effect::List { .. }
+                | Effect::Upgrade { .. }
                 | Effect::Close { .. }
                 | Effect::DrawEpoch
                 | Effect::MemberChange(_)

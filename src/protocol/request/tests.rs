@@ -1,9 +1,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 mod numbered;
 
-use proptest::collection::vec;
-use proptest::option;
-use proptest::prelude::*;
+use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
 use crate::protocol::Listing;
@@ -17,7 +15,7 @@ fn check(line: impl AsRef<[u8]>, expected: Result<Request<'_>, Malformed>) {
 }
 
 fn of_bob(command: Command<'_>) -> Result<Request<'_>, Malformed> {
-    Ok(Request { id: "bob", command, ip: LOCAL })
+    Ok(Request { id: "bob", command, ip: Some(LOCAL) })
 }
 
 /// Checks that a request of bob from 127.0.0.1 has this syntax error.
@@ -28,10 +26,11 @@ fn check_command(command: &str, malformed: Malformed) {
 
 #[test]
 fn each_command_is_understood() {
-    let port = 9001;
-    let options = Options::default();
-    check("bob#register 9001#127.0.0.1", of_bob(Command::Register { port, options }));
-    check("bob#reconnect 9001#127.0.0.1", of_bob(Command::Reconnect { port, options }));
+    let (to, options) = (DeliverTo::Port(9001), Options::default());
+    check("bob#register 9001#127.0.0.1", of_bob(Command::Register { to, options }));
+    check("bob#reconnect 9001#127.0.0.1", of_bob(Command::Reconnect { to, options }));
+    let here = Command::Register { to: DeliverTo::Here, options };
+    check("bob#register here#127.0.0.1", of_bob(here));
     check("bob#deregister#127.0.0.1", of_bob(Command::Deregister));
     check("bob#disconnect#127.0.0.1", of_bob(Command::Disconnect));
     check("bob#members#127.0.0.1", of_bob(Command::Query(Query::List(Listing::Members))));
@@ -57,7 +56,7 @@ fn the_id_has_1_to_64_of_its_characters() {
     let all = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
     for id in ["a", "-", ".", "_", "0", "gap", "hello", all, &"x".repeat(64)] {
         let line = format!("{id}#ping#127.0.0.1");
-        check(&line, Ok(Request { id, command: Command::Query(Query::Ping), ip: LOCAL }));
+        check(&line, Ok(Request { id, command: Command::Query(Query::Ping), ip: Some(LOCAL) }));
     }
     for id in ["", " ", "b b", " bob", "bob ", "b\tb", "b/b", "ä", "b\0", &"x".repeat(65)] {
         check(format!("{id}#ping#127.0.0.1"), Err(Malformed::Id));
@@ -67,11 +66,12 @@ fn the_id_has_1_to_64_of_its_characters() {
 #[test]
 fn the_ip_is_a_literal_without_scope() {
     for (text, ip) in [
-        ("192.0.2.1", IpAddr::from([192, 0, 2, 1])),
-        ("::1", Ipv6Addr::LOCALHOST.into()),
-        ("2001:DB8::A", "2001:db8::a".parse().unwrap()),
-        ("::ffff:192.0.2.1", IpAddr::from([192, 0, 2, 1])),
-        ("0.0.0.0", Ipv4Addr::UNSPECIFIED.into()),
+        ("192.0.2.1", Some(IpAddr::from([192, 0, 2, 1]))),
+        ("::1", Some(Ipv6Addr::LOCALHOST.into())),
+        ("2001:DB8::A", Some("2001:db8::a".parse().unwrap())),
+        ("::ffff:192.0.2.1", Some(IpAddr::from([192, 0, 2, 1]))),
+        ("0.0.0.0", Some(Ipv4Addr::UNSPECIFIED.into())),
+        ("-", None),
     ] {
         let line = format!("bob#ping#{text}");
         check(&line, Ok(Request { id: "bob", command: Command::Query(Query::Ping), ip }));
@@ -111,7 +111,7 @@ fn the_command_is_one_of_eight_lower_case_words() {
 }
 
 #[test]
-fn the_port_is_plain_digits_from_1_to_65535() {
+fn the_port_is_here_or_plain_digits_from_1_to_65535() {
     for word in ["register", "reconnect"] {
         for port in [1, 80, 1024, 65_535] {
             assert!(Request::parse(format!("bob#{word} {port}#::1").as_bytes()).is_ok(), "{port}");
@@ -133,6 +133,9 @@ fn the_port_is_plain_digits_from_1_to_65535() {
             "acks=1",
             "\u{661}",
             "18446744073709560617",
+            "HERE",
+            "here1",
+            "-",
         ] {
             check_command(&format!("{word} {port}"), Malformed::Port);
         }
@@ -145,17 +148,17 @@ fn each_option_may_be_given_once_in_any_order() {
     let since = Some(Since { epoch, seq: Seq::new(7) });
     let all = Options { acks: true, nonce: Some("aF09"), since, last: None };
     let line = "bob#reconnect 1 since=00000000000000ab:7 nonce=aF09 acks=1#127.0.0.1";
-    check(line, of_bob(Command::Reconnect { port: 1, options: all }));
+    check(line, of_bob(Command::Reconnect { to: DeliverTo::Port(1), options: all }));
     let two = Options { since: None, ..all };
     let line = "bob#register 1 acks=1 nonce=aF09#127.0.0.1";
-    check(line, of_bob(Command::Register { port: 1, options: two }));
+    check(line, of_bob(Command::Register { to: DeliverTo::Port(1), options: two }));
     let line = "bob#register 1 last=0 nonce=aF09 acks=1#127.0.0.1";
     let options = Options { last: Some(0), ..two };
-    check(line, of_bob(Command::Register { port: 1, options }));
+    check(line, of_bob(Command::Register { to: DeliverTo::Port(1), options }));
     let longest = "f".repeat(64);
     let line = format!("bob#register 1 nonce={longest}#127.0.0.1");
     let options = Options { nonce: Some(&longest), ..Options::default() };
-    check(&line, of_bob(Command::Register { port: 1, options }));
+    check(&line, of_bob(Command::Register { to: DeliverTo::Port(1), options }));
 }
 
 #[test]
@@ -306,8 +309,12 @@ fn options(since: bool) -> impl Strategy<Value = (bool, Option<String>, Option<S
     (any::<bool>(), option::of("[0-9a-fA-F]{1,64}"), since)
 }
 
-fn ip() -> impl Strategy<Value = IpAddr> {
-    any::<IpAddr>().prop_map(|ip| ip.to_canonical())
+fn ip() -> impl Strategy<Value = Option<IpAddr>> {
+    any::<Option<IpAddr>>().prop_map(|ip| ip.map(|ip| ip.to_canonical()))
+}
+
+fn to() -> impl Strategy<Value = DeliverTo> {
+    prop_oneof![Just(DeliverTo::Here), (1..=u16::MAX).prop_map(DeliverTo::Port)]
 }
 
 proptest! {
@@ -315,16 +322,16 @@ proptest! {
     fn a_register_or_reconnect_reads_as_it_was_written(
         id in "[A-Za-z0-9._-]{1,64}",
         ip in ip(),
-        port in 1..=u16::MAX,
+        to in to(),
         again in any::<bool>(),
         (acks, nonce, since) in options(true),
         last in option::of(any::<u64>()),
     ) {
         let nonce = nonce.as_deref();
         let command = if again {
-            Command::Reconnect { port, options: Options { acks, nonce, since, last: None } }
+            Command::Reconnect { to, options: Options { acks, nonce, since, last: None } }
         } else {
-            Command::Register { port, options: Options { acks, nonce, since: None, last } }
+            Command::Register { to, options: Options { acks, nonce, since: None, last } }
         };
         let request = Request { id: &id, command, ip };
         check(request.to_string(), Ok(request));

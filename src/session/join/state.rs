@@ -2,7 +2,7 @@
 
 use super::{Port, RefusedJoin};
 use crate::limits::{HELLO_TIMEOUT_MS, LOST_REPLIES_MAX};
-use crate::protocol::{Command, Options, Since};
+use crate::protocol::{Command, DeliverTo, Options, Since};
 use crate::session::automatic_join::AutomaticJoin;
 use crate::session::handshake::Handshake;
 use crate::session::join_kind::JoinKind;
@@ -229,17 +229,15 @@ impl Join {
         log_position: LogPosition,
         since: Option<Since>,
     ) -> Command<'_> {
-        let port = self.port.number;
+        let to = DeliverTo::Port(self.port.number);
         let nonce = Some(self.handshake.nonce());
         let options = Options { acks: true, nonce, since: None, last: None };
         match self.kind {
             JoinKind::Register => {
                 let last = self.past.filter(|_| log_position.epoch.is_none());
-                Command::Register { port, options: Options { last, ..options } }
+                Command::Register { to, options: Options { last, ..options } }
             }
-            JoinKind::Reconnect => {
-                Command::Reconnect { port, options: Options { since, ..options } }
-            }
+            JoinKind::Reconnect => Command::Reconnect { to, options: Options { since, ..options } },
         }
     }
 

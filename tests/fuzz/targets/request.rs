@@ -57,8 +57,11 @@ fn check_ip(bytes: &[u8]) {
         Err(_) => Err(Malformed::NotUtf8),
         // The last `#` is the one before the address.
         Ok(text) if text.contains('#') => Err(Malformed::Command),
-        Ok(text) => text.parse().map_err(|_| Malformed::Ip),
+        Ok("-") => Ok(None),
+        Ok(text) => {
+            let ip: Result<IpAddr, _> = text.parse();
+            ip.map(|ip| Some(ip.to_canonical())).map_err(|_| Malformed::Ip)
+        }
     };
-    let expected = expected.map(|ip: IpAddr| ip.to_canonical());
     assert_eq!(Request::parse(&line).map(|request| request.ip), expected);
 }

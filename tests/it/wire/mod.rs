@@ -5,6 +5,7 @@ mod acked;
 mod commands;
 mod errors;
 mod framing;
+mod here;
 mod loss;
 mod message_socket;
 mod newcomers;
