@@ -98,7 +98,7 @@ impl AccessTable {
             let deciding = self.deciding(id);
             let counts = |other: &&str| std::ptr::eq(self.deciding(other), deciding);
             if owned.of(owner).filter(counts).take(max).count() >= max {
-                return Err(LimitReached::MembersOf { owner, max }.into());
+                return Err(LimitReached::MembersOf { owner: owner.to_string().into(), max }.into());
             }
         }
         Ok((owner, rights))

@@ -231,7 +231,7 @@ mod tests {
             "403 text: 2000 bytes exceed 1024 (max_text of this id): send a shorter text",
         );
         check(
-            LimitReached::MembersOf { owner: PeerName::Key(key), max: 3 },
+            LimitReached::MembersOf { owner: PeerName::Key(key).to_string().into(), max: 3 },
             "421 too many members of KEY: 3 is the limit (ids of the access file): deregister one \
              of them first",
         );

@@ -11,9 +11,9 @@ pub enum RequestError {
     /// 400: the request has a syntax error.
     Malformed(Malformed),
     /// 401: no line of the access file fits the client.
-    Unauthorized(Unauthorized),
+    Unauthorized(Box<Unauthorized>),
     /// 403: the access rules do not allow the request to a known client.
-    Forbidden(Forbidden),
+    Forbidden(Box<Forbidden>),
     /// 403: no participant can listen at this address. It is unspecified, multicast or broadcast,
     /// or it is an IPv6 link-local address, which names no interface.
     Unusable(IpAddr),
@@ -167,13 +167,13 @@ impl From<Malformed> for RequestError {
 
 impl From<Unauthorized> for RequestError {
     fn from(unauthorized: Unauthorized) -> Self {
-        Self::Unauthorized(unauthorized)
+        Self::Unauthorized(unauthorized.into())
     }
 }
 
 impl From<Forbidden> for RequestError {
     fn from(forbidden: Forbidden) -> Self {
-        Self::Forbidden(forbidden)
+        Self::Forbidden(forbidden.into())
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::PeerName;
-
 /// A limit that is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LimitReached {
@@ -22,7 +20,7 @@ pub enum LimitReached {
     /// Limit `ids` of the access file on the members of one owner.
     MembersOf {
         /// Key or address of the owner.
-        owner: PeerName,
+        owner: Box<str>,
         /// Most members of one owner.
         max: usize,
     },
