@@ -322,6 +322,7 @@ impl<S: Stream> Connection<S> {
     /// # Errors
     ///
     /// The error of the connection.
+    #[inline]
     pub fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         while self.writable {
             let result = match slices {

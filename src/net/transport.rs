@@ -180,7 +180,7 @@ impl Read for Transport {
         match self {
             Self::Plain(stream) => stream.read(buffer),
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.read(buffer),
+            Self::Tls(stream) => tls_path::read(stream, buffer),
         }
     }
 }
@@ -191,7 +191,7 @@ impl Write for Transport {
         match self {
             Self::Plain(stream) => stream.write(bytes),
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.write(bytes),
+            Self::Tls(stream) => tls_path::write(stream, bytes),
         }
     }
 
@@ -200,7 +200,7 @@ impl Write for Transport {
         match self {
             Self::Plain(stream) => stream.write_vectored(slices),
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.write_vectored(slices),
+            Self::Tls(stream) => tls_path::write_vectored(stream, slices),
         }
     }
 
@@ -209,7 +209,7 @@ impl Write for Transport {
         match self {
             Self::Plain(stream) => stream.flush(),
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.flush(),
+            Self::Tls(stream) => tls_path::flush(stream),
         }
     }
 }
@@ -240,7 +240,7 @@ impl Stream for Transport {
         match self {
             Self::Plain(_) => false, // The operating system has all written bytes.
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.wants_write(),
+            Self::Tls(stream) => tls_path::wants_write(stream),
         }
     }
 
@@ -277,5 +277,47 @@ impl Stream for Transport {
 
     fn unacked(&self) -> io::Result<UnackedBytes> {
         unacked::outstanding(self.socket())
+    }
+}
+
+/// Calls that stay out of line, so that connections without TLS do not pay for it.
+#[cfg(feature = "tls")]
+mod tls_path {
+    use std::io::{self, IoSlice, Read, Write};
+
+    use mio::net::TcpStream;
+
+    use crate::net::tls::TlsStream;
+
+    type Tls = TlsStream<TcpStream>;
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn read(stream: &mut Tls, buffer: &mut [u8]) -> io::Result<usize> {
+        stream.read(buffer)
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn write(stream: &mut Tls, bytes: &[u8]) -> io::Result<usize> {
+        stream.write(bytes)
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn write_vectored(stream: &mut Tls, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        stream.write_vectored(slices)
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn flush(stream: &mut Tls) -> io::Result<()> {
+        stream.flush()
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn wants_write(stream: &Tls) -> bool {
+        stream.wants_write()
     }
 }

@@ -69,6 +69,7 @@ impl<S: Stream> MessageSockets<S> {
     }
 
     /// Returns true if the stream of a message socket holds bytes.
+    #[cfg(test)]
     pub(in crate::coordinator) fn wants_write(&self, key: Key) -> bool {
         self.sockets.get(key).is_some_and(|socket| socket.connection.wants_write())
     }

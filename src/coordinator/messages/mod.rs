@@ -62,11 +62,17 @@ pub(super) struct Acks {
     link: LinkId,
     input: LineBuffer,
     filled: io::Result<Fill>,
+    /// True if the stream holds bytes that it may have room for.
+    wants_write: bool,
 }
 
 impl Acks {
     pub(super) fn link(&self) -> LinkId {
         self.link
+    }
+
+    pub(super) fn wants_write(&self) -> bool {
+        self.wants_write
     }
 
     /// Returns the next acknowledgement that has arrived. It counts if the group takes it.
@@ -283,7 +289,8 @@ impl<S: Stream> MessageSockets<S> {
         let filled = socket.connection.fill(sockets.scratch(), bytes_max);
         sockets.spend(filled.as_ref().map_or(0, |filled| filled.bytes() / WORK_ACK_BYTES));
         let input = mem::take(&mut socket.connection.input);
-        Some(Acks { key, link: socket.link, input, filled })
+        let wants_write = socket.connection.wants_write();
+        Some(Acks { key, link: socket.link, input, filled, wants_write })
     }
 
     /// Reads the acknowledgements that have arrived on a message socket that is about to end, even
@@ -301,7 +308,7 @@ impl<S: Stream> MessageSockets<S> {
         acks: Acks,
         scratch: &mut Scratch,
     ) -> Option<Input<'static>> {
-        let Acks { key, link, mut input, filled } = acks;
+        let Acks { key, link, mut input, filled, wants_write: _ } = acks;
         scratch.settle(&mut input);
         let socket = self.sockets.get_mut(key)?;
         socket.connection.input = input;

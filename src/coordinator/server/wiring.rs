@@ -230,9 +230,9 @@ impl<P: Platform> Coordinator<P> {
             let input = self.messages.finish_connect_back(key, &mut self.sockets);
             return self.on_connect_back(key, input, now);
         };
-        let link = acks.link();
+        let (link, wants_write) = (acks.link(), acks.wants_write());
         self.take_acks(acks, now);
-        if self.group.is_due(link) || self.messages.wants_write(key) {
+        if self.group.is_due(link) || wants_write {
             self.messages.expect_room(key); // It may have become writable.
         }
     }

@@ -68,7 +68,8 @@ impl<W: Wire> TlsStream<W> {
                 text_bytes = text_bytes.saturating_add(bytes.len());
                 let room = buffer.get_mut(copied..).unwrap_or_default();
                 let (now, later) = bytes.split_at(bytes.len().min(room.len()));
-                room.iter_mut().zip(now).for_each(|(to, from)| *to = *from);
+                let (room, _) = room.split_at_mut(now.len());
+                room.copy_from_slice(now);
                 copied = copied.saturating_add(now.len());
                 text.extend_from_slice(later);
             };
