@@ -1,3 +1,6 @@
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream as Peer};
 use std::time::Duration;

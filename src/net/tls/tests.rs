@@ -5,6 +5,8 @@ mod ends;
 mod handshake;
 mod hostile;
 mod identities;
+#[cfg(target_os = "linux")]
+mod memory;
 mod peers;
 mod records;
 
