@@ -134,6 +134,11 @@ fn segment() {
 }
 
 #[test]
+fn tls_handshake() {
+    run("tls_handshake");
+}
+
+#[test]
 fn each_target_has_a_test_a_program_and_a_small_corpus() {
     let this = fs::read_to_string(directory().join("main.rs")).unwrap();
     let manifest = fs::read_to_string(directory().join("libfuzzer/Cargo.toml")).unwrap();

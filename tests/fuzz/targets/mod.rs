@@ -15,6 +15,7 @@
 //! | `participant_config` | the same |
 //! | `access_file` | the same; no error shows a key; the order of lines has no effect |
 //! | `keys_files` | the same as `participant_config`; no error shows a key |
+//! | `tls_handshake` | no bytes make a handshake without the keys; no side names a wrong key |
 
 pub mod access_file;
 pub mod ack;
@@ -27,6 +28,7 @@ pub mod message_log;
 pub mod participant_config;
 pub mod request;
 pub mod segment;
+pub mod tls_handshake;
 
 mod config_file;
 mod memory_disk;
@@ -44,7 +46,7 @@ pub struct FuzzTarget {
 }
 
 /// All fuzz targets.
-pub const ALL: [FuzzTarget; 11] = [
+pub const ALL: [FuzzTarget; 12] = [
     FuzzTarget { name: "access_file", check: access_file::check, runs: 3_000 },
     FuzzTarget { name: "ack", check: ack::check, runs: 20_000 },
     FuzzTarget { name: "coordinator_config", check: coordinator_config::check, runs: 1_000 },
@@ -56,6 +58,7 @@ pub const ALL: [FuzzTarget; 11] = [
     FuzzTarget { name: "participant_config", check: participant_config::check, runs: 3_000 },
     FuzzTarget { name: "request", check: request::check, runs: 20_000 },
     FuzzTarget { name: "segment", check: segment::check, runs: 3_000 },
+    FuzzTarget { name: "tls_handshake", check: tls_handshake::check, runs: 2_000 },
 ];
 
 /// Parses a number as simply as possible: it has no other text than this one.
