@@ -40,8 +40,10 @@ impl Model {
                 let (_, acked) = found.unwrap_or_else(|| panic!("{id}: {reply:?}: {replies:?}"));
                 let member = self.members.get_mut(&id).unwrap();
                 member.acked = *acked;
-                let stream = self.streams.get_mut(&member.link.unwrap()).unwrap();
-                stream.starts_after(*acked);
+                // A client of `here` that is gone has lost its message socket before the reply.
+                if let Some(link) = member.link {
+                    self.streams.get_mut(&link).unwrap().starts_after(*acked);
+                }
                 self.advance();
             }
         }

@@ -63,6 +63,7 @@ impl Model {
         let attempt = self.here.due.pop_front().expect("nobody asked for messages here");
         assert_eq!(attempt.conn, from, "another socket becomes a message socket");
         self.admit(link, &attempt, now);
+        self.update_offline(now); // The link may be lost at once.
     }
 
     /// Ends the reconnect of an id that waits for an epoch. Returns true if there was one.
