@@ -13,7 +13,8 @@
 //! has no control characters but TAB, and so needs no escapes.
 //!
 //! An `epoch` line starts a numbering: the numbers in the lines above are over. Only the first one
-//! of a file of an earlier version leaves them.
+//! of a file of an earlier version leaves them. After a line `register TAB asked` the numbers above
+//! may be of an earlier registration, until an `epoch` line or `register TAB refused`.
 //!
 //! An entry that was reported as written is there after a restart, with all entries before it. Bad
 //! lines at the end are the rest of an interrupted write: they are cut off. A bad line before a
@@ -110,7 +111,7 @@ impl OutboxFile {
             return Err(OutboxFileError::TooLong(metadata.len()));
         }
         let content = recovery::read(&file, id)?;
-        let (epoch, texts) = (content.index.epoch(), content.index.texts(&file, now)?);
+        let stored = content.index.stored(&file, now)?;
         let resolved = fs::canonicalize(path).ok().filter(|resolved| is_at(&file, resolved));
         let OutboxContent { index, length, entries, damaged_line } = content;
         let mut outbox = Self {
@@ -131,7 +132,7 @@ impl OutboxFile {
             Some(number) => outbox.replace_damaged(number, &mut notes)?,
             None => outbox.tidy(metadata.len(), entries, &mut notes)?,
         }
-        Ok(OpenedOutbox { file: outbox, stored: StoredOutbox { epoch, texts }, notes })
+        Ok(OpenedOutbox { file: outbox, stored, notes })
     }
 
     /// Keeps the damaged file under another name, and goes on in a new file.

@@ -86,9 +86,10 @@ impl SessionHandler<'_> {
             }
             return;
         }
-        // The file must not name numbers of an earlier registration.
-        let is_outbox_ready = join.kind() == JoinKind::Reconnect || outbox.is_all_written();
-        if !is_outbox_ready || requests.is_busy() || !requests.open(output, self.now) {
+        if requests.is_busy() || !outbox.is_ready_for(join.kind(), output) {
+            return;
+        }
+        if !requests.open(output, self.now) {
             return;
         }
         let inbox = messages.inbox();
@@ -227,7 +228,7 @@ impl SessionHandler<'_> {
         else {
             return;
         };
-        outbox.on_join_refused(join.kind());
+        outbox.on_join_refused(join.kind(), output);
         if join.has_hello() {
             messages.close(output);
         }

@@ -30,14 +30,24 @@ use crate::protocol::Epoch;
 use crate::time::Millis;
 use unshown::UnshownTexts;
 
+/// A `register` since the last successful reply to a join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RegisterState {
+    /// None that the coordinator has not refused.
+    Known,
+    /// Asked for, and a refusal proves that the member is no new one.
+    Asked,
+    /// Asked for more than once: a refusal may come from the success of an earlier one.
+    AskedAgain,
+}
+
 /// Requests that wait, the numbers of texts, and the entries of the outbox file.
 #[derive(Debug)]
 pub(super) struct Outbox {
     waiting: WaitingRequests,
     numbers: TextNumbers,
-    /// True from a `register` to the next reply to a join: the member may be a new one, whose
-    /// numbers begin at 1.
-    may_be_new: bool,
+    /// The member may be a new one, whose numbers begin at 1: a `register` was asked for.
+    registration: RegisterState,
     /// Epoch in which the numbers were given, if it is known.
     epoch: Option<Epoch>,
     /// `None` without an outbox file.
@@ -56,15 +66,16 @@ impl Outbox {
         now: Millis,
     ) -> Self {
         let limits = if stored.is_some() { WaitingLimits::FILE } else { WaitingLimits::MEMORY };
-        let store = stored.as_ref().map(|stored| OutboxStore::new(stored.epoch));
+        let store = stored.as_ref().map(|it| OutboxStore::new(it.epoch, it.may_be_new));
         let mut waiting = WaitingRequests::new(seed, limits);
-        let StoredOutbox { epoch, texts } = stored.unwrap_or_default();
+        let StoredOutbox { epoch, may_be_new, texts } = stored.unwrap_or_default();
         let epoch = epoch.or(log_epoch);
+        let registration = if may_be_new { RegisterState::Asked } else { RegisterState::Known };
         for text in texts {
             waiting.restore(UserRequest::restored(text, limits.ms, now));
         }
         let numbers = TextNumbers::restored(waiting.first_number(), waiting.last_number());
-        Self { waiting, numbers, may_be_new: false, epoch, store, unshown: UnshownTexts::default() }
+        Self { waiting, numbers, registration, epoch, store, unshown: UnshownTexts::default() }
     }
 
     pub(super) fn waiting(&self) -> &WaitingRequests {

@@ -36,6 +36,13 @@ pub enum OutboxEntry {
         /// Epoch of the numbers in the entries that follow; `None` if the membership has ended.
         epoch: Option<Epoch>,
     },
+    /// A `register` was asked for, or refused. After an asked one, the numbers in the entries
+    /// before may be of an earlier registration, until an epoch is named or the `register` is
+    /// refused.
+    Register {
+        /// True if the coordinator has refused the `register`.
+        is_refused: bool,
+    },
 }
 
 /// Texts that an earlier run of the participant left in the outbox.
@@ -43,6 +50,8 @@ pub enum OutboxEntry {
 pub struct StoredOutbox {
     /// Epoch in which the numbers of the texts were given, if the file names one.
     pub epoch: Option<Epoch>,
+    /// True if a `register` was asked for since: the numbers may be of an earlier registration.
+    pub may_be_new: bool,
     /// The texts, in their order.
     pub texts: Vec<StoredText>,
 }

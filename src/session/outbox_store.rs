@@ -16,23 +16,40 @@ pub(super) struct OutboxStore {
     is_failing: bool,
     /// Epoch that the file names for the numbers to come.
     epoch: Option<Epoch>,
+    /// True if the file says that a `register` was asked for.
+    is_register_asked: bool,
 }
 
 impl OutboxStore {
-    /// Creates one for a file that names this epoch.
-    pub(super) fn new(epoch: Option<Epoch>) -> Self {
-        Self { epoch, ..Self::default() }
+    /// Creates one for a file that names this epoch, and perhaps a `register` after it.
+    pub(super) fn new(epoch: Option<Epoch>, is_register_asked: bool) -> Self {
+        Self { epoch, is_register_asked, ..Self::default() }
+    }
+
+    /// Notes in the file that a `register` is asked for.
+    pub(super) fn mark_register(&mut self, output: &mut SessionOutput) {
+        if !std::mem::replace(&mut self.is_register_asked, true) {
+            self.push(OutboxEntry::Register { is_refused: false }, output);
+        }
+    }
+
+    /// Notes in the file that the coordinator has refused the `register`.
+    pub(super) fn unmark_register(&mut self, output: &mut SessionOutput) {
+        if std::mem::take(&mut self.is_register_asked) {
+            self.push(OutboxEntry::Register { is_refused: true }, output);
+        }
     }
 
     /// Names the epoch of the numbers to come, if the file names another one, or if the numbers
-    /// that it has `are_over`.
+    /// that it has `are_over`. No `register` is asked for any more.
     pub(super) fn name_epoch(
         &mut self,
         epoch: Option<Epoch>,
         are_over: bool,
         output: &mut SessionOutput,
     ) {
-        if are_over || self.epoch != epoch {
+        let was_register_asked = std::mem::take(&mut self.is_register_asked);
+        if are_over || was_register_asked || self.epoch != epoch {
             self.epoch = epoch;
             self.push(OutboxEntry::Epoch { epoch }, output);
         }

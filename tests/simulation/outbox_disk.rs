@@ -30,7 +30,7 @@ impl OutboxDisk {
     pub(crate) fn open(&mut self, now: u64) -> StoredOutbox {
         self.durable = self.written.len();
         let mut texts: BTreeMap<u64, StoredText> = BTreeMap::new();
-        let mut named = None;
+        let (mut named, mut may_be_new) = (None, false);
         for (entry, at) in &self.written {
             match entry {
                 OutboxEntry::Text { order, number, text } => {
@@ -45,11 +45,12 @@ impl OutboxDisk {
                 OutboxEntry::Done { order } => drop(texts.remove(order)),
                 OutboxEntry::Epoch { epoch } => {
                     texts.values_mut().for_each(|text| text.number = None);
-                    named = *epoch;
+                    (named, may_be_new) = (*epoch, false);
                 }
+                OutboxEntry::Register { is_refused } => may_be_new = !is_refused,
             }
         }
-        StoredOutbox { epoch: named, texts: texts.into_values().collect() }
+        StoredOutbox { epoch: named, may_be_new, texts: texts.into_values().collect() }
     }
 
     /// Panics if a text is sent that the file does not have, with its number and with the epoch of
@@ -67,7 +68,8 @@ impl OutboxDisk {
                 OutboxEntry::Epoch { epoch } => (written, named) = (None, *epoch),
                 OutboxEntry::Text { .. }
                 | OutboxEntry::Number { .. }
-                | OutboxEntry::Done { .. } => (),
+                | OutboxEntry::Done { .. }
+                | OutboxEntry::Register { .. } => (),
             }
         }
         assert!(found.is_some(), "sent before it was written: {text}");
@@ -103,7 +105,9 @@ impl OutboxDisk {
                     OutboxEntry::Number { order, .. } | OutboxEntry::Done { order } => {
                         orders.insert(order);
                     }
-                    OutboxEntry::Text { .. } | OutboxEntry::Epoch { .. } => (),
+                    OutboxEntry::Text { .. }
+                    | OutboxEntry::Epoch { .. }
+                    | OutboxEntry::Register { .. } => (),
                 }
             }
         }
@@ -112,9 +116,10 @@ impl OutboxDisk {
             OutboxEntry::Text { order, text, .. } => {
                 orders.contains(order).then(|| text.to_string())
             }
-            OutboxEntry::Number { .. } | OutboxEntry::Done { .. } | OutboxEntry::Epoch { .. } => {
-                None
-            }
+            OutboxEntry::Number { .. }
+            | OutboxEntry::Done { .. }
+            | OutboxEntry::Epoch { .. }
+            | OutboxEntry::Register { .. } => None,
         });
         texts.collect()
     }

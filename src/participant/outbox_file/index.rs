@@ -8,13 +8,15 @@ use std::os::unix::fs::FileExt as _;
 
 use super::lines::OutboxLine;
 use crate::protocol::Epoch;
-use crate::session::StoredText;
+use crate::session::{StoredOutbox, StoredText};
 use crate::time::UnixMillis;
 
 /// Locations of the texts that wait, by the order of the texts, and the epoch of their numbers.
 #[derive(Debug, Default)]
 pub(super) struct OutboxIndex {
     epoch: Option<Epoch>,
+    /// True if a `register` was asked for since: the numbers may be of an earlier registration.
+    may_be_new: bool,
     locations: BTreeMap<u64, TextLocation>,
     /// Bytes of the lines of these texts.
     bytes: u64,
@@ -38,14 +40,10 @@ impl OutboxIndex {
         self.locations.len()
     }
 
-    /// Returns the epoch of the numbers, if the file names one.
-    pub(super) const fn epoch(&self) -> Option<Epoch> {
-        self.epoch
-    }
-
     /// Returns the number of lines of a file that has nothing more than is necessary.
     pub(super) fn lines(&self) -> usize {
-        self.locations.len().saturating_add(usize::from(self.epoch.is_some()))
+        let marks = usize::from(self.epoch.is_some()).saturating_add(usize::from(self.may_be_new));
+        self.locations.len().saturating_add(marks)
     }
 
     /// Returns the bytes of the lines of all texts that wait.
@@ -71,14 +69,16 @@ impl OutboxIndex {
                 self.forget(done);
             }
             OutboxLine::Epoch { epoch } => self.start_numbers(epoch),
+            OutboxLine::Register { is_refused } => self.may_be_new = !is_refused,
         }
     }
 
     /// Starts the numbers of this epoch. The numbers so far are over, unless no line has named
-    /// their epoch: a file of an earlier version names none.
+    /// their epoch: a file of an earlier version names none. After a `register` they are over, too.
     fn start_numbers(&mut self, epoch: Option<Epoch>) {
         let before = std::mem::replace(&mut self.epoch, epoch);
-        if before.is_some() || epoch.is_none() {
+        let may_be_new = std::mem::take(&mut self.may_be_new);
+        if before.is_some() || epoch.is_none() || may_be_new {
             self.locations.values_mut().for_each(|location| location.number = None);
         }
     }
@@ -99,8 +99,8 @@ impl OutboxIndex {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
-    /// Passes the epoch, if there is one, and the texts to `each`, in their order, one at a time
-    /// from the file. Returns the number of texts that the file has lost.
+    /// Passes the epoch and the `register`, if there are any, and the texts to `each`, in their
+    /// order, one at a time from the file. Returns the number of texts that the file has lost.
     pub(super) fn read(
         &self,
         file: &File,
@@ -108,6 +108,9 @@ impl OutboxIndex {
     ) -> io::Result<usize> {
         if let epoch @ Some(_) = self.epoch {
             each(OutboxLine::Epoch { epoch })?;
+        }
+        if self.may_be_new {
+            each(OutboxLine::Register { is_refused: false })?;
         }
         let mut lost = 0_usize;
         let mut line = Vec::new();
@@ -130,8 +133,8 @@ impl OutboxIndex {
         Ok(lost)
     }
 
-    /// Returns the texts that wait, in their order.
-    pub(super) fn texts(&self, file: &File, now: UnixMillis) -> io::Result<Vec<StoredText>> {
+    /// Returns the texts that wait, in their order, and the epoch of their numbers.
+    pub(super) fn stored(&self, file: &File, now: UnixMillis) -> io::Result<StoredOutbox> {
         let mut texts = Vec::new();
         let lost = self.read(file, |line| {
             if let OutboxLine::Text { order, number, stored, text } = line {
@@ -141,7 +144,7 @@ impl OutboxIndex {
             Ok(())
         })?;
         match lost {
-            0 => Ok(texts),
+            0 => Ok(StoredOutbox { epoch: self.epoch, may_be_new: self.may_be_new, texts }),
             _ => Err(io::Error::other("the file changes while it is read")),
         }
     }

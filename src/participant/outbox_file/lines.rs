@@ -16,6 +16,7 @@ pub(super) enum OutboxLine<'a> {
     Number { order: u64, number: NonZeroU64 },
     Done { order: u64 },
     Epoch { epoch: Option<Epoch> },
+    Register { is_refused: bool },
 }
 
 /// Digits of a checksum.
@@ -23,6 +24,10 @@ const CHECKSUM_DIGITS: usize = 8;
 
 /// Field without a number or an epoch.
 const NOTHING: &str = "-";
+
+/// Fields of a `register` line.
+const ASKED: &str = "asked";
+const REFUSED: &str = "refused";
 
 impl<'a> OutboxLine<'a> {
     pub(super) fn new(entry: &'a OutboxEntry, stored: UnixMillis) -> Self {
@@ -35,6 +40,7 @@ impl<'a> OutboxLine<'a> {
             }
             OutboxEntry::Done { order } => Self::Done { order: *order },
             OutboxEntry::Epoch { epoch } => Self::Epoch { epoch: *epoch },
+            OutboxEntry::Register { is_refused } => Self::Register { is_refused: *is_refused },
         }
     }
 
@@ -64,6 +70,8 @@ impl<'a> OutboxLine<'a> {
             "done" => Some(Self::Done { order: fields.parse().ok()? }),
             "epoch" if fields == NOTHING => Some(Self::Epoch { epoch: None }),
             "epoch" => Some(Self::Epoch { epoch: Some(Epoch::parse(fields)?) }),
+            "register" if fields == ASKED => Some(Self::Register { is_refused: false }),
+            "register" if fields == REFUSED => Some(Self::Register { is_refused: true }),
             _ => None,
         }
     }
@@ -83,6 +91,8 @@ impl<'a> OutboxLine<'a> {
             Self::Done { order } => write!(content, "done\t{order}"),
             Self::Epoch { epoch: Some(epoch) } => write!(content, "epoch\t{epoch}"),
             Self::Epoch { epoch: None } => write!(content, "epoch\t{NOTHING}"),
+            Self::Register { is_refused: false } => write!(content, "register\t{ASKED}"),
+            Self::Register { is_refused: true } => write!(content, "register\t{REFUSED}"),
         };
         let _ = writeln!(lines, "{}\t{content}", checksum(&content));
     }
@@ -114,6 +124,8 @@ mod tests {
             (OutboxLine::Done { order: 1 }, "done\t1"),
             (OutboxLine::Epoch { epoch: Some(Epoch::new(0xfeed)) }, "epoch\t000000000000feed"),
             (OutboxLine::Epoch { epoch: None }, "epoch\t-"),
+            (OutboxLine::Register { is_refused: false }, "register\tasked"),
+            (OutboxLine::Register { is_refused: true }, "register\trefused"),
         ] {
             let mut lines = String::new();
             line.push_to(&mut lines);
@@ -136,6 +148,8 @@ mod tests {
             "done\t1\t2",
             "epoch\t",
             "epoch\tfeed",
+            "register",
+            "register\t-",
             "epoch\t000000000000feed\t",
             "forget\t1",
         ] {

@@ -93,6 +93,10 @@ fn epoch_named(epoch: u64) -> Option<Epoch> {
     (epoch > 0).then(|| Epoch::new(epoch))
 }
 
+fn named_outbox(epoch: u64, texts: Vec<StoredText>) -> StoredOutbox {
+    StoredOutbox { epoch: epoch_named(epoch), may_be_new: false, texts }
+}
+
 fn stored(order: u64, number: u64, text: &str) -> StoredText {
     StoredText { order, number: NonZeroU64::new(number), text: text.into(), age_ms: 0 }
 }
@@ -124,7 +128,7 @@ fn write(file: &mut OutboxFile, entries: &[OutboxEntry]) {
 /// Applies entries in the simplest way.
 fn model(entries: &[OutboxEntry]) -> StoredOutbox {
     let mut texts: BTreeMap<u64, StoredText> = BTreeMap::new();
-    let mut named = None;
+    let (mut named, mut may_be_new) = (None, false);
     for entry in entries {
         match entry {
             OutboxEntry::Text { order, number, text } => {
@@ -138,13 +142,14 @@ fn model(entries: &[OutboxEntry]) -> StoredOutbox {
             }
             OutboxEntry::Done { order } => drop(texts.remove(order)),
             OutboxEntry::Epoch { epoch } => {
-                let is_first = named.is_none() && epoch.is_some();
+                let is_first = named.is_none() && epoch.is_some() && !may_be_new;
                 texts.values_mut().filter(|_| !is_first).for_each(|text| text.number = None);
-                named = *epoch;
+                (named, may_be_new) = (*epoch, false);
             }
+            OutboxEntry::Register { is_refused } => may_be_new = !is_refused,
         }
     }
-    StoredOutbox { epoch: named, texts: texts.into_values().collect() }
+    StoredOutbox { epoch: named, may_be_new, texts: texts.into_values().collect() }
 }
 
 fn entries() -> impl Strategy<Value = Vec<OutboxEntry>> {
@@ -161,6 +166,7 @@ fn entries() -> impl Strategy<Value = Vec<OutboxEntry>> {
         (order.clone(), number()).prop_map(|(order, number)| OutboxEntry::Number { order, number }),
         order.prop_map(|order| OutboxEntry::Done { order }),
         (0..3_u64).prop_map(epoch),
+        any::<bool>().prop_map(|is_refused| OutboxEntry::Register { is_refused }),
     ];
     proptest::collection::vec(entry, 0..40)
 }
@@ -227,9 +233,13 @@ fn a_new_file_is_for_the_user_alone_and_has_the_header() {
 fn a_number_is_over_when_another_numbering_starts_and_a_file_of_an_earlier_version_keeps_it() {
     let fixture = OutboxFixture::new();
     let begin = [text(1, "one"), number(1, 7)];
+    let asked = || OutboxEntry::Register { is_refused: false };
+    let refused = || OutboxEntry::Register { is_refused: true };
     for (more, named, kept) in [
         (vec![], 0, 7),
         (vec![epoch(1)], 1, 7),
+        (vec![asked(), epoch(1)], 1, 0),
+        (vec![asked(), refused(), epoch(1)], 1, 7),
         (vec![epoch(1), epoch(2)], 2, 0),
         (vec![epoch(1), epoch(1)], 1, 0),
         (vec![epoch(1), epoch(2), number(1, 3)], 2, 3),
@@ -240,8 +250,7 @@ fn a_number_is_over_when_another_numbering_starts_and_a_file_of_an_earlier_versi
         let entries = [&begin[..], &more].concat();
         let content = format!("{HEADER}{}", lines(&entries));
         let (found, notes, left) = fixture.recover(content.as_bytes());
-        let expected =
-            StoredOutbox { epoch: epoch_named(named), texts: vec![stored(1, kept, "one")] };
+        let expected = named_outbox(named, vec![stored(1, kept, "one")]);
         assert_eq!((found, notes), (expected, Vec::new()), "{more:?}");
         let numbered =
             OutboxEntry::Text { order: 1, number: NonZeroU64::new(kept), text: "one".into() };
@@ -252,6 +261,26 @@ fn a_number_is_over_when_another_numbering_starts_and_a_file_of_an_earlier_versi
             false => assert_eq!(left, format!("{HEADER}{}", lines(entries)), "{more:?}"),
         }
     }
+}
+
+#[test]
+fn a_register_that_was_asked_for_is_known_to_each_start_until_it_is_refused() {
+    let fixture = OutboxFixture::new();
+    let mut file = fixture.open().file;
+    let asked = OutboxEntry::Register { is_refused: false };
+    write(&mut file, &[epoch(1), text(1, "one"), number(1, 7), text(2, "two"), asked]);
+    drop(file);
+    let expected = StoredOutbox {
+        may_be_new: true,
+        ..named_outbox(1, vec![stored(1, 7, "one"), stored(2, 0, "two")])
+    };
+    for _ in 0..2 {
+        assert_eq!(fixture.open().stored, expected, "also after a compaction");
+    }
+    let mut file = fixture.open().file;
+    write(&mut file, &[OutboxEntry::Register { is_refused: true }]);
+    drop(file);
+    assert_eq!(fixture.open().stored, StoredOutbox { may_be_new: false, ..expected });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use super::Outbox;
+use super::{Outbox, RegisterState};
 use crate::limits::LINE_BYTES_DEFAULT;
 use crate::protocol::{Epoch, Fields};
 use crate::session::join_kind::JoinKind;
@@ -12,14 +12,42 @@ use crate::session::user_request::UserRequest;
 use crate::session::{NotSent, Notice, TextOutcome};
 
 impl Outbox {
-    /// The request of a join was sent.
-    pub(in crate::session) fn on_join_asked(&mut self, kind: JoinKind) {
-        self.may_be_new |= kind == JoinKind::Register;
+    /// Returns true if a join may be asked for. Before a `register` all entries of the outbox file
+    /// must be written, and the file must say that its numbers may be of an earlier registration.
+    pub(in crate::session) fn is_ready_for(
+        &mut self,
+        kind: JoinKind,
+        output: &mut SessionOutput,
+    ) -> bool {
+        let Some(store) = &mut self.store else { return true };
+        if kind == JoinKind::Register && self.waiting.last_number().is_some() {
+            store.mark_register(output);
+        }
+        kind == JoinKind::Reconnect || store.is_all_written()
     }
 
-    /// The coordinator has refused a join.
-    pub(in crate::session) fn on_join_refused(&mut self, kind: JoinKind) {
-        self.may_be_new &= kind != JoinKind::Register;
+    /// The request of a join was sent.
+    pub(in crate::session) fn on_join_asked(&mut self, kind: JoinKind) {
+        self.registration = match (kind, self.registration) {
+            (JoinKind::Reconnect, registration) => registration,
+            (JoinKind::Register, RegisterState::Known) => RegisterState::Asked,
+            (JoinKind::Register, RegisterState::Asked | RegisterState::AskedAgain) => {
+                RegisterState::AskedAgain
+            }
+        };
+    }
+
+    /// The coordinator has refused a join. A refused `register` leaves the numbers as they are,
+    /// unless an earlier one may have succeeded.
+    pub(in crate::session) fn on_join_refused(
+        &mut self,
+        kind: JoinKind,
+        output: &mut SessionOutput,
+    ) {
+        if kind == JoinKind::Register && self.registration == RegisterState::Asked {
+            self.registration = RegisterState::Known;
+            self.store.iter_mut().for_each(|store| store.unmark_register(output));
+        }
     }
 
     /// The coordinator does not know this member: the numbers have ended with the membership.
@@ -36,7 +64,7 @@ impl Outbox {
         // Numbers without an epoch cannot be told from others after a restart.
         let published = epoch.and_then(|_| number("published"));
         // In a new epoch the coordinator may have lost numbers, and used them again.
-        let is_new = std::mem::take(&mut self.may_be_new) || self.epoch != epoch;
+        let is_new = self.registration != RegisterState::Known || self.epoch != epoch;
         let is_known = published.is_some_and(|published| self.numbers.knows(published));
         self.start_numbers(epoch, is_new || !is_known, output);
         let line_bytes_max = number("max_line").unwrap_or(LINE_BYTES_DEFAULT as u64);
@@ -46,7 +74,7 @@ impl Outbox {
     /// Handles a join that has succeeded, and whose reply is lost. Numbers of a member that may be
     /// a new one are not known.
     pub(in crate::session) fn on_joined_without_reply(&mut self, output: &mut SessionOutput) {
-        if self.may_be_new {
+        if self.registration != RegisterState::Known {
             self.on_forgotten(output);
         }
     }
@@ -56,6 +84,7 @@ impl Outbox {
     /// up.
     fn start_numbers(&mut self, epoch: Option<Epoch>, are_over: bool, output: &mut SessionOutput) {
         self.epoch = epoch;
+        self.registration = RegisterState::Known;
         let has_numbers = self.waiting.last_number().is_some();
         let given_up = if are_over { self.waiting.take_numbers() } else { Vec::new() };
         for request in given_up {

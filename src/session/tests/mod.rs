@@ -210,6 +210,12 @@ fn brief(effect: SessionEffect) -> String {
             format!("store number {order} {number}")
         }
         SessionEffect::Store(OutboxEntry::Done { order }) => format!("store done {order}"),
+        SessionEffect::Store(OutboxEntry::Register { is_refused: false }) => {
+            "store register asked".to_owned()
+        }
+        SessionEffect::Store(OutboxEntry::Register { is_refused: true }) => {
+            "store register refused".to_owned()
+        }
         SessionEffect::Store(OutboxEntry::Epoch { epoch }) => {
             format!("store epoch {}", epoch.map_or("-".to_owned(), |epoch| epoch.to_string()))
         }

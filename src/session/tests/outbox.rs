@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod register;
+
 const OK: &str = "OK reconnect epoch=00000000000000aa next=1 max_line=512 published=";
 
 const UNKNOWN: &str = "ERR 404 not a member: register first";
@@ -10,7 +12,9 @@ impl Harness {
     /// Creates a session with an outbox file that has these texts.
     fn with_file(texts: Vec<StoredText>) -> Self {
         let epoch = Epoch::parse(EPOCH);
-        Self::with(|settings| settings.outbox = Some(StoredOutbox { epoch, texts }))
+        Self::with(|settings| {
+            settings.outbox = Some(StoredOutbox { epoch, may_be_new: false, texts });
+        })
     }
 
     /// Comes online by a `reconnect` of the user, with command socket 1 and message socket 1.
@@ -135,7 +139,7 @@ fn numbers_of_a_file_are_trusted_in_the_epoch_that_the_file_names_and_else_in_th
         let mut harness = Harness::with(|settings| {
             settings.log_position.epoch = log;
             let texts = vec![stored(3, 7, "a")];
-            settings.outbox = Some(StoredOutbox { epoch: file, texts });
+            settings.outbox = Some(StoredOutbox { epoch: file, may_be_new: false, texts });
         });
         harness.goes_online(7); // The number is accepted, perhaps with another text.
         harness.expect(expected);

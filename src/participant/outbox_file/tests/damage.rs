@@ -68,8 +68,7 @@ fn check_flipped(entries: &[OutboxEntry], (bad, content): (usize, &[u8]), file: 
     };
     assert!(bad >= HEADER.len(), "byte {bad}");
     let without = |begin: usize, end: usize| [&entries[..begin], &entries[end..]].concat();
-    let texts = found.index.texts(file, NOW).unwrap();
-    let stored = StoredOutbox { epoch: found.index.epoch(), texts };
+    let stored = found.index.stored(file, NOW).unwrap();
     // A line feed that is lost joins two lines.
     let is_possible = (0..entries.len())
         .flat_map(|at| [without(at, at + 1), without(at, entries.len().min(at + 2))])

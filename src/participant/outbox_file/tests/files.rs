@@ -86,7 +86,7 @@ fn a_crash_at_each_step_of_a_compaction_loses_nothing() {
             fs::write(fixture.beside(".unfinished"), unfinished).unwrap();
         }
         let opened = fixture.open();
-        let expected = StoredOutbox { epoch: epoch_named(1), texts: vec![stored(2, 5, "two")] };
+        let expected = named_outbox(1, vec![stored(2, 5, "two")]);
         assert_eq!((opened.stored, opened.notes), (expected, Vec::new()));
         assert_eq!(fixture.content(), new);
         assert_eq!(fixture.files(), ["outbox"]);
@@ -205,7 +205,7 @@ fn a_lost_file_is_written_anew_with_the_texts_that_wait() {
         let mut expected = vec![stored(1, 3, "one"), stored(2, 4, "two")];
         expected.truncate(saved);
         expected.extend([stored(3, 0, "three"), stored(4, 0, "four")]);
-        let expected = StoredOutbox { epoch: epoch_named(1), texts: expected };
+        let expected = named_outbox(1, expected);
         assert_eq!(fixture.open().stored, expected, "{state}");
     }
 }
