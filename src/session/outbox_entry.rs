@@ -36,11 +36,11 @@ pub enum OutboxEntry {
         /// Epoch of the numbers in the entries that follow; `None` if the membership has ended.
         epoch: Option<Epoch>,
     },
-    /// A `register` was asked for, or refused. After an asked one, the numbers in the entries
-    /// before may be of an earlier registration, until an epoch is named or the `register` is
-    /// refused.
+    /// A `register` is asked for, or was refused, or was not sent. After an asked one, the numbers
+    /// in the entries before may be of an earlier registration, until an epoch is named or the
+    /// `register` is refused.
     Register {
-        /// True if the coordinator has refused the `register`.
+        /// True if the `register` was refused or not sent.
         is_refused: bool,
     },
 }

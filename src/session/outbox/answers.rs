@@ -92,6 +92,9 @@ impl Outbox {
             output.fail_with(Notice::unanswered(&request.ask));
         }
         if let Some(store) = &mut self.store {
+            if !are_over {
+                store.unmark_register(output); // It was not sent.
+            }
             store.name_epoch(epoch, are_over && has_numbers, output);
         }
     }

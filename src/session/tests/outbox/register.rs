@@ -56,3 +56,23 @@ fn numbers_stay_after_a_refused_register_unless_an_earlier_one_may_have_succeede
         assert_eq!(found, expected, "{may_be_new}");
     }
 }
+
+/// The command socket could not be opened for the `register`.
+#[test]
+fn numbers_stay_if_the_register_was_not_sent() {
+    let mut harness = Harness::with_file(vec![stored(3, 1, "a")]);
+    harness.user("register 9001");
+    harness.listening(9001);
+    harness.stored(1);
+    harness.dial_failed(1);
+    harness.user("reconnect 9001");
+    harness.listening(9001);
+    harness.dialed(2);
+    harness.forget();
+    harness.reply(2, &format!("{OK}0"));
+    harness.hello(1);
+    harness.written(1);
+    let mut found: Vec<String> = harness.effects.drain(..).map(brief).collect();
+    found.retain(|effect| effect.contains("me#send ") || effect.starts_with("store "));
+    assert_eq!(found, ["store register refused", "send 2 me#send 1 a#10.0.0.2"]);
+}
