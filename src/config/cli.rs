@@ -155,7 +155,7 @@ fn common_options(default_level: &str) -> Options {
     options
         .optflag("h", "help", "show this text")
         .optflag("", "version", "show the version")
-        .optflag("", "check", "check options and config file, and exit")
+        .optflag("", "check", "check options, config file and --outbox file, and exit")
         .optflagmulti("v", "verbose", "show more diagnostics; -vv shows even more")
         .optopt("", "log-level", &level, "LEVEL");
     options

@@ -18,6 +18,7 @@
 
 mod accepted_sockets;
 mod batched_worker;
+mod check;
 mod command_connection;
 mod dialer;
 mod event_loop;
@@ -103,6 +104,9 @@ impl fmt::Display for ParticipantError {
 ///
 /// [`ParticipantError`], which has an exit code too.
 pub fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
+    if let Some(checked) = &run.checked {
+        return check::check(run, checked);
+    }
     let system = |what| move |error| ParticipantError::System(what, error);
     ignore_harmless_signals().map_err(system("cannot ignore signals"))?;
     if run.options.top {

@@ -29,6 +29,7 @@
 mod batch;
 mod error;
 mod index;
+mod inspection;
 mod lines;
 mod recovery;
 mod replacement;
@@ -54,6 +55,7 @@ use replacement::{MODE, Replacement, keep_damaged, remove_unfinished};
 
 pub use batch::{OutboxBatch, OutboxJob, OutboxReport};
 pub use error::OutboxFileError;
+pub(super) use inspection::inspect;
 
 /// Result of opening an outbox file.
 #[derive(Debug)]

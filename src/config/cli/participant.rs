@@ -18,6 +18,8 @@ pub struct ParticipantRun {
     pub config: ParticipantConfig,
     /// Options that only the command line has.
     pub options: ParticipantOptions,
+    /// With `--check`, if there is an outbox file to look at: the name of the config.
+    pub checked: Option<String>,
     /// Most verbose level of diagnostics to show.
     pub log_level: LevelFilter,
 }
@@ -187,7 +189,12 @@ impl ParticipantRun {
         let config = ParticipantConfig::with_fields(file.map(Path::new), fields)?;
         let options = ParticipantOptions::of(&matches)?;
         let checked = file.unwrap_or("options");
-        Ok(run_unless_check(&matches, checked, Self { config, options, log_level }))
+        let mut run = Self { config, options, checked: None, log_level };
+        if matches.opt_present("check") && run.options.store.outbox.is_some() {
+            run.checked = Some(checked.to_owned());
+            return Ok(Invocation::Run(run));
+        }
+        Ok(run_unless_check(&matches, checked, run))
     }
 }
 

@@ -21,6 +21,8 @@ pub enum OutboxFileError {
     OfAnother(String),
     /// The file has this number of bytes.
     TooLong(u64),
+    /// This line is damaged. Only `--check` takes that for an error.
+    Damaged(u64),
 }
 
 impl From<io::Error> for OutboxFileError {
@@ -41,6 +43,11 @@ impl fmt::Display for OutboxFileError {
             Self::OfAnother(id) => {
                 write!(f, "it is the outbox file of {}", text::for_terminal(id))
             }
+            Self::Damaged(line) => write!(
+                f,
+                "line {line} is damaged: a text may be missing, or may be sent twice. The next \
+                 start keeps the file as FILE.damaged and sends the texts that can be read"
+            ),
             Self::TooLong(bytes) => {
                 write!(f, "file of {bytes} bytes exceeds {OUTBOX_FILE_BYTES_MAX}")
             }

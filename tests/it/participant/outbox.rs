@@ -286,3 +286,30 @@ fn commands_that_were_not_run_at_a_signal_are_a_failure() {
     alice.expect("error: 1 command was not run\n");
     assert_eq!(alice.wait(), Some(1), "{}", alice.said);
 }
+
+#[test]
+fn check_tells_the_texts_of_the_outbox_file_and_changes_nothing() {
+    let home = Home::new("alice", ([127, 0, 0, 1], 1).into());
+    let path = home.directory.path().join("outbox");
+    let name = path.to_str().unwrap();
+    let header = "# groupcast outbox of alice\n";
+    let text = "06c84562\ttext\t1\t-\t1795341900123\thello\n";
+    let damaged = format!("{header}bad\n{text}");
+    for (content, code, expected) in [
+        (None, 0, "no outbox file yet"),
+        (Some(format!("{header}{text}")), 0, "1 text waits\n"),
+        (Some(format!("{header}{text}06c8")), 0, "1 text waits; 4 bytes at the end"),
+        (Some(damaged), 2, "line 2 is damaged"),
+        (Some("# groupcast outbox of bob\n".to_owned()), 2, "it is the outbox file of bob"),
+    ] {
+        if let Some(content) = &content {
+            std::fs::write(&path, content).unwrap();
+        }
+        let run = home.command_as_is(&["--check", "--outbox", name]).output().unwrap();
+        let said = [run.stdout, run.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        assert_eq!(run.status.code(), Some(code), "{said}");
+        assert!(said.contains(expected) && said.contains(name), "{said}");
+        assert_eq!(std::fs::read_to_string(&path).ok(), content, "{said}");
+    }
+}
