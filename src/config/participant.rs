@@ -1,10 +1,11 @@
 //! The participant's config: id, message log and coordinator, from a file with one line for each,
-//! or from options.
+//! or from options. Further lines of the file tell how messages come.
 
 use std::path::{Path, PathBuf};
 
 use super::lines::{self, ConfigLine, ConfigLines};
-use super::{ConfigError, Endpoint, FoundValue, Location};
+use super::reach::ReachOptions;
+use super::{ConfigError, Endpoint, FoundValue, Location, Reach};
 use crate::protocol::is_id;
 
 /// The checked config of a participant.
@@ -16,6 +17,8 @@ pub struct ParticipantConfig {
     pub log_file: Option<PathBuf>,
     /// Endpoint of the coordinator (line 3).
     pub coordinator: Endpoint,
+    /// The way in which messages come (further lines).
+    pub reach: Reach,
 }
 
 /// Fields from the command line and the environment.
@@ -31,6 +34,8 @@ pub(super) struct ParticipantFields {
     pub(super) coordinator: Option<String>,
     /// True for `--top`, which needs neither an id nor a log.
     pub(super) is_viewer: bool,
+    /// Options of the listener.
+    pub(super) reach: ReachOptions,
     /// `GROUPCAST_COORDINATOR`, for neither an option nor a file.
     pub(super) usual_coordinator: Option<String>,
 }
@@ -43,7 +48,9 @@ impl ParticipantConfig {
     ) -> Result<Self, ConfigError> {
         let file = path.map(Self::load).transpose()?;
         let ParticipantFields { id, log_file, has_no_log, is_viewer, .. } = fields;
-        let ParticipantFields { coordinator, usual_coordinator, .. } = fields;
+        let ParticipantFields { coordinator, usual_coordinator, reach, .. } = fields;
+        let reach =
+            file.as_ref().map(|file| file.reach).unwrap_or_default().with_options(&reach)?;
         let id = match (id, &file) {
             (Some(id), _) if is_id(&id) => id,
             (Some(id), _) => return Err(option_error("id", id, ID_EXPECTED)),
@@ -79,7 +86,7 @@ impl ParticipantConfig {
                 )));
             }
         };
-        Ok(Self { id, log_file, coordinator })
+        Ok(Self { id, log_file, coordinator, reach })
     }
 
     /// Loads the file at `path`.
@@ -96,10 +103,8 @@ impl ParticipantConfig {
         let line = lines.require("coordinator", Endpoint::EXPECTED)?;
         let coordinator = Endpoint::parse(line.text)
             .map_err(|expected| line.error("coordinator", line.text, expected.to_owned()))?;
-        match lines.next()? {
-            None => Ok(Self { id, log_file, coordinator }),
-            Some(line) => Err(line.error("line", line.text, "nothing more".to_owned())),
-        }
+        let reach = Reach::take_lines(&mut lines)?;
+        Ok(Self { id, log_file, coordinator, reach })
     }
 }
 
@@ -154,6 +159,7 @@ mod tests {
             id: id.to_owned(),
             log_file: Some(log_file.into()),
             coordinator: Endpoint::parse(coordinator).unwrap(),
+            reach: Reach::default(),
         });
         assert_eq!(config.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
     }
@@ -227,7 +233,7 @@ mod tests {
     fn further_lines_and_bytes_that_are_not_utf8_are_refused() {
         check(
             b"a\nl\n::1 1\n\nsync=always\n",
-            Err("p.txt:5: line: found \"sync=always\", expected nothing more"),
+            Err("p.txt:5: key: found \"sync\", expected passive, listen, advertise"),
         );
         for (text, number) in [
             (&b"\xff\nl\n::1 1\n"[..], 1),
@@ -255,7 +261,7 @@ mod tests {
         }
         let config = ParticipantConfig::with_fields(path, fields);
         let shown = |config: ParticipantConfig| {
-            let ParticipantConfig { id, log_file, coordinator } = config;
+            let ParticipantConfig { id, log_file, coordinator, .. } = config;
             let log = log_file.map_or_else(|| "none".to_owned(), |it| it.display().to_string());
             format!("{id} {log} {coordinator}")
         };

@@ -1,4 +1,5 @@
-//! The listener, and the message sockets that it has accepted: messages in, acknowledgements out.
+//! The listener, and the message sockets: messages in, acknowledgements out. A message socket was
+//! accepted, or was a command socket.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,7 +12,7 @@ use crate::protocol::{Ack, Seq};
 use crate::session::MessageSocket;
 use crate::time::Millis;
 
-/// The listener and its connections.
+/// The listener, its connections, and the message sockets that were command sockets.
 #[derive(Debug)]
 pub(super) struct AcceptedSockets {
     /// Address to listen on.
@@ -24,7 +25,7 @@ pub(super) struct AcceptedSockets {
     accepted: u64,
 }
 
-/// An accepted connection.
+/// A message socket, or an accepted connection that may become one.
 #[derive(Debug)]
 struct AcceptedSocket {
     number: MessageSocket,
@@ -37,10 +38,10 @@ struct AcceptedSocket {
 }
 
 impl AcceptedSockets {
-    /// `coordinator` decides which machines can connect to the listener.
-    pub(super) fn new(coordinator: &Host) -> Self {
+    /// Listens at `ip`. Without it, `coordinator` decides which machines can connect.
+    pub(super) fn new(coordinator: &Host, ip: Option<IpAddr>) -> Self {
         Self {
-            ip: listening_ip(coordinator),
+            ip: ip.unwrap_or_else(|| listening_ip(coordinator)),
             listener: None,
             sockets: Slots::second(),
             marked_for_close: Vec::new(),
@@ -114,6 +115,20 @@ impl AcceptedSockets {
         let lines = LineSocket::new(connection);
         self.sockets.insert(AcceptedSocket { number, lines, paused: false, ack: None });
         Ok(number)
+    }
+
+    /// Adds a connection that was a command socket, with the lines that were read and not used.
+    /// Returns the error if it cannot be watched: then it is closed.
+    pub(super) fn add_upgraded(
+        &mut self,
+        number: MessageSocket,
+        mut lines: LineSocket,
+        event_loop: &mut EventLoop,
+    ) -> io::Result<()> {
+        lines.reregister(event_loop.registry(), self.sockets.next_key())?;
+        self.sockets.insert(AcceptedSocket { number, lines, paused: false, ack: None });
+        event_loop.come_back(); // No event comes for the lines in the buffer.
+        Ok(())
     }
 
     /// Records an event of a connection.
@@ -260,7 +275,7 @@ mod tests {
     impl Accepted {
         fn new() -> Self {
             let mut event_loop = event_loop();
-            let mut part = AcceptedSockets::new(&Host::Address(Ipv4Addr::LOCALHOST.into()));
+            let mut part = AcceptedSockets::new(&Host::Address(Ipv4Addr::LOCALHOST.into()), None);
             let (port, _) = part.listen(0, &event_loop).unwrap();
             let peer = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
             peer.set_read_timeout(Some(WAIT)).unwrap();

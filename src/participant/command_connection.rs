@@ -81,6 +81,12 @@ impl CommandConnection {
         }
     }
 
+    /// Removes and returns the socket with this number, which becomes a message socket.
+    pub(super) fn take(&mut self, number: CommandSocket) -> Option<LineSocket> {
+        let taken = self.current.take_if(|current| current.number == number)?;
+        Some(taken.lines)
+    }
+
     /// Closes the marked sockets. Returns true if there were any.
     pub(super) fn close_marked(&mut self) -> bool {
         !std::mem::take(&mut self.marked_for_close).is_empty()

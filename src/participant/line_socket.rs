@@ -61,6 +61,11 @@ impl LineSocket {
         Self { connection, turn_bytes: 0 }
     }
 
+    /// Registers the connection under another key.
+    pub(super) fn reregister(&mut self, registry: &Registry, key: Key) -> io::Result<()> {
+        self.connection.reregister(registry, key)
+    }
+
     pub(super) fn on_event(&mut self, event: impl Into<Readiness>) {
         self.connection.on_event(event);
     }

@@ -20,10 +20,12 @@ use super::outbox_file::OpenedOutbox;
 use super::stored_files::StoredFiles;
 use super::terminal::{Output, Prompt};
 use super::user_lines::UserLines;
-use crate::config::{Membership, ParticipantRun};
+use crate::config::{AdvertisedAddress, Membership, ParticipantRun};
 use crate::limits::{EVENTS_MAX, LOG_QUEUE_MAX, PRINT_CLOSE_MS, PRINT_QUEUE_MAX};
 use crate::net::{CLOCK, Clock, Key, LISTENER, Pool, SIGNALS, Signal, Signals, WAKER};
-use crate::session::{LogPosition, NoticeKind, Session, Settings, StoredOutbox, VisitKind};
+use crate::session::{
+    Advertised, LogPosition, NoticeKind, Session, Settings, StoredOutbox, VisitKind,
+};
 use crate::time::Millis;
 use wiring::wants_line;
 
@@ -138,7 +140,7 @@ impl Participant {
             signals,
             dialer,
             commands: CommandConnection::default(),
-            messages: AcceptedSockets::new(&run.config.coordinator.host),
+            messages: AcceptedSockets::new(&run.config.coordinator.host, run.config.reach.listen),
             files: StoredFiles::new(BatchedWorker::new(log), file),
             output,
             exec,
@@ -261,6 +263,12 @@ fn start_session(
         log_position,
         reconnects: run.options.reconnect,
         stays_after_input: run.options.follow,
+        is_passive: run.config.reach.is_passive,
+        advertised: run
+            .config
+            .reach
+            .advertised
+            .map(|AdvertisedAddress { ip, port }| Advertised { ip, port }),
         visit: visit(run.options.membership()),
         outbox,
         started,

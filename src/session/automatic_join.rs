@@ -1,35 +1,35 @@
-//! The automatic reconnect: the port that it listens on, and the pauses between its tries.
+//! The automatic reconnect: its message socket, and the pauses between its tries.
 
 use super::backoff::Backoff;
-use super::join::Port;
+use super::join::JoinWay;
 
-/// Port and pauses of automatic reconnects.
+/// Way and pauses of automatic reconnects.
 #[derive(Debug)]
 pub(super) struct AutomaticJoin {
     /// `None` before the first `OK register` or `OK reconnect`, and after you asked to go offline.
-    port: Option<Port>,
+    way: Option<JoinWay>,
     /// Another program has taken the id over, and the user has not asked for it since.
     is_taken_over: bool,
     backoff: Backoff,
 }
 
 impl AutomaticJoin {
-    /// Starts without a port. The jitter of the pauses follows from `seed`.
+    /// Starts without a way. The jitter of the pauses follows from `seed`.
     pub(super) const fn new(seed: u64) -> Self {
-        Self { port: None, is_taken_over: false, backoff: Backoff::new(seed) }
+        Self { way: None, is_taken_over: false, backoff: Backoff::new(seed) }
     }
 
-    /// Allows automatic reconnects with this port, unless another program has the id.
-    pub(super) const fn allow(&mut self, port: Port) {
+    /// Allows automatic reconnects in this way, unless another program has the id.
+    pub(super) const fn allow(&mut self, way: JoinWay) {
         if !self.is_taken_over {
-            self.port = Some(port);
+            self.way = Some(way);
         }
     }
 
     /// Another program has taken the id over. The reply to a join that came before may be on its
     /// way, and allows nothing.
     pub(super) const fn on_taken_over(&mut self) {
-        self.port = None;
+        self.way = None;
         self.is_taken_over = true;
     }
 
@@ -40,12 +40,12 @@ impl AutomaticJoin {
 
     /// Allows no automatic reconnect until the next [`AutomaticJoin::allow`].
     pub(super) const fn forbid(&mut self) {
-        self.port = None;
+        self.way = None;
     }
 
-    /// Returns the port to listen on; `None` if no automatic reconnect is allowed.
-    pub(super) const fn port(&self) -> Option<Port> {
-        self.port
+    /// Returns the way of a reconnect; `None` if no automatic reconnect is allowed.
+    pub(super) const fn way(&self) -> Option<JoinWay> {
+        self.way
     }
 
     /// Returns the milliseconds to pause before the next try.

@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn lines_are_taken_while_commands_and_bytes_have_room() {
-        let parse = |line: &[u8]| UserCommand::parse(line).unwrap().unwrap();
+        let parse = |line: &[u8]| UserCommand::parse(line, false).unwrap().unwrap();
         let mut queue = CommandQueue::default();
         while queue.has_room() {
             queue.push(parse(b"ping"));

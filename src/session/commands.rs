@@ -1,7 +1,7 @@
 //! Carries out the user's commands in their order, and shuts down after the last one.
 
 use super::in_flight::RequestSource;
-use super::join::Port;
+use super::join::JoinWay;
 use super::sending_state::SendingState;
 use super::shutdown::SessionShutdown;
 use super::user_request::UserRequest;
@@ -18,7 +18,7 @@ impl Session {
         if self.queue.is_full() {
             return self.bad_command(BadCommand::TooMany(USER_COMMANDS_MAX));
         }
-        match UserCommand::parse(line) {
+        match UserCommand::parse(line, self.settings.is_passive) {
             Ok(None) => (),
             Ok(Some(command)) => self.queue.push(command),
             Err(bad) => self.queue.push(UserCommand::Bad(bad)),
@@ -59,8 +59,8 @@ impl Session {
             let Some(command) = self.queue.pop() else { break };
             let must_wait = self.must_wait(&command);
             match command {
-                UserCommand::Join { kind, port, last } => self.join(kind, port, last),
-                UserCommand::JoinUntilOnline { port, last } => self.join_until_online(port, last),
+                UserCommand::Join { kind, way, last } => self.join(kind, way, last),
+                UserCommand::JoinUntilOnline { way, last } => self.join_until_online(way, last),
                 UserCommand::Ask(ask) => self.take_request(ask, must_wait, now),
                 UserCommand::Last { count } => {
                     self.queue.hold();
@@ -146,22 +146,24 @@ impl Session {
     }
 
     /// Starts the user's `register` or `reconnect`. An automatic reconnect is cancelled.
-    fn join(&mut self, kind: JoinKind, port: u16, last: Option<u64>) {
+    fn join(&mut self, kind: JoinKind, way: JoinWay, last: Option<u64>) {
         self.give_up_join();
         self.automatic_join.on_user_join();
+        let way = way.at_advertised_port(self.settings.advertised);
         let past = self.past(last);
-        self.join = Some(Join::of_user(kind, Port::asked(port), past, &mut self.output));
+        self.join = Some(Join::of_user(kind, way, past, &mut self.output));
         if past.is_none() && last.is_some() {
             self.output.show(Notice::NoPast(NoPast::LogNotNew));
         }
     }
 
     /// Starts the user's `join`: an automatic reconnect begins at once, and may register.
-    pub(super) fn join_until_online(&mut self, port: u16, last: Option<u64>) {
+    pub(super) fn join_until_online(&mut self, way: JoinWay, last: Option<u64>) {
         self.give_up_join();
         self.automatic_join.on_user_join();
+        let way = way.at_advertised_port(self.settings.advertised);
         let (is_new, past) = (self.is_log_new(), self.past(last));
-        self.join = Some(Join::until_online(Port::asked(port), is_new, past, &mut self.output));
+        self.join = Some(Join::until_online(way, is_new, past, &mut self.output));
     }
 
     /// Returns true if the message log has seen no coordinator yet.
@@ -186,7 +188,7 @@ impl Session {
             _ => return false,
         }
         if self.join.is_none() {
-            self.join_until_online(0, None);
+            self.join_until_online(JoinWay::usual(self.settings.is_passive), None);
         }
         true
     }
@@ -245,7 +247,7 @@ impl Session {
     /// Returns true if an unsent message may be sent later: the session is online as far as it
     /// knows, or reconnects automatically.
     pub(super) fn may_send_later(&self) -> bool {
-        let is_online = self.automatic_join.port().is_some() && self.messages.stream().is_some();
+        let is_online = self.automatic_join.way().is_some() && self.messages.stream().is_some();
         let is_kept = self.outbox.has_file() || self.visit.joins_to_send();
         self.shutdown.is_none() && (is_kept || is_online || self.is_coming_back())
     }

@@ -191,17 +191,19 @@ impl<'a> SessionHandler<'a> {
             }
             RequestSource::Join => self.confirm_join(line, fields),
             RequestSource::Leave => self.session.exit(Some(Notice::Reply(line.into()))),
-            RequestSource::GivenUp => (),
+            RequestSource::GivenUp => self.on_late_reply(fields),
         }
     }
 
     fn on_err(&mut self, source: RequestSource, code: u16, line: &str) {
+        let hint = self.session.here_hint(&source, code, line);
         match source {
             RequestSource::User(request) => self.on_refused(code, line, request),
             RequestSource::Join => self.refuse_join(code, line),
             RequestSource::Leave => self.session.on_leave_refused(code, line),
             RequestSource::GivenUp => (),
         }
+        self.session.show_hint(hint);
     }
 
     /// Handles a refused request.
@@ -242,7 +244,7 @@ impl<'a> SessionHandler<'a> {
     fn stay_online(&mut self) {
         let Session { messages, automatic_join, .. } = &mut *self.session;
         match messages.stream() {
-            Some(stream) => automatic_join.allow(stream.port),
+            Some(stream) => automatic_join.allow(stream.way),
             None => automatic_join.forbid(),
         }
     }

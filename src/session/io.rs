@@ -9,9 +9,21 @@ use crate::protocol::Seq;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandSocket(pub u64);
 
-/// Number of a connection to the listener. The shell never uses a number twice.
+/// Number of a message socket. The shell gives a connection to the listener a number that it never
+/// uses twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageSocket(pub u64);
+
+impl MessageSocket {
+    /// Bit in the numbers of message sockets that were command sockets.
+    const UPGRADED: u64 = 1 << 63;
+
+    /// Returns the message socket that a command socket becomes.
+    #[must_use]
+    pub const fn upgraded(CommandSocket(number): CommandSocket) -> Self {
+        Self(number | Self::UPGRADED)
+    }
+}
 
 /// An event. Events of sockets that are no longer in use are ignored.
 #[derive(Clone, Copy, Debug)]
@@ -78,13 +90,13 @@ pub enum SessionInput<'a> {
         /// Remote address of the connection.
         peer: IpAddr,
     },
-    /// A line came in on an accepted connection.
+    /// A line came in on a message socket, or on an accepted connection.
     MessageLine {
         socket: MessageSocket,
         /// The line without its line feed.
         line: &'a [u8],
     },
-    /// An accepted connection ended, or brought a line above the limit.
+    /// A message socket or an accepted connection ended, or brought a line above the limit.
     MessageSocketClosed {
         socket: MessageSocket,
         /// Reason of the end.
@@ -147,7 +159,13 @@ pub enum SessionEffect {
     },
     /// Close the listener. Accepted connections stay open.
     CloseListener,
-    /// Close an accepted connection.
+    /// Make a command socket the message socket [`MessageSocket::upgraded`]. The bytes that were
+    /// read from it and not used are lines of messages.
+    Upgrade {
+        /// The command socket.
+        socket: CommandSocket,
+    },
+    /// Close a message socket, or a connection that has sent no hello.
     CloseMessageSocket { socket: MessageSocket },
     /// Send an acknowledgement. It replaces an earlier one that is not written yet.
     Ack {

@@ -8,9 +8,14 @@
 //!      │ after a pause                    └── has_hello ── OK ─────────┘ either order
 //!   Paused <──── reply lost, or an automatic reconnect was refused
 //! ```
+//!
+//! With `here` there is no listener: `Opening` is left out, and `OK` makes the command socket the
+//! message socket at once. No request leaves behind a `here` before its reply, so a `here` that was
+//! given up still ends in a command socket or in a message socket.
 
-mod port;
+mod phase;
 mod state;
+mod way;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,12 +24,13 @@ use super::handshake::Stranger;
 use super::in_flight::RequestSource;
 use super::join_kind::JoinKind;
 use super::messages::MessageStream;
-use super::refused::why_refused;
+use super::refused::{is_here_unknown, why_refused};
 use super::{MessageSocket, NoPast, Notice, Reason, Session, SessionEffect};
-use crate::protocol::{Epoch, Fields, Seq};
+use crate::protocol::{DeliverTo, Epoch, Fields, Seq};
 
-pub(super) use port::Port;
 pub(super) use state::Join;
+pub use way::Advertised;
+pub(super) use way::{JoinWay, NamedIp};
 
 /// The next step after a refused attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +52,12 @@ impl SessionHandler<'_> {
         let is_idle = session.messages.stream().is_none()
             && session.join.is_none()
             && session.shutdown.is_none();
-        let Some(port) = session.automatic_join.port() else { return };
+        let Some(way) = session.automatic_join.way() else { return };
         if !is_idle || !session.settings.reconnects {
             return;
         }
         let ms = session.automatic_join.next_pause_ms();
-        session.join = Some(Join::automatic(port, self.now.plus(ms)));
+        session.join = Some(Join::automatic(way, self.now.plus(ms)));
         session.output.show(Notice::Paused { ms });
     }
 
@@ -93,10 +99,17 @@ impl SessionHandler<'_> {
             return;
         }
         let inbox = messages.inbox();
-        let command = join.command(inbox.log_position(), inbox.since());
+        let to = join.way().deliver_to(settings.advertised);
+        let command = join.command(to, inbox.log_position(), inbox.since());
+        requests.name_ip(join.way().named_ip(settings.advertised));
         let Some(line) = requests.line(&settings.id, &command) else { return };
-        if let Some(ip) = requests.own_ip() {
-            own_addresses.push(SocketAddr::new(ip, join.port().number));
+        match (to, requests.named_ip()) {
+            (DeliverTo::Here, _) => own_addresses.push_here(),
+            (DeliverTo::Port(port), Some(ip)) => own_addresses.push(SocketAddr::new(ip, port)),
+            (DeliverTo::Port(_), None) => (),
+        }
+        if to == DeliverTo::Here {
+            requests.expect_upgrade();
         }
         requests.send(RequestSource::Join, command.word(), line, output, self.now);
         outbox.on_join_asked(join.kind());
@@ -118,10 +131,13 @@ impl SessionHandler<'_> {
         }
     }
 
-    /// Handles a new connection.
+    /// Handles a new connection. Behind a forwarded port its address can be that of a gateway.
     pub(super) fn on_accepted(&mut self, socket: MessageSocket, peer: IpAddr) {
-        let Session { join, requests, output, .. } = &mut *self.session;
-        let coordinator = requests.coordinator().map(|coordinator| coordinator.ip());
+        let Session { join, requests, output, settings, .. } = &mut *self.session;
+        let coordinator = match settings.advertised {
+            Some(_) => Some(peer.to_canonical()),
+            None => requests.coordinator().map(|coordinator| coordinator.ip()),
+        };
         let Some(handshake) = join.as_mut().and_then(Join::open_handshake) else {
             return output.push(SessionEffect::CloseMessageSocket { socket });
         };
@@ -176,7 +192,7 @@ impl SessionHandler<'_> {
         outbox.waiting_mut().release();
         own_addresses.clear();
         let is_confirmed = join.is_confirmed();
-        let stream = MessageStream::new(socket, join.port(), is_confirmed, self.now);
+        let stream = MessageStream::new(socket, join.way(), is_confirmed, self.now);
         messages.open(stream, epoch, output);
         if is_confirmed {
             self.finish_join();
@@ -193,21 +209,51 @@ impl SessionHandler<'_> {
         join.confirm(line, output, self.now);
         outbox.on_joined(fields, output);
         visit.on_member(); // Unless it was unknown before.
-        automatic_join.allow(join.port());
+        let (way, has_hello) = (join.way(), join.has_hello());
+        automatic_join.allow(way);
         if let (Some(epoch), Some(next)) = (fields.value("epoch"), fields.value("next"))
             && let (epoch @ Some(_), Some(next)) = (Epoch::parse(epoch), Seq::parse(next))
         {
-            messages.record_reply(join.has_hello(), (epoch, next), output);
+            messages.record_reply(has_hello, (epoch, next), output);
         }
-        if join.has_hello() {
+        if has_hello {
             self.finish_join();
+        } else if way.is_here() {
+            self.upgrade(fields);
         }
+    }
+
+    /// Makes the command socket the message socket, after `OK` to a request with `here`.
+    fn upgrade(&mut self, fields: Fields<'_>) {
+        let Session { requests, output, .. } = &mut *self.session;
+        match (fields.value("epoch").and_then(Epoch::parse), requests.upgrade(output)) {
+            (Some(epoch), Some(socket)) => self.on_hello(socket, epoch),
+            (_, socket) => {
+                output.push_close(socket);
+                self.fail_join(Reason::BadReply);
+            }
+        }
+    }
+
+    /// Handles `OK` to a `register` or `reconnect` that was given up. After a `here` the command
+    /// socket is the message socket, as if the join had succeeded before it was given up.
+    pub(super) fn on_late_reply(&mut self, fields: Fields<'_>) {
+        let Session { requests, messages, own_addresses, output, .. } = &mut *self.session;
+        let Some(socket) = requests.upgrade(output) else { return };
+        let number = fields.value("next").and_then(Seq::parse);
+        let (Some(epoch), Some(next)) = (fields.value("epoch").and_then(Epoch::parse), number)
+        else {
+            return output.push_close(Some(socket));
+        };
+        own_addresses.clear();
+        messages.record_reply(false, (Some(epoch), next), output);
+        messages.open(MessageStream::new(socket, JoinWay::Here, true, self.now), epoch, output);
     }
 
     fn finish_join(&mut self) {
         let session = &mut *self.session;
         if let Some(join) = session.join.take() {
-            session.automatic_join.allow(join.port());
+            session.automatic_join.allow(join.way());
         }
         self.resume(); // The new message socket may have ended already.
     }
@@ -223,16 +269,21 @@ impl SessionHandler<'_> {
             output,
             settings,
             requests,
+            own_addresses,
             ..
         } = &mut *self.session
         else {
             return;
         };
         outbox.on_join_refused(join.kind(), output);
+        if join.way().is_here() {
+            own_addresses.remove_here();
+        }
         if join.has_hello() {
             messages.close(output);
         }
-        if code == 403 && join.is_retry() {
+        let is_too_old = join.way().is_here() && is_here_unknown(code, line);
+        if (code == 403 || is_too_old) && join.is_retry() {
             automatic_join.slow_down(); // It lasts until an operator acts.
         }
         match join.refuse(code) {

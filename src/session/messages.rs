@@ -2,7 +2,7 @@
 //! is written.
 
 use super::inbox::Inbox;
-use super::join::Port;
+use super::join::JoinWay;
 use super::output::SessionOutput;
 use super::{LogEntry, LogPosition, MessageSocket, Notice, SessionEffect};
 use crate::protocol::{Epoch, MessageLine, Seq};
@@ -22,7 +22,7 @@ pub(super) struct ReceivedMessages {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MessageStream {
     socket: MessageSocket,
-    pub(super) port: Port,
+    pub(super) way: JoinWay,
     pub(super) opened: Millis,
     /// The user went offline. Messages on their way are still taken, and the end is expected.
     pub(super) is_leaving: bool,
@@ -44,10 +44,15 @@ pub(super) enum LastLine<'a> {
 }
 
 impl MessageStream {
-    pub(super) fn new(socket: MessageSocket, port: Port, is_next_known: bool, now: Millis) -> Self {
+    pub(super) fn new(
+        socket: MessageSocket,
+        way: JoinWay,
+        is_next_known: bool,
+        now: Millis,
+    ) -> Self {
         Self {
             socket,
-            port,
+            way,
             opened: now,
             is_leaving: false,
             is_next_known,
@@ -239,7 +244,7 @@ mod tests {
         let mut output = SessionOutput::default();
         let position = LogPosition { epoch: Some(EPOCH), last: Seq::new(last) };
         let mut messages = ReceivedMessages::new(position);
-        let stream = MessageStream::new(SOCKET, Port::asked(9000), false, Millis::ZERO);
+        let stream = MessageStream::new(SOCKET, JoinWay::listen(9000), false, Millis::ZERO);
         messages.open(stream, EPOCH, &mut output);
         (messages, output)
     }

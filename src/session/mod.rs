@@ -40,6 +40,7 @@ mod dropped;
 mod entry;
 mod handler;
 mod handshake;
+mod here_hint;
 mod in_flight;
 mod inbox;
 mod io;
@@ -76,13 +77,15 @@ mod tests;
 use crate::limits::{
     DELIVERY_EXTRA_BYTES, HELLO_LINE_BYTES_MAX, LINE_BYTES_HIGHEST, TEXT_FRAME_BYTES,
 };
+use crate::protocol::DeliverTo;
 use crate::time::Millis;
 
 use automatic_join::AutomaticJoin;
 use command_queue::CommandQueue;
 use dropped::DropReports;
 use handler::SessionHandler;
-use join::Join;
+use in_flight::RequestSource;
+use join::{Join, JoinWay};
 use messages::ReceivedMessages;
 use outbox::Outbox;
 use output::SessionOutput;
@@ -94,7 +97,9 @@ use visit::Visit;
 
 pub use dropped::{DropReason, DroppedConnection};
 pub use entry::{LogEntry, LogPosition, Message};
+pub use here_hint::HereHint;
 pub use io::{CommandSocket, MessageSocket, SessionEffect, SessionInput};
+pub use join::Advertised;
 pub use join_arguments::NoPast;
 pub use join_kind::JoinKind;
 pub use notice::{Notice, Reason};
@@ -122,6 +127,11 @@ pub struct Settings {
     pub reconnects: bool,
     /// True to keep running after the end of the user's input.
     pub stays_after_input: bool,
+    /// True if a join without a port uses `here`: the coordinator cannot connect to this
+    /// participant.
+    pub is_passive: bool,
+    /// Address at which the coordinator reaches the listener; `None`: the address of this machine.
+    pub advertised: Option<Advertised>,
     /// The way in which the participant works with its id.
     pub visit: VisitKind,
     /// Texts that an earlier run left in the outbox file; `None` without such a file.
@@ -174,6 +184,8 @@ impl Session {
             output: SessionOutput::default(),
             settings,
         };
+        let usual = JoinWay::usual(session.settings.is_passive);
+        session.requests.name_ip(usual.named_ip(session.settings.advertised));
         session.report_outbox();
         session
     }
@@ -293,7 +305,7 @@ impl Session {
     /// that is too long for `send` and its number goes as `msend`.
     #[must_use]
     pub fn text_bytes_max(&self) -> Option<usize> {
-        let names = self.settings.id.len().saturating_add(self.requests.own_ip_bytes());
+        let names = self.settings.id.len().saturating_add(self.requests.named_ip_bytes());
         let around = names.saturating_add(TEXT_FRAME_BYTES);
         self.outbox.line_bytes_max().map(|max| max.saturating_sub(around))
     }
@@ -316,12 +328,35 @@ impl Session {
             state,
             coordinator: self.settings.coordinator.clone(),
             address: self.requests.coordinator(),
-            port: join.map(Join::port).or(self.automatic_join.port()).map(|port| port.number),
+            port: join.map(Join::way).or(self.automatic_join.way()).map(|way| way.deliver_to(None)),
             epoch: log_position.epoch,
             last: log_position.last,
             unwritten: self.messages.inbox().unwritten(),
             waiting: self.outbox.waiting().len(),
             in_flight: self.requests.in_flight(),
+        }
+    }
+
+    /// Returns the reason to use `here`, if a refusal tells one.
+    fn here_hint(&self, source: &RequestSource, code: u16, line: &str) -> Option<HereHint> {
+        if matches!(source, RequestSource::GivenUp | RequestSource::Leave) {
+            return None;
+        }
+        let way = self.join.as_ref().map(Join::way).or(self.automatic_join.way());
+        let port = match way.map(|way| way.deliver_to(self.settings.advertised)) {
+            Some(DeliverTo::Port(port)) => Some(port),
+            Some(DeliverTo::Here) | None => None,
+        };
+        HereHint::of(code, line, self.requests.named_ip()?, port)
+    }
+
+    /// Shows a reason to use `here`, once.
+    fn show_hint(&mut self, hint: Option<HereHint>) {
+        if let Some(hint) = hint
+            && !self.output.is_over()
+            && self.own_addresses.must_show(hint)
+        {
+            self.output.show(Notice::UseHere(hint));
         }
     }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::bye_text::{TAKEN_OVER, fmt_bye, fmt_went_back};
 use super::members_table::{MembersTableHead, MembersTableRow};
 use super::user_command::{Ask, BadCommand, UserCommand};
-use super::{NoPast, NotSent, OutboxNotice, Status, WaitingCount, WaitingLimits};
+use super::{HereHint, NoPast, NotSent, OutboxNotice, Status, WaitingCount, WaitingLimits};
 use crate::limits::{DIAL_TIMEOUT_MS, REPLY_TIMEOUT_MS};
 use crate::protocol::Seq;
 use crate::text::{self, Counted};
@@ -102,6 +102,8 @@ pub enum Notice {
         /// Milliseconds until the next attempt.
         ms: u64,
     },
+    /// The coordinator cannot connect to this participant: another way may work.
+    UseHere(HereHint),
     /// The coordinator does not know this id, so the session registers.
     Forgotten,
     /// The session registers without the `last=` of the user.
@@ -151,6 +153,8 @@ pub enum Reason {
     System(Box<str>),
     /// The coordinator's reply, from `ERR` on.
     Refused(Box<str>),
+    /// The coordinator is older than `here`. Its reply, from `ERR` on.
+    HereUnknown(Box<str>),
     /// The id is registered from another address than this participant's.
     IdElsewhere {
         /// Id of this participant.
@@ -233,6 +237,7 @@ impl fmt::Display for Notice {
             Self::Forgotten => {
                 f.write_str("* the coordinator does not know this participant: registering")
             }
+            Self::UseHere(hint) => hint.fmt(f),
             Self::NoPast(why) => why.fmt(f),
             Self::Reconnected { reply } => {
                 write!(f, "* reconnected: {}", text::for_terminal(reply))
@@ -268,6 +273,12 @@ impl fmt::Display for Reason {
                 "{id} is registered from another address, and the address of this participant is \
                  {ip} now: have the operator send {id}#deregister#127.0.0.1 on the coordinator's \
                  machine, or start the coordinator with allow_foreign_ip=yes: {}",
+                text::for_terminal(line)
+            ),
+            Self::HereUnknown(line) => write!(
+                f,
+                "the coordinator is older than 'here': update it, or join at a port, without \
+                 --passive: {}",
                 text::for_terminal(line)
             ),
             Self::NoListener { port, reason } => {

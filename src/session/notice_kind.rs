@@ -41,6 +41,7 @@ impl Notice {
             | Self::Paused { .. }
             | Self::TryFailed { .. }
             | Self::Forgotten
+            | Self::UseHere(_)
             | Self::NoPast(_)
             | Self::Reconnected { .. }
             | Self::RegisteredAgain { .. }

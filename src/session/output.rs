@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::io::SessionEffect;
+use super::io::{MessageSocket, SessionEffect};
 use super::notice::Notice;
 use super::text_outcome::TextOutcome;
 
@@ -22,6 +22,12 @@ impl SessionOutput {
     /// Adds an effect.
     pub(super) fn push(&mut self, effect: SessionEffect) {
         self.effects.push_back(effect);
+    }
+
+    /// Closes a message socket.
+    pub(super) fn push_close(&mut self, socket: Option<MessageSocket>) {
+        let close = socket.map(|socket| SessionEffect::CloseMessageSocket { socket });
+        self.effects.extend(close);
     }
 
     /// Shows a notice to the user.

@@ -8,10 +8,18 @@ use super::Reason;
 /// Returns the reason of a refusal, for the user. `own_ip` is the local address of the command
 /// socket.
 pub(super) fn why_refused(code: u16, line: &str, id: &str, own_ip: Option<IpAddr>) -> Reason {
+    if is_here_unknown(code, line) {
+        return Reason::HereUnknown(line.into());
+    }
     match own_ip.filter(|_| code == 403 && is_about_id(line)) {
         Some(ip) => Reason::IdElsewhere { id: id.into(), ip, line: line.into() },
         None => Reason::Refused(line.into()),
     }
+}
+
+/// Returns true if the coordinator is older than `here`: it expects a port.
+pub(super) fn is_here_unknown(code: u16, line: &str) -> bool {
+    code == 400 && line.starts_with("ERR 400 port: ")
 }
 
 /// Returns true if the id belongs to another address: the reason of a 403 begins with the part that

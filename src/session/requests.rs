@@ -5,9 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 
 use super::in_flight::{InFlight, RequestSource, handed_over};
+use super::join::NamedIp;
 use super::output::SessionOutput;
 use super::user_request::UserRequest;
-use super::{CommandSocket, SessionEffect};
+use super::{CommandSocket, MessageSocket, SessionEffect};
 use crate::limits::{DIAL_TIMEOUT_MS, IN_FLIGHT_BYTES_MAX, IN_FLIGHT_MAX, REPLY_TIMEOUT_MS};
 use crate::protocol::{Command, Fields, ReplyLine, Request};
 use crate::time::Millis;
@@ -18,8 +19,13 @@ pub(super) struct Requests {
     state: CommandSocketState,
     /// Address of the coordinator on the last command socket.
     coordinator: Option<SocketAddr>,
-    /// Bytes of this participant's address on the last command socket.
-    own_ip_bytes: usize,
+    /// Address of this participant in its requests.
+    named: NamedIp,
+    /// Local address of the last command socket.
+    own_ip: Option<IpAddr>,
+    /// The last request in flight asks for the messages on this command socket. No request leaves
+    /// behind it: it would arrive on a message socket.
+    expects_upgrade: bool,
     in_flight: VecDeque<InFlight>,
     bytes: usize,
     /// Deadline of the next reply. It has no meaning without a request in flight.
@@ -73,9 +79,24 @@ impl Requests {
         }
     }
 
+    /// Sets the address of this participant in its requests.
+    pub(super) const fn name_ip(&mut self, named: NamedIp) {
+        self.named = named;
+    }
+
+    /// Returns the address of this participant in its requests; `None` for `-`, and before the
+    /// first command socket.
+    pub(super) const fn named_ip(&self) -> Option<IpAddr> {
+        match self.named {
+            NamedIp::Own => self.own_ip,
+            NamedIp::Seen => None,
+            NamedIp::Advertised(ip) => Some(ip),
+        }
+    }
+
     /// Returns the bytes of this participant's address in a request.
-    pub(super) const fn own_ip_bytes(&self) -> usize {
-        self.own_ip_bytes
+    pub(super) fn named_ip_bytes(&self) -> usize {
+        self.named_ip().map_or("-".len(), |ip| ip.to_string().len())
     }
 
     pub(super) const fn coordinator(&self) -> Option<SocketAddr> {
@@ -179,10 +200,11 @@ impl Requests {
         Some(request.source)
     }
 
-    /// Returns true if the command socket is open. If it is closed, this dials a new one.
+    /// Returns true if a request can leave on the command socket. If it is closed, this dials a new
+    /// one.
     pub(super) fn open(&mut self, output: &mut SessionOutput, now: Millis) -> bool {
         match self.state {
-            CommandSocketState::Open { .. } => true,
+            CommandSocketState::Open { .. } => !self.expects_upgrade,
             CommandSocketState::Dialing { .. } => false,
             CommandSocketState::Closed => {
                 self.dials = self.dials.saturating_add(1);
@@ -207,7 +229,7 @@ impl Requests {
         }
         let ip = ip.to_canonical();
         self.state = CommandSocketState::Open { socket: dialed, ip };
-        self.own_ip_bytes = ip.to_string().len();
+        self.own_ip = Some(ip);
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let is_new = self.coordinator.replace(address) != Some(address);
         is_new.then_some(address)
@@ -228,7 +250,8 @@ impl Requests {
 
     /// Returns the line of a request, or `None` without an open command socket.
     pub(super) fn line(&self, id: &str, command: &Command<'_>) -> Option<Box<str>> {
-        let request = Request { id, command: *command, ip: Some(self.own_ip()?) };
+        self.own_ip()?; // Without a socket, an address is from an earlier one.
+        let request = Request { id, command: *command, ip: self.named_ip() };
         Some(format!("{request}\n").into())
     }
 
@@ -249,6 +272,24 @@ impl Requests {
         self.bytes = self.bytes.saturating_add(bytes);
         self.in_flight.push_back(InFlight { source, word, bytes, rows: 0 });
         output.push(SessionEffect::Send { socket, line });
+    }
+
+    /// The request that is sent next asks for the messages on this command socket.
+    pub(super) const fn expect_upgrade(&mut self) {
+        self.expects_upgrade = true;
+    }
+
+    /// Makes the command socket a message socket, if the last `OK` says so. The next request leaves
+    /// on a new command socket.
+    pub(super) fn upgrade(&mut self, output: &mut SessionOutput) -> Option<MessageSocket> {
+        let CommandSocketState::Open { socket, .. } = self.state else { return None };
+        if !self.expects_upgrade || !self.in_flight.is_empty() {
+            return None;
+        }
+        self.expects_upgrade = false;
+        self.state = CommandSocketState::Closed;
+        output.push(SessionEffect::Upgrade { socket });
+        Some(MessageSocket::upgraded(socket))
     }
 
     /// Takes a line of the open command socket. Shows the lines of a list.
@@ -291,7 +332,9 @@ impl Requests {
             Some(ReplyLine::Err { code, .. }) => {
                 // 421 to a `register` is about the number of members, and leaves the socket open.
                 let closes = matches!(code, 408 | 413) || code == 421 && oldest.word != "register";
-                match self.pop() {
+                let refused = self.pop();
+                self.expects_upgrade &= !self.in_flight.is_empty();
+                match refused {
                     Some(source) => Answer::Refused { source, code, line, closes },
                     None => Answer::Bad,
                 }
@@ -312,6 +355,7 @@ impl Requests {
     /// bytes.
     pub(super) fn close(&mut self, unsent: usize) -> (VecDeque<InFlight>, usize) {
         self.state = CommandSocketState::Closed;
+        self.expects_upgrade = false;
         self.bytes = 0;
         let in_flight = std::mem::take(&mut self.in_flight);
         let handed_over = handed_over(&in_flight, unsent);
@@ -338,6 +382,10 @@ impl Requests {
     pub(super) fn check(&self) {
         let is_open = matches!(self.state, CommandSocketState::Open { .. });
         assert!(is_open || self.in_flight.is_empty(), "no request is in flight without a socket");
+        assert!(
+            !self.expects_upgrade || !self.in_flight.is_empty(),
+            "an upgrade is the reply to a request"
+        );
         assert!(
             self.in_flight.len() <= IN_FLIGHT_MAX.saturating_add(2),
             "at most {IN_FLIGHT_MAX} messages in flight"

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use super::notice::Seconds;
-use crate::protocol::{Epoch, Seq};
+use crate::protocol::{DeliverTo, Epoch, Seq};
 
 /// State of a session, for the command `status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub struct Status {
     pub coordinator: Box<str>,
     /// Address at which the coordinator was reached last.
     pub address: Option<SocketAddr>,
-    /// Port of the present listener, or of the last one.
-    pub port: Option<u16>,
+    /// Port of the present listener, or of the last one; or `here`.
+    pub port: Option<DeliverTo>,
     /// Epoch of the last number.
     pub epoch: Option<Epoch>,
     /// Last number taken.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Notice;
+use super::join::JoinWay;
 use super::join_arguments::{parse_join, parse_join_until_online};
 use super::join_kind::JoinKind;
 use crate::limits::{LAST_MESSAGES_DEFAULT, LAST_MESSAGES_MAX, LISTEN_PORT_MIN};
@@ -11,16 +12,17 @@ use crate::protocol::{Command, Listing, Query, Text};
 /// A parsed line of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum UserCommand {
-    /// `register PORT [last=N]` or `reconnect PORT`.
+    /// `register PORT [last=N]` or `reconnect PORT`; `here` instead of PORT.
     Join {
         kind: JoinKind,
-        port: u16,
+        way: JoinWay,
         /// Messages from before the registration to ask for.
         last: Option<u64>,
     },
-    /// `join [PORT] [last=N]`: `reconnect`, or else `register`, until it succeeds.
+    /// `join [PORT] [last=N]`, `join here [last=N]`: `reconnect`, or else `register`, until it
+    /// succeeds.
     JoinUntilOnline {
-        port: u16,
+        way: JoinWay,
         /// Messages from before the registration to ask for.
         last: Option<u64>,
     },
@@ -39,10 +41,11 @@ pub(super) enum UserCommand {
 }
 
 /// Commands that change the membership or send a message, with their purpose.
-const MEMBER_COMMANDS: [(&str, &str); 6] = [
+const MEMBER_COMMANDS: [(&str, &str); 7] = [
     ("join [PORT] [last=N]", "be online: reconnect, or register if needed; keeps trying"),
     ("register PORT [last=N]", "become a member at PORT (0: any free one); get N messages first"),
     ("reconnect PORT", "go online again; missed messages that have not expired come first"),
+    ("join here", "be online without a listener (NAT, firewall); here may replace any PORT"),
     ("disconnect", "go offline and stay a member; messages are kept until they expire"),
     ("deregister", "stop being a member"),
     ("msend TEXT", "send TEXT to all other members; it waits while the coordinator is away"),
@@ -70,8 +73,9 @@ pub(super) enum Ask {
 }
 
 impl UserCommand {
-    /// Parses a line without its line feed. Returns `None` for a blank line.
-    pub(super) fn parse(line: &[u8]) -> Result<Option<Self>, BadCommand> {
+    /// Parses a line without its line feed. Returns `None` for a blank line. `is_passive` decides
+    /// the way of a join that names none.
+    pub(super) fn parse(line: &[u8], is_passive: bool) -> Result<Option<Self>, BadCommand> {
         let line = std::str::from_utf8(line).map_err(|_| BadCommand::NotUtf8)?.trim_start();
         if line.contains('\n') {
             return Err(BadCommand::LineFeed); // On the wire, a line feed ends the request.
@@ -87,9 +91,9 @@ impl UserCommand {
         let arguments = tail.unwrap_or_default().trim();
         let command = match word {
             "" => return Ok(None),
-            "register" => return parse_join(JoinKind::Register, arguments).map(Some),
-            "reconnect" => return parse_join(JoinKind::Reconnect, arguments).map(Some),
-            "join" => return parse_join_until_online(arguments).map(Some),
+            "register" => return parse_join(JoinKind::Register, arguments, is_passive).map(Some),
+            "reconnect" => return parse_join(JoinKind::Reconnect, arguments, is_passive).map(Some),
+            "join" => return parse_join_until_online(arguments, is_passive).map(Some),
             "last" => return parse_last(arguments).map(Some),
             "disconnect" => Self::Ask(Ask::Disconnect),
             "deregister" => Self::Ask(Ask::Deregister),
@@ -261,14 +265,17 @@ impl fmt::Display for BadCommand {
             Self::Port(word) => {
                 write!(
                     f,
-                    "{word}: port: expected {LISTEN_PORT_MIN} to 65535, or 0 for any free one"
+                    "{word}: port: expected {LISTEN_PORT_MIN} to 65535, 0 for any free one, or here"
                 )
             }
             Self::LastCount => {
                 write!(f, "last: expected a number of messages from 1 to {LAST_MESSAGES_MAX}")
             }
             Self::JoinOption(word) => {
-                write!(f, "{word}: expected last=NUMBER or nothing behind the port, as in last=20")
+                write!(
+                    f,
+                    "{word}: expected last=NUMBER or nothing behind the port or here, as in last=20"
+                )
             }
             Self::TooMany(max) => write!(f, "{max} commands are waiting; this one was dropped"),
         }
@@ -293,14 +300,24 @@ mod tests {
             ("msend ", ""),
             ("msend \u{1b}\u{0}", "\u{1b}\u{0}"),
         ] {
-            assert_eq!(UserCommand::parse(line.as_bytes()), Ok(Some(msend(text))), "{line:?}");
+            assert_eq!(
+                UserCommand::parse(line.as_bytes(), false),
+                Ok(Some(msend(text))),
+                "{line:?}"
+            );
         }
     }
 
     #[test]
     fn the_other_commands_ignore_spaces_around_them() {
-        let join = |kind, port| Ok(Some(UserCommand::Join { kind, port, last: None }));
-        let until_online = |port| Ok(Some(UserCommand::JoinUntilOnline { port, last: None }));
+        let join = |kind, port| {
+            let way = JoinWay::listen(port);
+            Ok(Some(UserCommand::Join { kind, way, last: None }))
+        };
+        let until_online = |port| {
+            let way = JoinWay::listen(port);
+            Ok(Some(UserCommand::JoinUntilOnline { way, last: None }))
+        };
         for (line, expected) in [
             ("register 9001", join(JoinKind::Register, 9001)),
             ("register 1024", join(JoinKind::Register, 1024)),
@@ -317,7 +334,7 @@ mod tests {
             ("", Ok(None)),
             (" \t", Ok(None)),
         ] {
-            assert_eq!(UserCommand::parse(line.as_bytes()), expected, "{line:?}");
+            assert_eq!(UserCommand::parse(line.as_bytes(), false), expected, "{line:?}");
         }
     }
 
@@ -340,7 +357,10 @@ mod tests {
             assert!(usage.ends_with(' ') && !purpose.starts_with(' '), "{line:?} is in columns");
             let command =
                 usage.trim_end().replace("PORT", "9001").replace('N', "3").replace(['[', ']'], "");
-            assert!(matches!(UserCommand::parse(command.as_bytes()), Ok(Some(_))), "{line:?}");
+            assert!(
+                matches!(UserCommand::parse(command.as_bytes(), false), Ok(Some(_))),
+                "{line:?}"
+            );
         }
     }
 
@@ -366,7 +386,7 @@ mod tests {
             (b"msend \xff", BadCommand::NotUtf8),
             (b"msend a\nb", BadCommand::LineFeed),
         ] {
-            assert_eq!(UserCommand::parse(line), Err(expected), "{line:?}");
+            assert_eq!(UserCommand::parse(line, false), Err(expected), "{line:?}");
         }
     }
 }

@@ -105,6 +105,15 @@ impl SimParticipant {
         }
     }
 
+    /// The command socket becomes a message socket, with what was read from it and not used.
+    fn upgrade(&mut self, socket: CommandSocket) {
+        let commands = self.commands.remove(&socket.0).expect("upgraded once");
+        let Commands { end, input, output, .. } = commands;
+        assert!(output.is_empty(), "a request leaves behind a here");
+        let messages = Messages { end, input, close_kind: None, ack: None, output };
+        self.messages.insert(MessageSocket::upgraded(socket).0, messages);
+    }
+
     /// Makes this a program that visits under this id.
     pub(crate) fn become_visit(&mut self, id: &str, ip: IpAddr) {
         (self.id, self.ip, self.ports) = (id.to_owned(), ip, VISIT_PORTS);
@@ -131,6 +140,8 @@ impl World {
             log_position: LogPosition { epoch: ledger.epoch, last },
             reconnects: participant.reconnects,
             stays_after_input: true,
+            is_passive: false,
+            advertised: None,
             visit: participant.visit_kind(),
             outbox,
             started: Millis::ZERO,
@@ -212,11 +223,11 @@ impl World {
                 participant.outcomes.on_send(socket.0, &line, participant.outbox.as_ref());
                 participant.on_request_of_visit(&line);
             }
+            SessionEffect::Upgrade { socket } => participant.upgrade(socket),
             SessionEffect::Listen { port } => self.listen(i, port),
             SessionEffect::CloseListener => self.close_listener(i),
             SessionEffect::CloseMessageSocket { socket } => {
-                let messages = participant.messages.remove(&socket.0);
-                let end = messages.expect("closed once").end;
+                let end = participant.messages.remove(&socket.0).expect("closed once").end;
                 if environment.rng.percent(50) {
                     environment.read(end, usize::MAX);
                 }

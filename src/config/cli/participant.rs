@@ -9,6 +9,7 @@ use log::LevelFilter;
 use super::script::ScriptOptions;
 use super::{Invocation, ProgramInfo, common_options, log_level, matches, run_unless_check};
 use crate::config::participant::ParticipantFields;
+use crate::config::reach::ReachOptions;
 use crate::config::{ConfigError, ParticipantConfig};
 
 /// Settings of a participant from file and command line.
@@ -159,6 +160,9 @@ impl ParticipantRun {
             )
             .optflag("", "no-log", "keep no message log, and so no memory of what was received")
             .optopt("", "coordinator", COORDINATOR, "HOST:PORT")
+            .optflag("", "passive", PASSIVE)
+            .optopt("", "listen", LISTEN, "ADDR")
+            .optopt("", "advertise", ADVERTISE, "IP[:PORT]")
             .optmulti("e", "execute", EXECUTE, "CMD")
             .optflag("i", "interactive", "read standard input after the commands of -e")
             .optflag("", "exit-on-error", "exit after the first command of -e that fails")
@@ -199,13 +203,20 @@ impl ParticipantRun {
 }
 
 /// Options that exclude others.
-const EXCLUSIONS: [(&str, &[&str]); 3] =
-    [("top", &MEMBER_OPTIONS), ("no-log", &["log"]), ("lines", &["interactive"])];
+const EXCLUSIONS: [(&str, &[&str]); 4] = [
+    ("top", &MEMBER_OPTIONS),
+    ("no-log", &["log"]),
+    ("lines", &["interactive"]),
+    ("passive", &["listen", "advertise"]),
+];
 
 /// Options of a member of the group, which `--top` is not.
-const MEMBER_OPTIONS: [&str; 19] = [
+const MEMBER_OPTIONS: [&str; 22] = [
     "log",
     "no-log",
+    "passive",
+    "listen",
+    "advertise",
     "execute",
     "interactive",
     "exit-on-error",
@@ -266,6 +277,11 @@ fn fields(matches: &Matches, coordinator: Option<OsString>) -> ParticipantFields
         has_no_log: matches.opt_present("no-log"),
         is_viewer: matches.opt_present("top"),
         coordinator: matches.opt_str("coordinator"),
+        reach: ReachOptions {
+            is_passive: matches.opt_present("passive"),
+            listen: matches.opt_str("listen"),
+            advertise: matches.opt_str("advertise"),
+        },
         usual_coordinator: coordinator.map(|it| it.to_string_lossy().into_owned()),
     }
 }
@@ -284,6 +300,15 @@ fn optional_file(matches: &Matches) -> Result<Option<&str>, ConfigError> {
 
 const COORDINATOR: &str = "coordinator, instead of line 3 (default without a file: \
                            GROUPCAST_COORDINATOR in the environment)";
+
+const PASSIVE: &str = "get the messages on a connection that this participant makes: for NAT, \
+                       containers and firewalls";
+
+const LISTEN: &str = "listen on this address (default: all; 127.0.0.1 or ::1 if the coordinator \
+                      is there)";
+
+const ADVERTISE: &str = "the coordinator connects to this address and port, which are forwarded \
+                         to the listener";
 
 const EXECUTE: &str = "run this command instead of reading standard input; may be repeated";
 
@@ -309,6 +334,7 @@ const PARTICIPANT_FILE: &str = "\
 The config file: line 1 is the participant's id (1 to 64 of A-Z a-z 0-9 . _ -),
 line 2 the name of its message log, line 3 the coordinator's address or host
 name and its port (10.0.0.1 5000, hub:5000, [::1]:5000). Blank lines and lines
-that begin with // are skipped. Options win over the file; with --id and
+that begin with // are skipped. Further lines may be passive=yes, listen=ADDR
+and advertise=IP[:PORT]. Options win over the file; with --id and
 --coordinator no file is needed.
 ";

@@ -39,6 +39,7 @@ impl Participant {
                     self.commands.close(socket);
                 }
                 SessionEffect::Send { socket, line } => self.commands.send(socket, &line),
+                SessionEffect::Upgrade { socket } => self.upgrade(socket, now),
                 SessionEffect::Listen { port } => self.listen(port, now),
                 SessionEffect::CloseListener => self.messages.close_listener(),
                 SessionEffect::Report(dropped) => log::warn!("{dropped}"),
@@ -76,6 +77,16 @@ impl Participant {
                     self.event_loop.wake_at(until, ParticipantTimer::Exit);
                 }
             }
+        }
+    }
+
+    /// Makes a command socket a message socket.
+    fn upgrade(&mut self, socket: CommandSocket, now: Millis) {
+        let Some(lines) = self.commands.take(socket) else { return };
+        let socket = MessageSocket::upgraded(socket);
+        if let Err(error) = self.messages.add_upgraded(socket, lines, &mut self.event_loop) {
+            let reason = &error.to_string();
+            self.handle(SessionInput::MessageSocketClosed { socket, reason }, now);
         }
     }
 

@@ -58,9 +58,13 @@ fn commands(typed: &str) -> Vec<String> {
     commands
 }
 
-/// Returns the options of a command that begin with `typed`: `last=` of `register PORT [last=N]`.
+/// Returns the options of a command that begin with `typed`: `here` and `last=` of `register PORT
+/// [last=N]`.
 fn options(usage: &str, typed: &str) -> Vec<String> {
-    let option = |word: &str| Some(format!("{}=", word.strip_prefix('[')?.split_once('=')?.0));
+    let option = |word: &str| match word.trim_matches(['[', ']']) {
+        "PORT" => Some("here".to_owned()),
+        _ => Some(format!("{}=", word.strip_prefix('[')?.split_once('=')?.0)),
+    };
     let options = usage.split(' ').filter_map(option);
     options.filter(|option| option.starts_with(typed)).collect()
 }
@@ -123,9 +127,11 @@ mod tests {
     fn the_options_of_a_command_come_from_its_usage() {
         check("register 0 la", 11, &["last="]);
         check("join l", 5, &["last="]);
+        check("join h", 5, &["here"]);
+        check("reconnect ", 10, &["here"]);
         let usage = "register PORT [last=N] [other=N] [PORT]";
         assert_eq!(options(usage, "la"), ["last="]);
-        assert_eq!(options(usage, ""), ["last=", "other="]);
+        assert_eq!(options(usage, ""), ["here", "last=", "other=", "here"]);
         assert_eq!(options("ping", ""), Vec::<String>::new());
         check("join P", 5, &[]);
     }

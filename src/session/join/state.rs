@@ -1,13 +1,14 @@
 //! The state of one `register` or `reconnect`, over all its attempts.
 
-use super::{Port, RefusedJoin};
+use super::phase::JoinPhase;
+use super::{JoinWay, RefusedJoin};
 use crate::limits::{HELLO_TIMEOUT_MS, LOST_REPLIES_MAX};
 use crate::protocol::{Command, DeliverTo, Options, Since};
 use crate::session::automatic_join::AutomaticJoin;
 use crate::session::handshake::Handshake;
 use crate::session::join_kind::JoinKind;
 use crate::session::output::SessionOutput;
-use crate::session::{LogPosition, MessageSocket, Notice, Reason, SessionEffect, SessionState};
+use crate::session::{LogPosition, MessageSocket, Notice, Reason, SessionState};
 use crate::time::Millis;
 
 /// A `register` or `reconnect`, over all its attempts.
@@ -22,7 +23,7 @@ pub(in crate::session) struct Join {
     is_new: bool,
     /// Messages from before a registration to ask for.
     past: Option<u64>,
-    port: Port,
+    way: JoinWay,
     phase: JoinPhase,
     handshake: Handshake,
     /// The hello has come: the message socket is open.
@@ -46,60 +47,45 @@ enum JoinPolicy {
     Automatic,
 }
 
-/// The step that an attempt has reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum JoinPhase {
-    /// The next attempt starts after a pause.
-    Paused { until: Millis },
-    /// The listener is being opened.
-    Opening,
-    /// The request can be sent.
-    Ready,
-    /// The request was sent.
-    Asked,
-    /// `OK` has come, the hello has not.
-    Confirmed { until: Millis },
-}
-
 impl Join {
-    /// Creates the `register` or `reconnect` of the user, and opens the listener.
+    /// Creates the `register` or `reconnect` of the user, and opens the listener if it needs one.
     pub(in crate::session) fn of_user(
         kind: JoinKind,
-        port: Port,
+        way: JoinWay,
         past: Option<u64>,
         output: &mut SessionOutput,
     ) -> Self {
-        output.push(SessionEffect::Listen { port: port.number });
-        Self { past, ..Self::new(kind, JoinPolicy::Once, port, JoinPhase::Opening) }
+        let phase = JoinPhase::open(way, output);
+        Self { past, ..Self::new(kind, JoinPolicy::Once, way, phase) }
     }
 
-    /// Creates the `join` of the user, and opens the listener: reconnects, or registers if the
-    /// coordinator does not know the id. `is_new` tells that the message log is new.
+    /// Creates the `join` of the user, and opens the listener if it needs one: reconnects, or
+    /// registers if the coordinator does not know the id. `is_new` tells that the message log is
+    /// new.
     pub(in crate::session) fn until_online(
-        port: Port,
+        way: JoinWay,
         is_new: bool,
         past: Option<u64>,
         output: &mut SessionOutput,
     ) -> Self {
-        output.push(SessionEffect::Listen { port: port.number });
-        let join =
-            Self::new(JoinKind::Reconnect, JoinPolicy::UntilOnline, port, JoinPhase::Opening);
+        let phase = JoinPhase::open(way, output);
+        let join = Self::new(JoinKind::Reconnect, JoinPolicy::UntilOnline, way, phase);
         Self { is_new, past, ..join }
     }
 
     /// Creates an automatic reconnect, whose first attempt starts after a pause.
-    pub(in crate::session) fn automatic(port: Port, until: Millis) -> Self {
-        Self::new(JoinKind::Reconnect, JoinPolicy::Automatic, port, JoinPhase::Paused { until })
+    pub(in crate::session) fn automatic(way: JoinWay, until: Millis) -> Self {
+        Self::new(JoinKind::Reconnect, JoinPolicy::Automatic, way, JoinPhase::Paused { until })
     }
 
-    fn new(kind: JoinKind, policy: JoinPolicy, port: Port, phase: JoinPhase) -> Self {
+    fn new(kind: JoinKind, policy: JoinPolicy, way: JoinWay, phase: JoinPhase) -> Self {
         Self {
             kind,
             policy,
             may_register: policy != JoinPolicy::Once,
             is_new: false,
             past: None,
-            port,
+            way,
             phase,
             handshake: Handshake::default(),
             has_hello: false,
@@ -181,13 +167,12 @@ impl Join {
         Some(&mut self.handshake).filter(|handshake| handshake.is_open())
     }
 
-    /// Opens the listener for the next attempt when the pause is over.
+    /// Begins the next attempt when the pause is over, and opens the listener if it needs one.
     pub(in crate::session) fn end_pause(&mut self, output: &mut SessionOutput, now: Millis) {
         if let JoinPhase::Paused { until } = self.phase
             && until <= now
         {
-            self.phase = JoinPhase::Opening;
-            output.push(SessionEffect::Listen { port: self.port.number });
+            self.phase = JoinPhase::open(self.way, output);
         }
     }
 
@@ -198,13 +183,15 @@ impl Join {
         nonce: u128,
         output: &mut SessionOutput,
     ) {
+        let is_for_user = self.is_for_user();
+        let JoinWay::Listen(asked) = &mut self.way else { return };
         if self.phase != JoinPhase::Opening {
             return;
         }
-        if self.is_for_user() && self.port.number == 0 {
+        if is_for_user && asked.number == 0 {
             output.show(Notice::Listening { port });
         }
-        self.port.number = port;
+        asked.number = port;
         self.handshake.open(nonce);
         self.phase = JoinPhase::Ready;
     }
@@ -212,25 +199,27 @@ impl Join {
     /// Returns the port that could not be opened. The next attempt takes any port if the user did
     /// not name this one.
     pub(in crate::session) fn on_listen_failed(&mut self) -> Option<u16> {
+        let JoinWay::Listen(port) = &mut self.way else { return None };
         if self.phase != JoinPhase::Opening {
             return None;
         }
-        let port = self.port.number;
-        if self.port.is_any {
-            self.port.number = 0;
+        let number = port.number;
+        if port.is_any {
+            port.number = 0;
         }
-        Some(port)
+        Some(number)
     }
 
-    /// Returns the request. A `reconnect` names the last number of the log. A `register` asks for
-    /// earlier messages only if the log is still new: else it could have them already.
+    /// Returns the request, which names the way as `to`. A `reconnect` names the last number of
+    /// the log. A `register` asks for earlier messages only if the log is still new: else it could
+    /// have them already.
     pub(in crate::session) fn command(
         &self,
+        to: DeliverTo,
         log_position: LogPosition,
         since: Option<Since>,
     ) -> Command<'_> {
-        let to = DeliverTo::Port(self.port.number);
-        let nonce = Some(self.handshake.nonce());
+        let nonce = (!self.way.is_here()).then(|| self.handshake.nonce());
         let options = Options { acks: true, nonce, since: None, last: None };
         match self.kind {
             JoinKind::Register => {
@@ -277,12 +266,14 @@ impl Join {
     /// Handles `ERR`, and returns what follows.
     pub(in crate::session) fn refuse(&mut self, code: u16) -> RefusedJoin {
         let is_reconnect = self.kind == JoinKind::Reconnect;
+        // A coordinator that knows `here` knows `last=`, too.
         if code == 400 && !is_reconnect && self.past.is_some() && self.handshake.is_open() {
             self.past = None;
             self.phase = JoinPhase::Ready;
             return RefusedJoin::RegistersWithoutPast;
         }
-        if code == 404 && is_reconnect && self.may_register && self.handshake.is_open() {
+        let may_ask = self.handshake.is_open() || self.way.is_here();
+        if code == 404 && is_reconnect && self.may_register && may_ask {
             // A 404 is decided before the connect-back: listener and nonce can be used again.
             self.kind = JoinKind::Register;
             self.phase = JoinPhase::Ready;
@@ -345,8 +336,8 @@ impl Join {
         matches!(self.phase, JoinPhase::Ready)
     }
 
-    pub(in crate::session) const fn port(&self) -> Port {
-        self.port
+    pub(in crate::session) const fn way(&self) -> JoinWay {
+        self.way
     }
 
     /// Returns true if the present message socket must not be read. `since` is exact only if no

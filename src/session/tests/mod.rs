@@ -2,6 +2,7 @@
 
 mod asking;
 mod dropped;
+mod here;
 mod inbox;
 mod joining;
 mod leaving;
@@ -47,6 +48,8 @@ impl Harness {
             log_position: LogPosition::default(),
             reconnects: true,
             stays_after_input: false,
+            is_passive: false,
+            advertised: None,
             visit: VisitKind::Stays,
             outbox: None,
             started: Millis::ZERO,
@@ -193,6 +196,7 @@ fn brief(effect: SessionEffect) -> String {
             format!("send {} {line}", socket.0)
         }
         SessionEffect::Listen { port } => format!("listen {port}"),
+        SessionEffect::Upgrade { socket } => format!("upgrade {}", socket.0),
         SessionEffect::CloseListener => "close listener".to_owned(),
         SessionEffect::CloseMessageSocket { socket } => format!("close {}", socket.0),
         SessionEffect::Ack { socket, seq } => format!("ack {} {seq}", socket.0),

@@ -12,6 +12,7 @@ mod message_log;
 mod names;
 mod newcomers;
 mod outbox;
+mod passive;
 mod presence;
 mod program;
 mod prompt;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::session::SessionEffect;
 
 const NOW: Millis = Millis::ZERO;
 
@@ -9,7 +10,7 @@ fn lost() -> Reason {
 /// A join of the user whose request was sent, and the parts that it uses.
 fn asked(kind: JoinKind, port: u16) -> (Join, AutomaticJoin, SessionOutput) {
     let mut output = SessionOutput::default();
-    let mut join = Join::of_user(kind, Port::asked(port), None, &mut output);
+    let mut join = Join::of_user(kind, JoinWay::listen(port), None, &mut output);
     assert_eq!(output.poll(), Some(SessionEffect::Listen { port }));
     ask(&mut join, &mut output, port.max(9001));
     (join, AutomaticJoin::new(1), output)
@@ -51,7 +52,7 @@ fn only_a_retry_turns_a_404_into_a_register() {
     join.mark_asked();
     assert_eq!(join.refuse(404), RefusedJoin::Fails, "a register that is refused as unknown");
 
-    let mut join = Join::automatic(Port::asked(9001), NOW.plus(1));
+    let mut join = Join::automatic(JoinWay::listen(9001), NOW.plus(1));
     ask_after_pause(&mut join, &mut output);
     join.on_hello(&mut output);
     assert_eq!(join.refuse(404), RefusedJoin::Retries, "the listener is closed");
@@ -64,7 +65,7 @@ fn a_refusal_ends_a_join_of_the_user_unless_the_lost_request_is_under_way() {
     assert!(join.try_later(lost(), &mut automatic_join, &mut output, NOW));
     assert_eq!((join.is_retry(), join.refuse(409)), (true, RefusedJoin::Retries));
     assert_eq!(join.refuse(403), RefusedJoin::Fails);
-    let mut join = Join::automatic(Port::asked(9001), NOW);
+    let mut join = Join::automatic(JoinWay::listen(9001), NOW);
     for code in [403, 404, 409, 503] {
         assert_eq!((join.is_retry(), join.refuse(code)), (true, RefusedJoin::Retries), "{code}");
     }
@@ -86,7 +87,7 @@ fn a_join_of_the_user_has_a_limited_number_of_attempts_and_reports_a_failure_onc
     let failed = Notice::Failed { command: "reconnect", why: lost() };
     assert_eq!(output.poll(), Some(SessionEffect::Show(failed)));
 
-    let mut join = Join::automatic(Port::asked(9001), NOW);
+    let mut join = Join::automatic(JoinWay::listen(9001), NOW);
     for _ in 0..=LOST_REPLIES_MAX {
         assert!(join.try_later(lost(), &mut automatic_join, &mut output, NOW));
     }
@@ -103,7 +104,7 @@ fn another_port_is_taken_only_if_the_user_named_none() {
         join.try_later(lost(), &mut automatic_join, &mut output, NOW);
         join.end_pause(&mut output, Millis::new(u64::MAX));
         assert_eq!(join.on_listen_failed(), Some(9001));
-        assert_eq!(join.port().number, next);
+        assert!(matches!(join.way(), JoinWay::Listen(port) if port.number == next));
     }
 }
 
