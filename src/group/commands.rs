@@ -184,7 +184,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn send(
         &mut self,
         origin: Origin,
