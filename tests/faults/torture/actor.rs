@@ -180,7 +180,7 @@ impl Actor {
             self.take_outbox_line(line, ledger);
         } else if line.starts_with("OK ") || line.starts_with("ERR ") || line.starts_with("error: ")
         {
-            match self.asked.pop_front() {
+            match self.take_asked(line) {
                 Some(Some(text)) => self.take_reply(line, &text, ledger),
                 Some(None) => {
                     self.is_online = line.starts_with("OK reconnect ");
@@ -193,6 +193,17 @@ impl Actor {
         } else if line.contains("socket lost") {
             self.is_online = false;
         }
+    }
+
+    /// Returns what a line answers: a `reconnect` that was typed does not wait for the texts before
+    /// it, which wait until the participant is online. All else is answered in the order of typing.
+    fn take_asked(&mut self, line: &str) -> Option<Option<String>> {
+        let is_reconnect = ["OK reconnect ", "error: reconnect: "];
+        if is_reconnect.iter().any(|start| line.starts_with(start)) {
+            let reconnect = self.asked.iter().position(Option::is_none);
+            return self.asked.remove(reconnect.expect("a reconnect before its reply"));
+        }
+        self.asked.pop_front()
     }
 
     fn take_reply(&mut self, line: &str, text: &str, ledger: &mut Ledger) {
