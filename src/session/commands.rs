@@ -99,7 +99,7 @@ impl Session {
         if is_message && self.outbox.must_drain(&self.requests) {
             return false;
         }
-        if self.must_wait(command) || !self.requests.has_room_for(is_message) {
+        if self.must_wait(command) || !self.has_room_for(is_message) {
             return self.must_wait(command);
         }
         let joins_by_itself = self.join.as_ref().is_some_and(|join| !join.is_waiting());
@@ -278,12 +278,11 @@ impl Session {
     fn may_send_waiting(&mut self, now: Millis) -> bool {
         let Some(request) = self.outbox.waiting().front() else { return false };
         let is_message = request.ask.is_message();
-        let may_ask = self.shutdown.is_none() && self.sending_state() == SendingState::Open;
+        let may_ask = self.shutdown.is_none()
+            && self.sending_state() == SendingState::Open
+            && self.has_room_for(is_message);
         let Self { outbox, requests, settings, output, .. } = self;
-        may_ask
-            && requests.has_room_for(is_message)
-            && requests.open(output, now)
-            && outbox.may_send((&settings.id, requests), output)
+        may_ask && requests.open(output, now) && outbox.may_send((&settings.id, requests), output)
     }
 
     /// Removes and returns the oldest unsent request.

@@ -190,6 +190,17 @@ impl Session {
         session
     }
 
+    /// Returns true if a command may be sent before the replies to the requests in flight. Before a
+    /// visit joins, its texts have no numbers and go one by one: the id may come online elsewhere
+    /// after the first text is refused, and the second one would overtake it.
+    fn has_room_for(&self, is_message: bool) -> bool {
+        let goes_alone = is_message
+            && self.visit.joins_to_send()
+            && self.messages.stream().is_none()
+            && self.requests.user_requests().next().is_some();
+        !goes_alone && self.requests.has_room_for(is_message)
+    }
+
     /// Handles one input. The effects wait for [`Session::poll_effect`].
     pub fn handle(&mut self, input: SessionInput<'_>, now: Millis) {
         if self.output.is_over() {

@@ -48,6 +48,20 @@ fn an_id_that_is_online_elsewhere_is_not_taken_over() {
     harness.expect(&["show OK msend seq=1", "exit 0"]);
 }
 
+/// Texts without numbers would overtake each other: the first may be refused because the id is
+/// offline, and the second accepted because the id came online elsewhere between them.
+#[test]
+fn before_it_joins_a_visit_sends_each_text_after_the_reply_to_the_one_before() {
+    let mut harness = sending();
+    harness.user("msend there");
+    harness.user("msend everybody");
+    harness.expect(&[]);
+    harness.reply(1, "OK msend seq=1");
+    harness.expect(&["show OK msend seq=1", "send 1 me#msend there#10.0.0.2"]);
+    harness.reply(1, OFFLINE);
+    harness.expect(&["listen 0"]);
+}
+
 #[test]
 fn an_offline_member_goes_offline_again_and_keeps_its_messages() {
     let mut harness = joined(OFFLINE, "reconnect", OK_RECONNECT);
@@ -130,10 +144,9 @@ fn an_id_that_another_program_registers_meanwhile_stays_a_member() {
 }
 
 #[test]
-fn texts_that_are_refused_together_are_sent_in_their_order() {
+fn texts_that_wait_for_a_join_are_sent_in_their_order() {
     let mut harness = sending();
     harness.user("msend there");
-    harness.reply(1, OFFLINE);
     harness.reply(1, OFFLINE);
     harness.listening(9001);
     harness.hello(7);
