@@ -96,7 +96,7 @@ fn what_is_no_command_is_named_and_makes_the_exit_code() {
     let coordinator = Coordinator::start(60, &[]);
     let home = Home::new("alice", coordinator.address);
     let unknown = |word: &str| format!("unknown command '{word}'; 'help' lists the commands");
-    let port = |word| format!("{word}: port: expected 1024 to 65535, or 0 for any free one");
+    let port = |word| format!("{word}: port: expected 1024 to 65535, 0 for any free one, or here");
     let option =
         |word| format!("{word}: expected last=NUMBER or nothing behind the port, as in last=20");
     let arguments = |word| format!("{word} takes no arguments");
@@ -227,7 +227,7 @@ fn help_names_every_command_and_stats_every_counter() {
     let (code, help) = home.script(&["-e", "help"], "");
     assert_eq!(code, Some(0));
     let words: Vec<&str> = help.lines().filter_map(|line| line.split(' ').next()).collect();
-    let expected = "join register reconnect disconnect deregister msend members stats ping \
+    let expected = "join register reconnect join disconnect deregister msend members stats ping \
                     who last status help quit";
     assert_eq!(words.join(" "), expected);
     let (code, said) = home.script(&["-e", "stats"], "");
