@@ -10,10 +10,10 @@
 //! start. Three things are no facts: expiry follows from the time, dropping follows from a bound in
 //! bytes, and being online ends with the program.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
-use crate::protocol::{Delivery, Epoch, Seq, Text};
+use crate::protocol::{Delivery, Epoch, PeerName, Seq, Text};
 use crate::time::{Millis, Now, UnixMillis};
 
 /// A decision about the state of a group.
@@ -24,7 +24,7 @@ pub enum Fact<'a> {
         /// Id of the new member.
         id: &'a str,
         /// Owner of the id.
-        owner: Owner,
+        owner: PeerName,
         /// Address that the member listens on.
         address: SocketAddr,
         /// Most messages from before the registration that the member gets.
@@ -35,7 +35,7 @@ pub enum Fact<'a> {
         /// Id of the member.
         id: &'a str,
         /// Owner of the id from here on.
-        owner: Owner,
+        owner: PeerName,
         /// Address that the member listens on.
         address: SocketAddr,
         /// Cursor from here on. It may be lower than before.
@@ -135,7 +135,7 @@ pub struct MemberState<'a> {
     /// Id of the member.
     pub id: &'a str,
     /// Owner of the id.
-    pub owner: Owner,
+    pub owner: PeerName,
     /// Address that the member listens on.
     pub address: SocketAddr,
     /// Last seq before the registration.
@@ -159,13 +159,6 @@ pub enum Announced {
     Online,
     /// The id is a member, and offline.
     Offline,
-}
-
-/// Owner of an id: only the owner may use it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Owner {
-    /// All programs at this IP address.
-    Ip(IpAddr),
 }
 
 /// Number of facts that have been applied: the position of the last one in the order.

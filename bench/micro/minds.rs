@@ -5,14 +5,15 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use groupcast::facts::{Fact, MemberState, Ordered, Owner, StateMachine as _};
+use groupcast::access::Credentials;
+use groupcast::facts::{Fact, MemberState, Ordered, StateMachine as _};
 use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Origin, Rules, Ticket};
 use groupcast::journal::{
     BootId, MemoryJournal, Record, Salt, SegmentHeader, SegmentItem, SyncMode, encode, read,
 };
 use groupcast::limits::{KEEP_DEFAULT, Overflow};
 use groupcast::net::TimerWheel;
-use groupcast::protocol::{Ack, Epoch, LineBuffer, MessageLine, Request, Seq};
+use groupcast::protocol::{Ack, Epoch, LineBuffer, MessageLine, PeerName, Request, Seq};
 use groupcast::time::{Millis, Now, UnixMillis};
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -62,7 +63,13 @@ impl World {
 
     /// Carries out a request and returns the link of its connect-back.
     fn request(&mut self, line: &[u8]) -> Option<LinkId> {
-        let origin = Origin { conn: ConnId(0), peer: HOME, peer_port: 50_000, local: HOME };
+        let origin = Origin {
+            conn: ConnId(0),
+            peer: HOME,
+            peer_port: 50_000,
+            local: HOME,
+            credentials: &Credentials::Plain,
+        };
         if let Ok(request) = Request::parse(line) {
             self.group.handle(
                 Input::Request { origin, request: &request },
@@ -220,7 +227,7 @@ fn recovering(members: u64) -> Group {
     for index in 0..members {
         let (registered_at, acked) = (Seq::new(0), Seq::new(0));
         let (id, address) = (&*member(index), (HOME, 9000).into());
-        let owner = Owner::Ip(HOME);
+        let owner = PeerName::Address(HOME);
         let start = registered_at;
         let state = MemberState { id, owner, address, registered_at, start, acked, published: 0 };
         group.apply(Fact::Member(state), RECOVERED, Millis::new(0));

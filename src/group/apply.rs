@@ -11,9 +11,10 @@ use super::outbound::Outbound;
 use super::recorded::RecordedState;
 use super::sends::SendOrder;
 use super::{ChangeKind, Effect, Group};
-use crate::facts::{Fact, Ordered, Owner, Recorded, StateMachine};
+use crate::facts::{Fact, Ordered, Recorded, StateMachine};
 use crate::protocol::{
-    ANNOUNCER, Announcement, Bye, Conflict, Delivery, LimitReached, Reply, RequestError, Seq, Text,
+    ANNOUNCER, Announcement, Bye, Conflict, Delivery, LimitReached, PeerName, Reply, RequestError,
+    Seq, Text,
 };
 use crate::time::{Millis, UnixMillis};
 
@@ -99,9 +100,9 @@ impl<'a> FactApplier<'a> {
         Self { group, ticket, at }
     }
 
-    fn apply_registered(&mut self, id: &str, owner: Owner, address: SocketAddr, past: u64) {
+    fn apply_registered(&mut self, id: &str, owner: PeerName, address: SocketAddr, past: u64) {
         if let Some(slot) = self.group.state.members.find(id) {
-            let refusal = self.group.check_owner(slot, address.ip());
+            let refusal = self.group.check_owner(slot, owner, address.ip());
             let refusal = refusal.err().unwrap_or_else(|| Conflict::AlreadyAMember.into());
             return self.refuse(refusal);
         }
@@ -145,12 +146,11 @@ impl<'a> FactApplier<'a> {
     /// Brings a member back: deliveries continue after the cursor. A gap comes first if messages
     /// after the cursor are missing. Without a waiting connect-back, the member came back to
     /// another coordinator.
-    fn apply_returned(&mut self, id: &str, owner: Owner, address: SocketAddr, acked: Seq) {
+    fn apply_returned(&mut self, id: &str, owner: PeerName, address: SocketAddr, acked: Seq) {
         let Some(slot) = self.group.state.members.find(id) else {
             return self.refuse(RequestError::NotAMember);
         };
-        let Owner::Ip(ip) = owner;
-        if let Err(refusal) = self.group.check_owner(slot, ip) {
+        if let Err(refusal) = self.group.check_owner(slot, owner, address.ip()) {
             return self.refuse(refusal);
         }
         let from = self.group.state.members.at(slot).map_or(address, |member| member.address);

@@ -14,11 +14,11 @@ use crate::facts::{Fact, Journal};
 use crate::limits::{OWN_RANGES_MAX, Overflow};
 use crate::protocol::{
     ANNOUNCER, BacklogHolder, Command, Conflict, DeliverTo, Delivery, LimitReached, Listing,
-    Options, Query, Reply, Request, RequestError, Seq, Text,
+    Options, PeerName, Query, Reply, Request, RequestError, Seq, Text, Unauthorized,
 };
 
 impl<J: Journal<Group>> InputHandler<'_, J> {
-    pub(super) fn on_request(&mut self, origin: Origin, request: &Request<'_>) {
+    pub(super) fn on_request(&mut self, origin: Origin<'_>, request: &Request<'_>) {
         match self.execute(origin, request) {
             Ok(Some(reply)) => self.group.reply(origin.conn, reply),
             Ok(None) => (), // A list, a connect-back or a fact answers.
@@ -29,7 +29,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     /// The order of the checks is the order in which their errors take precedence.
     fn execute(
         &mut self,
-        origin: Origin,
+        origin: Origin<'_>,
         request: &Request<'_>,
     ) -> Result<Option<Reply>, RequestError> {
         if self.group.is_shutting_down {
@@ -49,11 +49,15 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
             Command::Deregister
             | Command::Disconnect
             | Command::Msend { .. }
-            | Command::Send { .. } => check_ip(&self.group.rules, peer, ip)?,
+            | Command::Send { .. } => (),
         }
+        if origin.has_no_key() && !is_operator(origin, &request.command) {
+            return Err(Unauthorized::NoCertificate.into());
+        }
+        check_ip(&self.group.rules, peer, ip)?;
         let slot = self.group.state.members.find(request.id).ok_or(RequestError::NotAMember)?;
         if !is_operator(origin, &request.command) {
-            self.group.check_owner(slot, ip)?;
+            self.group.check_client(slot, &origin, ip)?;
         }
         match request.command {
             Command::Deregister => {
@@ -82,15 +86,17 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     #[inline(never)]
     fn register(
         &mut self,
-        origin: Origin,
+        origin: Origin<'_>,
         id: &str,
         (ip, to): (IpAddr, DeliverTo),
         options: &Options<'_>,
     ) -> Result<(), RequestError> {
+        origin.owner_at(ip)?;
         let to = Destination::check(&self.group.rules, origin, ip, to)?;
         let ip = to.address.ip();
+        let owner = origin.owner_at(ip)?;
         if let Some(slot) = self.group.state.members.find(id) {
-            self.group.check_owner(slot, ip)?;
+            self.group.check_owner(slot, owner, ip)?;
             return Err(Conflict::AlreadyAMember.into());
         }
         if self.group.links.registering.contains_key(id) {
@@ -98,7 +104,8 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         }
         self.check_room(ip)?;
         self.group.journal_state.check()?;
-        let link = self.insert_link(origin, ConnectPurpose::Register(id.into()), to, options);
+        let purpose = ConnectPurpose::Register(id.into());
+        let link = self.insert_link(origin, purpose, (to, owner), options);
         self.group.links.registering.insert(id.into(), link);
         self.group.state.members.per_address.add(ip);
         self.connect(origin, link, to);
@@ -124,17 +131,20 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     #[inline(never)]
     fn reconnect(
         &mut self,
-        origin: Origin,
+        origin: Origin<'_>,
         id: &str,
         (ip, to): (IpAddr, DeliverTo),
         options: &Options<'_>,
     ) -> Result<(), RequestError> {
+        origin.owner_at(ip)?;
         let to = Destination::check(&self.group.rules, origin, ip, to)?;
         let slot = self.group.state.members.find(id).ok_or(RequestError::NotAMember)?;
-        self.group.check_owner(slot, to.address.ip())?;
+        let ip = to.address.ip();
+        let owner = origin.owner_at(ip)?;
+        self.group.check_owner(slot, owner, ip)?;
         self.check_since(id, options)?;
         self.group.cancel_reconnect(slot, Conflict::Superseded);
-        let link = self.insert_link(origin, ConnectPurpose::Reconnect(slot), to, options);
+        let link = self.insert_link(origin, ConnectPurpose::Reconnect(slot), (to, owner), options);
         if let Some(member) = self.group.state.members.at_mut(slot) {
             member.reconnecting = Some(link);
         }
@@ -145,13 +155,14 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
 
     fn insert_link(
         &mut self,
-        origin: Origin,
+        origin: Origin<'_>,
         purpose: ConnectPurpose,
-        Destination { address, is_here }: Destination,
+        (Destination { address, is_here }, owner): (Destination, PeerName),
         options: &Options<'_>,
     ) -> LinkId {
         self.group.links.insert(Link::Connecting(ConnectBack {
             purpose,
+            owner,
             address,
             conn: origin.conn,
             is_here,
@@ -161,7 +172,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     }
 
     /// Starts a connect-back. With `here` the connection is there already.
-    fn connect(&mut self, origin: Origin, link: LinkId, to: Destination) {
+    fn connect(&mut self, origin: Origin<'_>, link: LinkId, to: Destination) {
         if to.is_here {
             return self.on_connected(link);
         }
@@ -187,7 +198,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     #[inline(always)]
     fn send(
         &mut self,
-        origin: Origin,
+        origin: Origin<'_>,
         slot: MemberSlot,
         id: &str,
         number: NonZeroU64,
@@ -213,7 +224,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
 
     fn propose_message(
         &mut self,
-        origin: Origin,
+        origin: Origin<'_>,
         sender: &str,
         number: Option<NonZeroU64>,
         text: Text<'_>,
@@ -227,7 +238,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     #[cold]
     fn answer_repeated(
         &mut self,
-        origin: Origin,
+        origin: Origin<'_>,
         slot: MemberSlot,
         number: NonZeroU64,
     ) -> Result<Option<Reply>, RequestError> {
@@ -367,7 +378,7 @@ fn check_online(member: &Member) -> Result<(), RequestError> {
 /// Returns true if the request comes from the coordinator's own machine and is a `disconnect` or
 /// `deregister`. An operator may send these for any id; otherwise a member whose address has
 /// changed would stay for ever.
-fn is_operator(origin: Origin, command: &Command<'_>) -> bool {
+fn is_operator(origin: Origin<'_>, command: &Command<'_>) -> bool {
     match command {
         Command::Deregister | Command::Disconnect => origin.peer.to_canonical().is_loopback(),
         Command::Register { .. }

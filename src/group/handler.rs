@@ -3,7 +3,7 @@
 use super::ids::{LinkId, Ticket};
 use super::links::{ConnectBack, ConnectPhase, ConnectPurpose, Link};
 use super::{ChangeKind, Effect, Group, Input, OfflineCause};
-use crate::facts::{Fact, Journal, Owner, Recorded};
+use crate::facts::{Fact, Journal, Recorded};
 use crate::limits::{TURN_ANNOUNCEMENTS_MAX, TURN_FORGETS_MAX};
 use crate::protocol::{ANNOUNCER, Announcement, Malformed, Options, RequestError, Seq, Text};
 use crate::time::Now;
@@ -79,8 +79,7 @@ impl<'a, J: Journal<Group>> InputHandler<'a, J> {
     /// Returns the fact of a connect-back that has succeeded. The cursor of a member that returns
     /// goes back to `since` as far as messages are kept, but not before the registration.
     fn joined<'f>(&self, connect_back: &'f ConnectBack, id: &'f str) -> Option<Fact<'f>> {
-        let address = connect_back.address;
-        let owner = Owner::Ip(address.ip());
+        let ConnectBack { owner, address, .. } = *connect_back;
         match &connect_back.purpose {
             ConnectPurpose::Register(_) => {
                 let past = connect_back.options.last.unwrap_or(0);

@@ -6,9 +6,10 @@ use super::backlog::BacklogChange;
 use super::history::NewcomerLimits;
 use super::ids::{ConnId, LinkId};
 use super::member_change::{MemberChange, SocketEnd};
+use crate::access::Credentials;
 use crate::facts::{FactIndex, JournalPosition};
 use crate::limits::{KEEP_BYTES_MAX, Overflow};
-use crate::protocol::{Epoch, Listing, Reply, Request, Seq};
+use crate::protocol::{Epoch, Listing, PeerName, Reply, Request, RequestError, Seq, Unauthorized};
 
 /// Settings of a group.
 #[derive(Clone, Debug)]
@@ -47,7 +48,7 @@ impl Rules {
 
 /// Source of a request.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin {
+pub struct Origin<'a> {
     /// Command socket of the request.
     pub conn: ConnId,
     /// Address of the client.
@@ -56,6 +57,33 @@ pub struct Origin {
     pub peer_port: u16,
     /// Address of the coordinator on this command socket.
     pub local: IpAddr,
+    /// Credentials of this command socket.
+    pub credentials: &'a Credentials<'a>,
+}
+
+impl Origin<'_> {
+    /// Credentials of a connection without TLS.
+    pub const PLAIN: &'static Credentials<'static> = &Credentials::Plain;
+
+    /// Returns true for TLS without a certificate: such a client has no key, and owns no id.
+    #[inline]
+    pub(super) fn has_no_key(&self) -> bool {
+        matches!(self.credentials, Credentials::NoCertificate)
+    }
+
+    /// Returns the owner of the ids that the client registers from the address `ip`: its key, or
+    /// the address without TLS.
+    ///
+    /// # Errors
+    ///
+    /// [`Unauthorized::NoCertificate`] if the connection has TLS and shows no key.
+    pub(super) fn owner_at(&self, ip: IpAddr) -> Result<PeerName, RequestError> {
+        match *self.credentials {
+            Credentials::Plain => Ok(PeerName::Address(ip)),
+            Credentials::Certificate { key, .. } => Ok(PeerName::Key(key)),
+            Credentials::NoCertificate => Err(Unauthorized::NoCertificate.into()),
+        }
+    }
 }
 
 /// Events that the group handles.
@@ -67,7 +95,7 @@ pub enum Input<'a> {
     /// No further request of the command socket is handed in before the answer.
     Request {
         /// Source of the request.
-        origin: Origin,
+        origin: Origin<'a>,
         /// The parsed request.
         request: &'a Request<'a>,
     },

@@ -9,7 +9,7 @@ use slab::Slab;
 use super::ids::{ConnId, LinkId, MemberSlot};
 use super::outbound::Outbound;
 use super::per_address::Network;
-use crate::protocol::{Epoch, MessageLine, Options, Since};
+use crate::protocol::{Epoch, MessageLine, Options, PeerName, Since};
 
 /// A connect-back, or the message socket that it became.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ impl Link {
 #[derive(Clone, Debug)]
 pub(super) struct ConnectBack {
     pub(super) purpose: ConnectPurpose,
+    /// Owner of the id once the member has joined.
+    pub(super) owner: PeerName,
     pub(super) address: SocketAddr,
     /// Command socket that waits for the reply.
     pub(super) conn: ConnId,

@@ -15,8 +15,8 @@ use super::presence::Presence;
 use super::ranges::{SeqRange, SeqRanges};
 use super::registration::Registration;
 use super::sends::SendNumbers;
-use crate::facts::{MemberState, Owner};
-use crate::protocol::Seq;
+use crate::facts::MemberState;
+use crate::protocol::{PeerName, Seq};
 use crate::time::Millis;
 
 /// A registered participant.
@@ -24,7 +24,7 @@ use crate::time::Millis;
 pub(super) struct Member {
     pub(super) id: Box<str>,
     /// Only the owner may use the id.
-    pub(super) owner: Owner,
+    pub(super) owner: PeerName,
     /// Address of the last connect-back.
     pub(super) address: SocketAddr,
     pub(super) registration: Registration,
@@ -210,7 +210,7 @@ impl Members {
     pub(super) fn insert(
         &mut self,
         id: Box<str>,
-        owner: Owner,
+        owner: PeerName,
         address: SocketAddr,
         start: Seq,
         history: &mut History,

@@ -48,9 +48,11 @@ mod stats;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use crate::facts::{FactIndex, Journal, Owner, Recorded};
+use crate::access::Credentials;
+use crate::facts::{FactIndex, Journal, Recorded};
 use crate::protocol::{
-    Bye, Command, DeliverTo, Epoch, MemberLine, Reply, Request, RequestError, Seq,
+    Bye, Command, DeliverTo, Epoch, Forbidden, MemberLine, PeerName, Reply, Request, RequestError,
+    Seq,
 };
 use crate::time::{Millis, Now};
 
@@ -314,16 +316,43 @@ impl Group {
         invariants::check(self);
     }
 
-    /// Refuses the use of an id by another owner.
-    fn check_owner(&self, slot: MemberSlot, ip: IpAddr) -> Result<(), RequestError> {
+    /// Refuses the use of an id by another client.
+    #[inline]
+    fn check_client(
+        &self,
+        slot: MemberSlot,
+        origin: &Origin<'_>,
+        ip: IpAddr,
+    ) -> Result<(), RequestError> {
+        // Most clients have no TLS, and use their own id.
+        if let (Credentials::Plain, Some(member)) =
+            (origin.credentials, self.state.members.at(slot))
+            && matches!(member.owner, PeerName::Address(owner) if owner == ip)
+        {
+            return Ok(());
+        }
+        self.check_owner(slot, origin.owner_at(ip)?, ip)
+    }
+
+    /// Refuses the use of an id by another client: `client` is the owner of the ids that it
+    /// registers, and `ip` its address. A key may go on with an id that belongs to its address.
+    #[inline(never)]
+    fn check_owner(
+        &self,
+        slot: MemberSlot,
+        client: PeerName,
+        ip: IpAddr,
+    ) -> Result<(), RequestError> {
         let Some(member) = self.state.members.at(slot) else {
             return Err(RequestError::NotAMember);
         };
-        let Owner::Ip(owner) = member.owner;
-        if owner == ip || self.rules.foreign_ip_allowed {
-            Ok(())
-        } else {
-            Err(RequestError::IdElsewhere { owner, named: ip })
+        match (member.owner, client) {
+            (owner, client) if owner == client => Ok(()),
+            (PeerName::Address(owner), _) if owner == ip || self.rules.foreign_ip_allowed => Ok(()),
+            (PeerName::Address(owner), PeerName::Address(named)) => {
+                Err(RequestError::IdElsewhere { owner, named })
+            }
+            (_, peer) => Err(Forbidden::OwnedByOther { peer }.into()),
         }
     }
 

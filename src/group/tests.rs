@@ -8,6 +8,7 @@ mod connecting;
 mod epochs;
 mod forgetting;
 mod here;
+mod identities;
 mod journal;
 mod newcomers;
 mod presence;
@@ -19,6 +20,7 @@ mod strangers;
 use std::net::Ipv4Addr;
 
 use super::*;
+use crate::access::Credentials;
 use crate::facts::JournalPosition;
 use crate::facts::{Fact, Ordered, Recorded, StateMachine};
 use crate::limits::Overflow;
@@ -85,12 +87,9 @@ impl World {
     }
 
     fn request_from(&mut self, conn: usize, line: &str) -> Vec<Effect> {
-        let origin = Origin {
-            conn: ConnId(conn),
-            peer: LOCAL_IP,
-            peer_port: 50_000,
-            local: "10.0.0.1".parse().unwrap(),
-        };
+        let (credentials, local) = (&Credentials::Plain, "10.0.0.1".parse().unwrap());
+        let conn = ConnId(conn);
+        let origin = Origin { conn, peer: LOCAL_IP, peer_port: 50_000, local, credentials };
         let line = format!("{line}#{LOCAL_IP}");
         self.input(Input::Request { origin, request: &Request::parse(line.as_bytes()).unwrap() })
     }
@@ -195,7 +194,8 @@ fn the_source_address_is_set_only_if_a_request_names_its_own_ip() {
     let mut world = World::with(|rules| rules.foreign_ip_allowed = true);
     let local: IpAddr = "10.0.0.1".parse().unwrap();
     for (ip, expected) in [(LOCAL_IP, Some(local)), ("192.0.2.7".parse().unwrap(), None)] {
-        let origin = Origin { conn: ConnId(0), peer: LOCAL_IP, peer_port: 50_000, local };
+        let (conn, credentials) = (ConnId(0), &Credentials::Plain);
+        let origin = Origin { conn, peer: LOCAL_IP, peer_port: 50_000, local, credentials };
         let line = format!("id-at-{ip}#register 9000#{ip}");
         let request = Request::parse(line.as_bytes()).unwrap();
         match &world.input(Input::Request { origin, request: &request })[..] {

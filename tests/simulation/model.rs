@@ -212,7 +212,7 @@ impl Model {
         }
     }
 
-    pub(crate) fn request(&mut self, origin: Origin, request: &Request<'_>, now: Now) {
+    pub(crate) fn request(&mut self, origin: Origin<'_>, request: &Request<'_>, now: Now) {
         let conn = origin.conn;
         match self.decide(origin, request, now) {
             Ok(Some(line)) => self.expect_reply(conn, Expected::Line(line)),
@@ -232,7 +232,7 @@ impl Model {
 
     fn decide(
         &mut self,
-        origin: Origin,
+        origin: Origin<'_>,
         request: &Request<'_>,
         now: Now,
     ) -> Result<Option<String>, u16> {
@@ -329,7 +329,7 @@ impl Model {
 
     fn dial(
         &mut self,
-        origin: Origin,
+        origin: Origin<'_>,
         request: &Request<'_>,
         to: DeliverTo,
         options: &Options<'_>,

@@ -9,11 +9,13 @@
 //! have made it impossible. Both groups must be equal after the same facts, and each request gets
 //! one reply: the one that follows from the order.
 
+mod clients;
 mod proposed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
+use groupcast::access::Credentials;
 use groupcast::facts::{Announced, Ordered, Recorded, StateMachine as _};
 use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Origin, Rules, SocketEnd, Ticket};
 use groupcast::limits::Overflow;
@@ -21,6 +23,7 @@ use groupcast::protocol::{Epoch, Request};
 use groupcast::time::{Millis, Now, UnixMillis};
 use support::rng::Rng;
 
+use clients::credentials_of;
 use proposed::{Proposed, Replicated, is_it, message_reply, outcome, state};
 
 const IDS: [&str; 3] = ["ann", "bob", "eve"];
@@ -161,10 +164,15 @@ impl World {
     }
 
     fn request(&mut self, at: usize, line: &str) {
+        let id = line.split('#').next().unwrap();
+        self.request_of(at, &credentials_of(id), line);
+    }
+
+    fn request_of(&mut self, at: usize, credentials: &Credentials<'_>, line: &str) {
         self.requests += 1;
         let conn = ConnId(self.requests);
-        let origin =
-            Origin { conn, peer: HOME, peer_port: 50_000, local: "10.0.0.1".parse().unwrap() };
+        let local = "10.0.0.1".parse().unwrap();
+        let origin = Origin { conn, peer: HOME, peer_port: 50_000, local, credentials };
         let line = format!("{line}#{HOME}");
         let request = Request::parse(line.as_bytes()).unwrap();
         self.input(at, Input::Request { origin, request: &request });
@@ -173,7 +181,7 @@ impl World {
     fn step(&mut self) {
         self.now += self.rng.below(20);
         let at = self.rng.index(2);
-        match self.rng.below(14) {
+        match self.rng.below(15) {
             0 | 1 => {
                 let id = self.rng.pick(&IDS);
                 let (verb, port) = (self.rng.pick(&["register", "reconnect"]), self.port());
@@ -206,6 +214,7 @@ impl World {
             9 if self.rng.percent(5) => self.input(at, Input::BeginEpoch),
             9 => self.input(at, Input::Tick),
             10 | 11 => self.order(at),
+            12 => self.intrude(at),
             _ => self.apply(at),
         }
     }
@@ -347,6 +356,7 @@ impl World {
         }
         let replies: usize = self.sites.iter().map(|site| site.replies.len()).sum();
         assert_eq!(replies, self.requests, "seed={}: each request has a reply", self.seed);
+        self.check_owners(0);
         let [first, second] = &self.sites;
         assert_eq!(state(&first.group), state(&second.group), "seed={}", self.seed);
         assert_eq!(first.group.epoch(), second.group.epoch(), "seed={}", self.seed);

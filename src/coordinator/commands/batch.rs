@@ -34,7 +34,7 @@ pub(super) struct LineLimits {
 /// Next line of a batch.
 #[derive(Debug)]
 pub(in crate::coordinator) enum Next<'a> {
-    Request(Origin, Request<'a>),
+    Request(Origin<'a>, Request<'a>),
     /// The line was answered with an error.
     Answered,
     /// No whole line is there.

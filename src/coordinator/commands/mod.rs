@@ -253,7 +253,8 @@ impl<S: Stream> CommandSockets<S> {
             Ok(request) => {
                 client.phase = ClientPhase::Waiting;
                 let Addresses { peer, peer_port, local } = client.addresses;
-                Next::Request(Origin { conn, peer, peer_port, local }, request)
+                let credentials = Origin::PLAIN;
+                Next::Request(Origin { conn, peer, peer_port, local, credentials }, request)
             }
             Err(malformed) => {
                 self.answer(conn, &Reply::from(malformed), None);

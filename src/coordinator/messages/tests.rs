@@ -2,6 +2,7 @@ use std::iter;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
+use crate::access::Credentials;
 use crate::coordinator::journal::GroupJournal;
 use crate::coordinator::replica::Replica;
 use crate::coordinator::startup::rules;
@@ -56,8 +57,13 @@ impl Part {
 
     fn request(&mut self, line: &str) -> Option<LinkId> {
         let request = Request::parse(line.as_bytes()).unwrap();
-        let origin =
-            Origin { conn: ConnId(0), peer: LOCALHOST, peer_port: 50_000, local: LOCALHOST };
+        let origin = Origin {
+            conn: ConnId(0),
+            peer: LOCALHOST,
+            peer_port: 50_000,
+            local: LOCALHOST,
+            credentials: &Credentials::Plain,
+        };
         self.handle(Input::Request { origin, request: &request })
     }
 

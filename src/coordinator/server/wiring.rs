@@ -141,7 +141,7 @@ impl<P: Platform> Coordinator<P> {
     }
 
     #[inline]
-    fn execute(&mut self, origin: Origin, request: &Request<'_>, now: Now) {
+    fn execute(&mut self, origin: Origin<'_>, request: &Request<'_>, now: Now) {
         // Messages are logged at `trace` only: there may be a million in a second.
         let is_message = matches!(request.command, Command::Msend { .. });
         let level = if is_message { log::Level::Trace } else { log::Level::Debug };

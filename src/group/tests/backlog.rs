@@ -29,6 +29,7 @@ impl World {
             peer: LOCAL_IP,
             peer_port: 50_000,
             local: "10.0.0.1".parse().unwrap(),
+            credentials: &Credentials::Plain,
         };
         let line = format!("{line}#{LOCAL_IP}");
         self.backlog_changes(Input::Request {

@@ -161,6 +161,7 @@ fn the_owner_is_the_address_that_the_coordinator_sees() {
         peer: LOCAL_IP,
         peer_port: 50_001,
         local: "10.0.0.1".parse().unwrap(),
+        credentials: &Credentials::Plain,
     };
     let request = Request::parse(b"ann#register here#192.0.2.9").unwrap();
     world.input(Input::Request { origin, request: &request });
@@ -181,6 +182,7 @@ fn a_dash_is_the_address_of_the_client_in_every_command() {
         peer: LOCAL_IP,
         peer_port: 50_000,
         local: "10.0.0.1".parse().unwrap(),
+        credentials: &Credentials::Plain,
     };
     let mut request = |line: &str| {
         let request = Request::parse(line.as_bytes()).unwrap();

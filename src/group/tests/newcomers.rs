@@ -204,7 +204,7 @@ fn messages_of_an_earlier_member_come_although_its_end_is_damaged() {
     let address = SocketAddr::from((LOCAL_IP, 9000));
     let member = |registered_at, acked| {
         let (start, acked) = (Seq::ZERO, Seq::new(acked));
-        let (owner, registered_at) = (Owner::Ip(LOCAL_IP), Seq::new(registered_at));
+        let (owner, registered_at) = (PeerName::Address(LOCAL_IP), Seq::new(registered_at));
         let id = "bob";
         Fact::Member(MemberState { id, owner, address, registered_at, start, acked, published: 0 })
     };

@@ -315,7 +315,7 @@ fn new_ids_wait_while_too_many_former_ones_do() {
 }
 
 fn member(id: &str) -> Fact<'_> {
-    let owner = Owner::Ip(LOCAL_IP);
+    let owner = PeerName::Address(LOCAL_IP);
     let (registered_at, start, acked) = (Seq::ZERO, Seq::ZERO, Seq::ZERO);
     let (address, published) = ((LOCAL_IP, 9000).into(), 0);
     Fact::Member(MemberState { id, owner, address, registered_at, start, acked, published })

@@ -10,9 +10,9 @@ use std::num::NonZeroU64;
 use proptest::prelude::*;
 
 use super::World;
-use crate::facts::{Fact, MemberState, Ordered, Owner, Recorded, StateMachine};
+use crate::facts::{Fact, MemberState, Ordered, Recorded, StateMachine};
 use crate::group::{Effect, Group, Input, LinkId};
-use crate::protocol::{Delivery, Epoch, MessageLine, Seq};
+use crate::protocol::{Delivery, Epoch, MessageLine, PeerName, Seq};
 use crate::time::Millis;
 use stored::{StoredMember, StoredRecord};
 

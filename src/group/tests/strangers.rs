@@ -1,13 +1,19 @@
 //! Requests from addresses other than the member's.
 
 use super::*;
-use crate::facts::{Ordered, Owner, StateMachine};
+use crate::facts::{Ordered, StateMachine};
+use crate::protocol::PeerName;
 
 impl World {
     fn request_of(&mut self, peer: &str, line: &str) -> Vec<Effect> {
         let peer: IpAddr = peer.parse().unwrap();
-        let origin =
-            Origin { conn: ConnId(7), peer, peer_port: 50_000, local: "10.0.0.1".parse().unwrap() };
+        let origin = Origin {
+            conn: ConnId(7),
+            peer,
+            peer_port: 50_000,
+            local: "10.0.0.1".parse().unwrap(),
+            credentials: &Credentials::Plain,
+        };
         let line = format!("{line}#{peer}");
         self.input(Input::Request { origin, request: &Request::parse(line.as_bytes()).unwrap() })
     }
@@ -108,7 +114,7 @@ fn the_addresses_of_one_ipv6_network_count_as_one() {
 #[test]
 fn the_owner_of_an_id_uses_it_from_any_address_of_the_member() {
     let mut world = World::new(60_000);
-    let owner = Owner::Ip([10, 0, 0, 9].into());
+    let owner = PeerName::Address([10, 0, 0, 9].into());
     let fact = Fact::Registered { id: "ann", owner, address: (LOCAL_IP, 9000).into(), past: 0 };
     let ordered = Ordered { ticket: None, is_committed: true };
     world.group.apply(fact, ordered, Millis::ZERO);
@@ -121,6 +127,7 @@ fn the_owner_of_an_id_uses_it_from_any_address_of_the_member() {
         peer: [10, 0, 0, 9].into(),
         peer_port: 50_000,
         local: "10.0.0.1".parse().unwrap(),
+        credentials: &Credentials::Plain,
     };
     let request = Request::parse(b"ann#reconnect 9001#10.0.0.9").unwrap();
     let effects = world.input(Input::Request { origin, request: &request });

@@ -16,8 +16,9 @@
 //! a [`Record::Member`] starts with its kind: 4 or 6 for an IP address of that version. In
 //! [`RecordKind::Member`], which is no longer written, the owner is the IP of the address. The
 //! number of a `send` comes first, in [`RecordKind::PublishingMember`] and [`RecordKind::Sent`]. In
-//! [`RecordKind::StartedMember`] that number, or 0, and the start come first. An announced state is
-//! 0 (absent), 1 (online) or 2 (offline).
+//! [`RecordKind::StartedMember`] and [`RecordKind::KeyedMember`] that number, or 0, and the start
+//! come first. In [`RecordKind::KeyedMember`] the owner is the 32 bytes of the name of its key. An
+//! announced state is 0 (absent), 1 (online) or 2 (offline).
 
 mod fields;
 mod kind;
@@ -311,7 +312,8 @@ impl<'a> Record<'a> {
             RecordKind::Member
             | RecordKind::OwnedMember
             | RecordKind::PublishingMember
-            | RecordKind::StartedMember => Self::Member(take_member(kind, body)?),
+            | RecordKind::StartedMember
+            | RecordKind::KeyedMember => Self::Member(take_member(kind, body)?),
             RecordKind::Own => Self::Own { ranges: EncodedRanges::take(body)?, id: take_id(body)? },
             RecordKind::Announced => {
                 Self::Announced { announced: take_announced(body)?, id: take_id(body)? }

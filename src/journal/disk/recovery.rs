@@ -169,6 +169,7 @@ impl RecoveryState {
                 | RecordKind::OwnedMember
                 | RecordKind::PublishingMember
                 | RecordKind::StartedMember
+                | RecordKind::KeyedMember
                 | RecordKind::Own
                 | RecordKind::Announced
                 | RecordKind::Deregistered

@@ -70,7 +70,13 @@ pub(super) fn jobs(opened: &mut GroupOnDisk) -> Vec<WriterJob> {
 pub(super) fn decide(opened: &mut GroupOnDisk, now: u64, lines: &[&str]) -> Vec<String> {
     let OpenedJournal { state: group, commits, .. } = opened;
     let mut replies = Vec::new();
-    let origin = Origin { conn: ConnId(0), peer: LOOPBACK, peer_port: 50_000, local: LOOPBACK };
+    let origin = Origin {
+        conn: ConnId(0),
+        peer: LOOPBACK,
+        peer_port: 50_000,
+        local: LOOPBACK,
+        credentials: Origin::PLAIN,
+    };
     for line in lines {
         let line = format!("{line}#{LOOPBACK}");
         let request = Request::parse(line.as_bytes()).unwrap();

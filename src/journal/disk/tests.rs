@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::*;
-use crate::facts::{MemberState, Owner};
+use crate::facts::MemberState;
 use crate::limits::LOSSES_REPORTED_MAX;
-use crate::protocol::{Epoch, Seq};
+use crate::protocol::{Epoch, PeerName, Seq};
 use crate::time::{Millis, UnixMillis};
 
 const BOOT: BootId = BootId(*b"0123456789abcdef");
@@ -56,7 +56,7 @@ impl Batch {
 
     fn start(self, epoch: u64, last: u64, at: u64) -> Self {
         let address: SocketAddr = "10.0.0.1:5000".parse().unwrap();
-        let (id, owner, last) = ("alice", Owner::Ip(address.ip()), Seq::new(last));
+        let (id, owner, last) = ("alice", PeerName::Address(address.ip()), Seq::new(last));
         let alice = MemberState {
             id,
             owner,

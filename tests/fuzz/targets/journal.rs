@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use groupcast::facts::{MemberState, Owner};
+use groupcast::facts::MemberState;
 use groupcast::journal::{BootId, Record, Salt, SegmentHeader, Store, SyncMode, encode};
-use groupcast::protocol::{Epoch, Seq};
+use groupcast::protocol::{Epoch, PeerName, Seq};
 use groupcast::time::{Millis, UnixMillis};
 
 use super::memory_disk::MemoryDisk;
@@ -170,7 +170,7 @@ impl Batch {
     fn start(serial: u64, epoch: Epoch, last: Seq, at: u64) -> Self {
         let mut batch = Self { salt: header(serial).salt, at, bytes: Vec::new() };
         let address = SocketAddr::from(([10, 0, 0, 1], 5000));
-        let (id, owner) = ("alice", Owner::Ip(address.ip()));
+        let (id, owner) = ("alice", PeerName::Address(address.ip()));
         let (registered_at, acked) = (Seq::ZERO, last);
         batch.add(Record::Epoch { epoch, last });
         batch.add(Record::Member(MemberState {

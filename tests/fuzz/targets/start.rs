@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use groupcast::facts::{Owner, Recorded};
+use groupcast::facts::Recorded;
 use groupcast::group::{Group, Rules};
 use groupcast::journal::{BootId, JournalContents, JournalOptions, RandomValues, Salt, Store};
 use groupcast::limits::{
     BACKLOG_BYTES_DEFAULT, LINE_BYTES_DEFAULT, MEMBERS_DEFAULT, Overflow, SyncPolicy,
     TTL_SECONDS_MAX,
 };
-use groupcast::protocol::{Epoch, Seq};
+use groupcast::protocol::{Epoch, PeerName, Seq};
 use groupcast::time::{Millis, Now, UnixMillis};
 
 use super::memory_disk::MemoryDisk;
@@ -27,7 +27,7 @@ struct Started {
 #[derive(Debug)]
 struct StartedMember {
     id: String,
-    owner: Owner,
+    owner: PeerName,
     address: SocketAddr,
     registered_at: Seq,
     /// Ranges of seqs that are not due to the member: all up to its cursor, and its own ones above.

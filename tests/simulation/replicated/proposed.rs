@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
-use groupcast::facts::{Announced, Fact, Journal, Owner, Recorded as _};
+use groupcast::facts::{Announced, Fact, Journal, Recorded as _};
 use groupcast::group::{Group, Ticket};
-use groupcast::protocol::{ANNOUNCER, Announcement, Epoch, PresenceChange, Seq};
+use groupcast::protocol::{ANNOUNCER, Announcement, Epoch, PeerName, PresenceChange, Seq};
 use groupcast::time::{Now, UnixMillis};
 
 use super::PRESENCE_DELAY_MS;
@@ -14,8 +14,8 @@ use super::PRESENCE_DELAY_MS;
 /// A fact that is on its way.
 #[derive(Clone, Debug)]
 pub(super) enum Proposed {
-    Registered { id: String, owner: Owner, address: SocketAddr, past: u64 },
-    Returned { id: String, owner: Owner, address: SocketAddr, acked: Seq },
+    Registered { id: String, owner: PeerName, address: SocketAddr, past: u64 },
+    Returned { id: String, owner: PeerName, address: SocketAddr, acked: Seq },
     Deregistered { id: String },
     Accepted { sender: String, number: Option<NonZeroU64>, accepted: UnixMillis, text: String },
     NewEpoch { epoch: Epoch },

@@ -1,6 +1,7 @@
 //! Command sockets that become message sockets.
 
 use super::*;
+use crate::access::Credentials;
 use crate::coordinator::startup::rules;
 use crate::group::{Effect, Group, Input, LinkId};
 use crate::journal::MemoryJournal;
@@ -19,7 +20,13 @@ fn link(from: ConnId) -> LinkId {
     let config = CoordinatorConfig::new(5_000, 60);
     let mut group = Group::new(rules(&config, config.listen), Epoch::new(1));
     let request = Request::parse(HERE.trim_end().as_bytes()).unwrap();
-    let origin = Origin { conn: from, peer: LOCALHOST, peer_port: 50_000, local: LOCALHOST };
+    let origin = Origin {
+        conn: from,
+        peer: LOCALHOST,
+        peer_port: 50_000,
+        local: LOCALHOST,
+        credentials: &Credentials::Plain,
+    };
     let now = Now { steady: Millis::ZERO, unix: UnixMillis(0) };
     group.handle(Input::Request { origin, request: &request }, now, &mut MemoryJournal);
     match group.poll_effect() {

@@ -37,7 +37,7 @@ impl StoredMember {
 
     pub(super) fn facts(&self) -> [Fact<'_>; 2] {
         let Self { ref id, address, registered_at, start, acked, ref own, published } = *self;
-        let owner = Owner::Ip(address.ip());
+        let owner = PeerName::Address(address.ip());
         let state = MemberState { id, owner, address, registered_at, start, acked, published };
         [Fact::Member(state), Fact::Own { id, ranges: own }]
     }

@@ -1,6 +1,8 @@
 //! Kinds of records, as stored in their headers.
 
 use super::Record;
+use crate::facts::MemberState;
+use crate::protocol::PeerName;
 
 /// Kind of a record, with its number in the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +29,14 @@ pub enum RecordKind {
     StartedMember = 15,
     /// State of an id that was announced last.
     Announced = 16,
+    /// A member that belongs to a key.
+    KeyedMember = 17,
 }
 
 impl RecordKind {
     pub(super) fn of(byte: u8) -> Option<Self> {
         // In the order of the numbers, from 1 on.
-        const ALL: [RecordKind; 16] = [
+        const ALL: [RecordKind; 17] = [
             RecordKind::Epoch,
             RecordKind::Member,
             RecordKind::Deregistered,
@@ -49,6 +53,7 @@ impl RecordKind {
             RecordKind::Sent,
             RecordKind::StartedMember,
             RecordKind::Announced,
+            RecordKind::KeyedMember,
         ];
         ALL.get(usize::from(byte.checked_sub(1)?)).copied()
     }
@@ -62,6 +67,7 @@ impl RecordKind {
             | Self::OwnedMember
             | Self::PublishingMember
             | Self::StartedMember
+            | Self::KeyedMember
             | Self::Own
             | Self::Announced => false,
             Self::Clock | Self::Accepted | Self::Acked | Self::Deregistered => !repeats,
@@ -75,6 +81,7 @@ impl Record<'_> {
     pub(in crate::journal::disk) const fn kind(&self) -> RecordKind {
         match self {
             Self::Epoch { .. } => RecordKind::Epoch,
+            Self::Member(MemberState { owner: PeerName::Key(_), .. }) => RecordKind::KeyedMember,
             Self::Member(state) if state.start.as_u64() < state.registered_at.as_u64() => {
                 RecordKind::StartedMember
             }

@@ -7,14 +7,15 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::facts::Owner;
 use crate::limits::SEQ_MAX;
+use crate::protocol::{KeyName, PeerName};
 
 /// A record with owned fields.
 #[derive(Clone, Debug)]
 pub(crate) enum Sample {
     Epoch(u64, u64),
     Member(String, IpAddr, u16, u64, u64),
+    Keyed(String, [u8; 32], IpAddr, u64, u64),
     Own(String, Vec<(u64, u64)>),
     Announced(String, u8),
     Deregistered(String),
@@ -47,12 +48,21 @@ impl Sample {
             }
             Self::Member(id, ip, port, registered_at, acked) => then(Record::Member(MemberState {
                 id,
-                owner: Owner::Ip(other(*ip)),
+                owner: PeerName::Address(other(*ip)),
                 address: SocketAddr::new(*ip, *port),
                 registered_at: Seq::new(*registered_at),
                 start: Seq::new(registered_at >> (acked % 2)), // With and without a past.
                 acked: Seq::new(*acked),
                 published: *acked % 3, // Members with and without a `send`.
+            })),
+            Self::Keyed(id, key, ip, registered_at, acked) => then(Record::Member(MemberState {
+                id,
+                owner: PeerName::Key(KeyName(*key)),
+                address: SocketAddr::new(*ip, 5000),
+                registered_at: Seq::new(*registered_at),
+                start: Seq::new(registered_at >> (acked % 2)),
+                acked: Seq::new(*acked),
+                published: *acked % 3,
             })),
             Self::Own(id, ranges) => {
                 let ranges = ranges.iter().map(|(first, last)| (Seq::new(*first), Seq::new(*last)));
@@ -86,11 +96,13 @@ pub(crate) fn any_sample() -> impl Strategy<Value = Sample> {
     let id = || "[A-Za-z0-9._-]{1,64}";
     let seq = || 0..=SEQ_MAX;
     let members = (id(), any::<IpAddr>(), any::<u16>(), seq(), seq());
+    let keyed = (id(), any::<[u8; 32]>(), any::<IpAddr>(), seq(), seq());
     let messages =
         (1..=SEQ_MAX, "[A-Za-z0-9._-]{1,64}|@", any::<u64>(), "[ -~\u{e9}\u{4e2d}]{1,300}");
     prop_oneof![
         (any::<u64>(), seq()).prop_map(|(epoch, last)| Sample::Epoch(epoch, last)),
         members.prop_map(|(id, ip, port, at, acked)| Sample::Member(id, ip, port, at, acked)),
+        keyed.prop_map(|(id, key, ip, at, acked)| Sample::Keyed(id, key, ip, at, acked)),
         (id(), any_ranges()).prop_map(|(id, ranges)| Sample::Own(id, ranges)),
         (id(), any::<u8>()).prop_map(|(id, announced)| Sample::Announced(id, announced)),
         id().prop_map(Sample::Deregistered),
@@ -215,6 +227,9 @@ fn a_number_out_of_range_is_damage_although_every_checksum_is_right() {
         (Sample::Member(id(), ip, 5000, last, last), 0, true),
         (Sample::Member(id(), ip, 5000, above, 0), 0, false),
         (Sample::Member(id(), ip, 5000, 0, u64::MAX), 0, false),
+        (Sample::Keyed(id(), [0xFF; 32], ip, last, last), 0, true),
+        (Sample::Keyed(id(), [0; 32], ip, above, 0), 0, false),
+        (Sample::Keyed(id(), [0; 32], ip, 0, above), 0, false),
         (Sample::Accepted(last, id(), u64::MAX, "x".to_owned()), 0, true),
         (Sample::Accepted(above, id(), 0, "x".to_owned()), 0, false),
         (Sample::Accepted(u64::MAX, id(), 0, "x".to_owned()), 0, false),
@@ -265,4 +280,16 @@ fn a_length_above_the_longest_body_is_no_header() {
     bytes[..FIELDS_BYTES].copy_from_slice(&fields);
     bytes[FIELDS_BYTES..HEADER_BYTES].copy_from_slice(&header_crc(&fields, Salt(1)).to_le_bytes());
     assert!(matches!(read(&bytes, &Checksums::new(Salt(1))), ReadRecord::Nothing));
+}
+
+/// Older programs read the journal of a group whose members belong to addresses.
+#[test]
+fn only_a_member_that_belongs_to_a_key_has_the_kind_of_keys() {
+    let ip = IpAddr::from([10, 0, 0, 1]);
+    for acked in 0..6 {
+        let member = Sample::Member("bob".to_owned(), ip, 5000, 6, acked);
+        let keyed = Sample::Keyed("bob".to_owned(), [7; 32], ip, 6, acked);
+        assert_ne!(member.with(|record| record.kind()), RecordKind::KeyedMember);
+        assert_eq!(keyed.with(|record| record.kind()), RecordKind::KeyedMember);
+    }
 }

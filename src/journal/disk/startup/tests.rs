@@ -9,11 +9,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::*;
-use crate::facts::{MemberState, Owner};
+use crate::facts::MemberState;
 use crate::group::{Group, Rules};
 use crate::journal::disk::testing::{self, GroupOnDisk, ask, segments};
 use crate::journal::{Directory, EncodedRanges};
 use crate::limits::RECORD_RANGES_MAX;
+use crate::protocol::PeerName;
 
 fn open(path: &Path, boot: u8, sync: SyncPolicy, now: u64) -> GroupOnDisk {
     testing::open(path, testing::options(boot, sync, 1 << 20), now)
@@ -141,7 +142,7 @@ fn journal_of_ranges(path: &Path, count: u64) {
         let mut records = Vec::new();
         let mut put = |record: &Record<'_>| encode(record, Millis::ZERO, salt, &mut records);
         put(&Record::Epoch { epoch, last });
-        let (id, owner, acked) = ("alice", Owner::Ip(address.ip()), Seq::ZERO);
+        let (id, owner, acked) = ("alice", PeerName::Address(address.ip()), Seq::ZERO);
         put(&Record::Member(MemberState {
             id,
             owner,

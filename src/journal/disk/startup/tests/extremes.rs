@@ -25,7 +25,7 @@ enum Fact {
 
 fn put(fact: Fact, at: u64, salt: Salt, out: &mut Vec<u8>) {
     let (id, address) = ("alice", SocketAddr::from(([127, 0, 0, 1], 9000)));
-    let owner = Owner::Ip(address.ip());
+    let owner = PeerName::Address(address.ip());
     let (mut line, mut bytes) = (Vec::new(), Vec::new());
     let record = match fact {
         Fact::Epoch(last) => Record::Epoch { epoch: Epoch::new(7), last: Seq::new(last) },

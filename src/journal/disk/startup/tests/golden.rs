@@ -1,7 +1,8 @@
 //! Journals that earlier versions wrote: see `tests/golden/README.md`.
 
 use super::*;
-use crate::facts::{MemberState, Owner};
+use crate::facts::MemberState;
+use crate::protocol::PeerName;
 
 /// Reads a copy of the journal of this name, and returns it with its group.
 fn read(name: &str) -> (Recovered, Group) {
@@ -29,7 +30,7 @@ fn the_first_format_is_read_to_the_value() {
     let state = |id, port, registered_at, acked| {
         let address = ([127, 0, 0, 1], port).into();
         let (registered_at, acked) = (Seq::new(registered_at), Seq::new(acked));
-        let owner = Owner::Ip([127, 0, 0, 1].into());
+        let owner = PeerName::Address([127, 0, 0, 1].into());
         MemberState { id, owner, address, registered_at, start: registered_at, acked, published: 0 }
     };
     let own = |ranges: &[(u64, u64)]| {
