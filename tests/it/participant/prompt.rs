@@ -97,8 +97,9 @@ fn what_is_no_command_is_named_and_makes_the_exit_code() {
     let home = Home::new("alice", coordinator.address);
     let unknown = |word: &str| format!("unknown command '{word}'; 'help' lists the commands");
     let port = |word| format!("{word}: port: expected 1024 to 65535, 0 for any free one, or here");
-    let option =
-        |word| format!("{word}: expected last=NUMBER or nothing behind the port, as in last=20");
+    let option = |word| {
+        format!("{word}: expected last=NUMBER or nothing behind the port or here, as in last=20")
+    };
     let arguments = |word| format!("{word} takes no arguments");
     for (line, error) in [
         ("hello you", unknown("hello")),
