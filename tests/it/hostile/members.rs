@@ -100,7 +100,9 @@ fn acknowledgements_without_end_delay_nobody_and_one_without_its_line_end_is_the
     (0..100).for_each(|_| alice.check("ping", "OK ping"));
     assert!(timer.left().is_some(), "others had to wait");
     assert!(bob.line().contains(" online ") && carol.line().contains(" online "));
-    assert_eq!(bob.acked(), 1);
+    while bob.acked() != 1 {
+        assert!(timer.left().is_some(), "no acknowledgement of the flood has arrived");
+    }
     let grown_bytes = coordinator.rss_bytes().saturating_sub(rss_bytes);
     assert!(grown_bytes < 8 * MIB as u64, "{grown_bytes} bytes more memory");
     for member in [&mut bob, &mut carol] {
