@@ -107,12 +107,12 @@ impl DecidingRules {
         owner: Option<PeerName>,
         is_known: impl Fn(KeyName) -> bool,
     ) -> RequestError {
-        let (key, ca) = match identity.credentials {
+        let (key, ca) = match *identity.credentials {
             Credentials::Plain => {
                 return Unauthorized::NoLine { peer: identity.peer_name() }.into();
             }
             Credentials::NoCertificate => return Unauthorized::NoCertificate.into(),
-            Credentials::Certificate { key, ca } => (key, ca),
+            Credentials::Certificate { key, ref ca } => (key, ca),
         };
         let peer = PeerName::Key(key);
         let takes_secrets = !self.secrets.is_empty();

@@ -10,14 +10,14 @@ pub struct Identity<'a> {
     /// Address that the connection comes from, as the coordinator sees it.
     pub ip: IpAddr,
     /// Credentials of the connection.
-    pub credentials: Credentials<'a>,
+    pub credentials: &'a Credentials,
     /// Name of the secret that a `register` brings.
     pub secret: Option<SecretName>,
 }
 
 /// Credentials of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Credentials<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credentials {
     /// The connection has no TLS.
     Plain,
     /// The client has shown no certificate in the handshake.
@@ -27,13 +27,13 @@ pub enum Credentials<'a> {
         /// Name of the key.
         key: KeyName,
         /// Result of the check against the operator's CA.
-        ca: CaCheck<'a>,
+        ca: CaCheck,
     },
 }
 
 /// Result of the check of a certificate against the operator's CA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CaCheck<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CaCheck {
     /// The certificate is not of the operator's CA, or the coordinator has no `ca`.
     Unknown,
     /// The certificate is of the operator's CA, but its dates do not include the present time.
@@ -41,25 +41,33 @@ pub enum CaCheck<'a> {
     /// The certificate is of the operator's CA, and valid.
     Valid {
         /// Ids that the certificate names: `DNS:<id>` or `URI:groupcast:<id>`.
-        names: &'a [String],
+        names: Box<[String]>,
     },
+}
+
+impl Credentials {
+    /// Returns the key that the connection shows.
+    #[must_use]
+    pub const fn key(&self) -> Option<KeyName> {
+        match self {
+            Self::Certificate { key, .. } => Some(*key),
+            Self::Plain | Self::NoCertificate => None,
+        }
+    }
 }
 
 impl Identity<'_> {
     /// Returns the key that the connection shows.
     #[must_use]
     pub const fn key(&self) -> Option<KeyName> {
-        match self.credentials {
-            Credentials::Certificate { key, .. } => Some(key),
-            Credentials::Plain | Credentials::NoCertificate => None,
-        }
+        self.credentials.key()
     }
 
     /// Returns the owner of the ids that this client registers: its key, or its address without
     /// TLS. `None` with TLS and without a certificate: such a client cannot register.
     #[must_use]
     pub fn owner(&self) -> Option<PeerName> {
-        match self.credentials {
+        match *self.credentials {
             Credentials::Certificate { key, .. } => Some(PeerName::Key(key)),
             Credentials::Plain => Some(PeerName::Address(self.ip.to_canonical())),
             Credentials::NoCertificate => None,
@@ -78,7 +86,7 @@ impl Identity<'_> {
     /// address may go on with the id, and owns it from then on.
     pub(super) fn owns(&self, owner: PeerName) -> bool {
         match (owner, self.credentials) {
-            (PeerName::Key(owner), Credentials::Certificate { key, .. }) => owner == key,
+            (PeerName::Key(owner), Credentials::Certificate { key, .. }) => owner == *key,
             (PeerName::Address(ip), Credentials::Plain | Credentials::Certificate { .. }) => {
                 ip.to_canonical() == self.ip.to_canonical()
             }

@@ -52,8 +52,8 @@ pub(super) fn table(rules: &str) -> AccessTable {
     AccessTable::new(rules.lines().map(|line| rule(line.trim())))
 }
 
-pub(super) fn identity(credentials: Credentials<'_>) -> Identity<'_> {
-    Identity { ip: ALICE_IP, credentials, secret: None }
+pub(super) fn identity(credentials: Credentials) -> Identity<'static> {
+    Identity { ip: ALICE_IP, credentials: Box::leak(Box::new(credentials)), secret: None }
 }
 
 pub(super) fn shows(number: u8) -> Identity<'static> {

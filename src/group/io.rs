@@ -58,12 +58,12 @@ pub struct Origin<'a> {
     /// Address of the coordinator on this command socket.
     pub local: IpAddr,
     /// Credentials of this command socket.
-    pub credentials: &'a Credentials<'a>,
+    pub credentials: &'a Credentials,
 }
 
 impl Origin<'_> {
     /// Credentials of a connection without TLS.
-    pub const PLAIN: &'static Credentials<'static> = &Credentials::Plain;
+    pub const PLAIN: &'static Credentials = &Credentials::Plain;
 
     /// Returns true for TLS without a certificate: such a client has no key, and owns no id.
     #[inline]

@@ -168,7 +168,7 @@ impl World {
         self.request_of(at, &credentials_of(id), line);
     }
 
-    fn request_of(&mut self, at: usize, credentials: &Credentials<'_>, line: &str) {
+    fn request_of(&mut self, at: usize, credentials: &Credentials, line: &str) {
         self.requests += 1;
         let conn = ConnId(self.requests);
         let local = "10.0.0.1".parse().unwrap();

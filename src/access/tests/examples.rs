@@ -83,11 +83,12 @@ fn without_a_line_nobody_may_anything() {
     for (credentials, expected) in [
         (Credentials::Plain, NO_ADDRESS.to_owned()),
         (Credentials::NoCertificate, NO_CERTIFICATE.to_owned()),
-        (shows(1).credentials, NO_LINE.replace("K1", K1)),
+        (shows(1).credentials.clone(), NO_LINE.replace("K1", K1)),
     ] {
-        let decision = no_rules.decide(&identity(credentials), "alice", None, &OwnedIds::default());
+        let client = identity(credentials);
+        let decision = no_rules.decide(&client, "alice", None, &OwnedIds::default());
         assert_eq!(decision.map_err(|error| error.to_string()), Err(expected));
-        assert!(!no_rules.is_operator(&identity(credentials)));
+        assert!(!no_rules.is_operator(&client));
     }
 }
 
@@ -108,7 +109,7 @@ fn a_key_of_one_id_replaces_the_owner_and_a_key_of_a_prefix_does_not() {
 fn a_certificate_of_the_ca_replaces_the_owner_of_the_ids_that_it_names() {
     let names = ["alice".to_owned(), "bob".to_owned()];
     let with = |ca| identity(Credentials::Certificate { key: key(1), ca });
-    let valid = with(CaCheck::Valid { names: &names });
+    let valid = with(CaCheck::Valid { names: names.into() });
     check("* ca", valid, FREE, Ok(Rights::ALL));
     check("* ca", valid, owned_by(2), Ok(Rights::ALL));
     check("alice ca send", valid, ("bob", None), Err(NO_LINE));
@@ -143,9 +144,10 @@ fn a_secret_is_needed_once_and_afterwards_the_key_that_registered() {
     check("* secret=5", brings(1, 5), owned_at([10, 0, 0, 8]), Err(OTHER));
     check("* key=2", brings(1, 5), FREE, Err(NO_LINE));
     check("* key=2", shows(1), owned_by(1), Err(NO_LINE));
-    for credentials in [Credentials::Plain, Credentials::NoCertificate] {
+    for (credentials, expected) in
+        [(Credentials::Plain, NO_ADDRESS), (Credentials::NoCertificate, NO_CERTIFICATE)]
+    {
         let client = Identity { secret: Some(secret(5)), ..identity(credentials) };
-        let expected = if credentials == Credentials::Plain { NO_ADDRESS } else { NO_CERTIFICATE };
         check("* secret=5", client, FREE, Err(expected));
         check("* secret=5", client, owned_by(1), Err(expected));
     }
@@ -220,8 +222,8 @@ fn an_operator_has_a_rule_of_its_own() {
         ("@operator address=10.0.0.0/24", plain, true),
         ("@operator address=10.0.0.8", plain, false),
         ("@operator address=10.0.0.7", identity(Credentials::NoCertificate), true),
-        ("@operator ca", certified(CaCheck::Valid { names: &names }), true),
-        ("@operator ca", certified(CaCheck::Valid { names: &["alice".to_owned()] }), false),
+        ("@operator ca", certified(CaCheck::Valid { names: names.into() }), true),
+        ("@operator ca", certified(CaCheck::Valid { names: ["alice".to_owned()].into() }), false),
         ("@operator ca", certified(CaCheck::Expired), false),
         ("@operator secret=5", Identity { secret: Some(secret(5)), ..shows(1) }, false),
         ("* key=1\nalice key=1", shows(1), false),
@@ -270,7 +272,7 @@ fn a_new_member_belongs_to_its_key_or_to_its_address_without_tls() {
     let new = |credentials| table.decide_new(&identity(credentials), "alice", &OwnedIds::default());
     let expected = Ok((PeerName::Address(ALICE_IP), rule("* anyone ids=1").rights));
     assert_eq!(new(Credentials::Plain), expected);
-    let owner = new(shows(1).credentials).map(|(owner, _)| owner);
+    let owner = new(shows(1).credentials.clone()).map(|(owner, _)| owner);
     assert_eq!(owner, Ok(PeerName::Key(key(1))));
     let error = new(Credentials::NoCertificate).map_err(|error| error.to_string());
     assert_eq!(error, Err(NO_CERTIFICATE.to_owned()));
@@ -286,7 +288,7 @@ fn a_reload_revokes_the_members_that_no_rule_fits_any_more() {
             key(2),
             identity(Credentials::Certificate {
                 key: key(2),
-                ca: CaCheck::Valid { names: &names },
+                ca: CaCheck::Valid { names: names.into() },
             }),
         ),
         ("carol", key(3), shows(3)),

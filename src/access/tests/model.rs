@@ -24,7 +24,7 @@ struct Client {
 impl Client {
     fn check<T>(&self, decide: impl FnOnce(&Identity<'_>) -> T) -> T {
         let names = IDS.map(str::to_owned);
-        let names = &names[self.named..];
+        let names = names[self.named..].into();
         let ca = if self.is_valid { CaCheck::Valid { names } } else { CaCheck::Expired };
         let credentials = match self.kind {
             0 => Credentials::Plain,
@@ -33,7 +33,7 @@ impl Client {
         };
         decide(&Identity {
             ip: [10, 0, 0, self.ip].into(),
-            credentials,
+            credentials: &credentials,
             secret: self.secret.map(secret),
         })
     }
@@ -110,7 +110,7 @@ fn fits(rule: &str, identity: &Identity<'_>, id: &str, owner: Option<PeerName>) 
             (shown.is_some() && (brings || registered), false)
         }
         ("address", range) => (range.parse::<AddressRange>().unwrap().contains(identity.ip), false),
-        _ => (identity.credentials != Credentials::NoCertificate, false),
+        _ => (*identity.credentials != Credentials::NoCertificate, false),
     };
     (fits, replaces_owner || belongs)
 }
@@ -140,9 +140,9 @@ fn decided(
             (false, _) => (),
         }
     }
-    match identity.credentials {
+    match *identity.credentials {
         Credentials::NoCertificate => rights.ok_or(401),
-        Credentials::Certificate { key, ca } if code == 401 => {
+        Credentials::Certificate { key, ref ca } if code == 401 => {
             rights.ok_or(code_of_unfit(rules, &deciding, identity, (key, ca, owner, owned)))
         }
         Credentials::Plain | Credentials::Certificate { .. } => rights.ok_or(code),
@@ -154,14 +154,14 @@ fn code_of_unfit(
     rules: &[String],
     deciding: &[&String],
     identity: &Identity<'_>,
-    (key, ca, owner, owned): (KeyName, CaCheck<'_>, Option<PeerName>, &OwnedIds),
+    (key, ca, owner, owned): (KeyName, &CaCheck, Option<PeerName>, &OwnedIds),
 ) -> u16 {
     let decides = |proof: &str| deciding.iter().any(|text| text.contains(proof));
     let own = PeerName::Key(key);
     let is_named = rules.iter().any(|text| text.contains(&format!(" key={}", key.0[0])));
     let is_known = is_named || owned.of(own).count() > 0;
     let is_wrong_secret = decides(" secret=") && identity.secret.is_some();
-    let is_expired = decides(" ca") && ca == CaCheck::Expired;
+    let is_expired = decides(" ca") && *ca == CaCheck::Expired;
     let must_register = decides(" secret=") && owner.is_none();
     let names_other = decides(" ca") && matches!(ca, CaCheck::Valid { .. });
     let is_401 = is_wrong_secret || is_expired || !names_other && must_register;

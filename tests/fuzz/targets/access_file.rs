@@ -1,11 +1,12 @@
 //! The coordinator's access file.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
 use groupcast::access::{AccessRule, CaCheck, Credentials, Identity, OwnedIds, Proof, Who};
 use groupcast::config::{AccessFile, ConfigError, PossibleProofs};
-use groupcast::protocol::{KeyName, PeerName};
+use groupcast::protocol::{KeyName, PeerName, SecretName};
 
 use super::config_file;
 
@@ -37,8 +38,9 @@ fn check_order(rules: &[AccessRule]) {
             Who::Id(_) | Who::Prefix(_) => "x",
             Who::Operator => "@operator",
         };
-        let names = [id.to_owned()];
-        let identity = identity_for(rule.proof, &names);
+        let names = [id.to_owned()].into();
+        let (ip, credentials, secret) = client_for(rule.proof, names);
+        let identity = Identity { ip, credentials: &credentials, secret };
         if rule.who == Who::Operator {
             assert!(table.is_operator(&identity) && turned.is_operator(&identity), "{rule}");
             continue;
@@ -52,8 +54,8 @@ fn check_order(rules: &[AccessRule]) {
     }
 }
 
-/// Returns a client that gives a proof.
-fn identity_for(proof: Proof, names: &[String]) -> Identity<'_> {
+/// Returns the address, the credentials and the secret of a client that gives a proof.
+fn client_for(proof: Proof, names: Box<[String]>) -> (IpAddr, Credentials, Option<SecretName>) {
     let (mut ip, mut shown, mut secret) = ([10, 0, 0, 1].into(), [1; 32], None);
     match proof {
         Proof::Key(key) => shown = key.0,
@@ -66,7 +68,7 @@ fn identity_for(proof: Proof, names: &[String]) -> Identity<'_> {
     }
     let credentials =
         Credentials::Certificate { key: KeyName(shown), ca: CaCheck::Valid { names } };
-    Identity { ip, credentials, secret }
+    (ip, credentials, secret)
 }
 
 fn load(path: &Path, possible: PossibleProofs) -> Result<AccessFile, ConfigError> {

@@ -10,12 +10,12 @@ use super::{HOME, IDS, World};
 const KEYED_IDS: usize = 2;
 
 /// Returns the credentials of the client that uses an id.
-pub(super) fn credentials_of(id: &str) -> Credentials<'static> {
+pub(super) fn credentials_of(id: &str) -> Credentials {
     let number = IDS[..KEYED_IDS].iter().position(|keyed| *keyed == id);
     number.map_or(Credentials::Plain, |number| shown(number as u8))
 }
 
-fn shown(number: u8) -> Credentials<'static> {
+fn shown(number: u8) -> Credentials {
     Credentials::Certificate { key: KeyName([number; 32]), ca: CaCheck::Unknown }
 }
 
@@ -23,10 +23,11 @@ impl World {
     /// Lets a client without the key of an id use the id: it is refused at once.
     pub(super) fn intrude(&mut self, at: usize) {
         let id = self.rng.pick(&IDS[..KEYED_IDS]);
-        let stranger = self.rng.pick(&[Credentials::Plain, shown(99)]);
+        let strangers = [Credentials::Plain, shown(99)];
+        let stranger = &strangers[self.rng.index(strangers.len())];
         let verb = self.rng.pick(&["deregister", "disconnect", "msend x", "reconnect 9000"]);
         let is_member = self.sites[at].group.member_state(id).is_some();
-        self.request_of(at, &stranger, &format!("{id}#{verb}"));
+        self.request_of(at, stranger, &format!("{id}#{verb}"));
         let expected = if is_member { "ERR 403 id: belongs to another" } else { "ERR 404 " };
         let reply = self.sites[at].replies.get(&self.requests);
         let is_refused = reply.as_ref().is_some_and(|reply| reply.starts_with(expected));
