@@ -82,7 +82,7 @@ pub(super) struct ConnectOptions {
 
 impl ConnectOptions {
     pub(super) fn new(options: &Options<'_>) -> Self {
-        let Options { acks, nonce, since, last } = *options;
+        let Options { acks, nonce, since, last, secret: _ } = *options;
         Self { acks, nonce: nonce.map(Box::from), since, last }
     }
 

@@ -28,6 +28,8 @@ pub enum Malformed {
     SinceAbove(Seq),
     Last,
     LastOnReconnect,
+    Secret,
+    SecretOnReconnect,
     Number,
     TextEmpty,
     TextControl,
@@ -47,7 +49,8 @@ impl fmt::Display for Malformed {
             Self::NoPort => "port: missing",
             Self::Port => return write!(f, "port: expected {LISTEN_PORT_MIN} to 65535, or here"),
             Self::Option => {
-                "option: expected acks=1, nonce=<hex>, since=<epoch>:<number> or last=<number>"
+                "option: expected acks=1, nonce=<hex>, since=<epoch>:<number>, last=<number> or \
+                 secret=<hex>"
             }
             Self::OptionDoubled => "option: given twice",
             Self::Acks => "option acks: expected 1",
@@ -59,6 +62,8 @@ impl fmt::Display for Malformed {
             }
             Self::Last => "option last: expected 0 to 18446744073709551615, without leading zeros",
             Self::LastOnReconnect => "option last: for register only",
+            Self::Secret => "option secret: expected 32 lower-case hex digits",
+            Self::SecretOnReconnect => "option secret: for register only",
             Self::Number => "number: expected 1 to 18446744073709551615, without leading zeros",
             Self::TextEmpty => "text: empty",
             Self::TextControl => "text: contains a control character other than TAB",

@@ -39,5 +39,5 @@ pub use number::{Epoch, Seq};
 pub use query::{Listing, Query};
 pub use reply::{Fields, Reply, ReplyEncoder, ReplyLine};
 pub use request::{Command, DeliverTo, Options, Request, Since, is_id};
-pub use secret::{Secret, SecretName};
+pub use secret::{Secret, SecretName, SecretText};
 pub use text::Text;

@@ -10,7 +10,7 @@ use super::last_request::LastRequest;
 use super::number::{parse_digits, parse_number};
 use super::query::Query;
 use super::text::Text;
-use super::{Epoch, Malformed, Seq};
+use super::{Epoch, Malformed, SecretText, Seq};
 use crate::limits::{ID_BYTES_MAX, NONCE_BYTES_MAX};
 
 /// A request on a command socket.
@@ -82,6 +82,8 @@ pub struct Options<'a> {
     pub since: Option<Since>,
     /// Most kept messages from before the registration that come first, on `register` only.
     pub last: Option<u64>,
+    /// Secret of an invitation, on `register` only.
+    pub secret: Option<SecretText<'a>>,
 }
 
 /// Last seq that a member received.
@@ -139,8 +141,27 @@ impl<'a> Request<'a> {
     }
 }
 
+impl Request<'_> {
+    /// Returns the line for the wire, with its LF and with the secret: for no log or error.
+    #[must_use]
+    pub fn reveal(&self) -> String {
+        let mut line = format!("{self}");
+        if let Command::Register { options: Options { secret: Some(secret), .. }, .. } =
+            self.command
+        {
+            // The option stands behind the id, which has no space.
+            line = line.replacen(MASKED_SECRET, &format!(" secret={}", secret.reveal()), 1);
+        }
+        line.push('\n');
+        line
+    }
+}
+
+/// Option of a secret, as people may see it.
+const MASKED_SECRET: &str = " secret=...";
+
 impl fmt::Display for Request<'_> {
-    /// Writes the line without its LF.
+    /// Writes the line without its LF, for people: three dots replace a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}#", self.id, self.command)?;
         match self.ip {
@@ -232,7 +253,7 @@ impl fmt::Display for Command<'_> {
 }
 
 impl fmt::Display for Options<'_> {
-    /// Writes each option with a space before it.
+    /// Writes each option with a space before it. Three dots replace a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.acks {
             f.write_str(" acks=1")?;
@@ -243,8 +264,11 @@ impl fmt::Display for Options<'_> {
         if let Some(since) = self.since {
             write!(f, " since={since}")?;
         }
-        match self.last {
-            Some(last) => write!(f, " last={last}"),
+        if let Some(last) = self.last {
+            write!(f, " last={last}")?;
+        }
+        match self.secret {
+            Some(_) => f.write_str(MASKED_SECRET),
             None => Ok(()),
         }
     }
@@ -293,6 +317,11 @@ fn parse_joining(
             ("last", last) => {
                 let last = parse_number(last).ok_or(Malformed::Last)?;
                 options.last.replace(last).is_some()
+            }
+            ("secret", _) if verb == Verb::Reconnect => return Err(Malformed::SecretOnReconnect),
+            ("secret", secret) => {
+                let secret = SecretText::parse(secret).ok_or(Malformed::Secret)?;
+                options.secret.replace(secret).is_some()
             }
             _ => return Err(Malformed::Option),
         };

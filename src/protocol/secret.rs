@@ -13,6 +13,11 @@ use super::{BadKeyName, KeyName};
 #[derive(Clone, Copy)]
 pub struct Secret([u8; Secret::DIGITS]);
 
+/// A secret as it stands in a request: a reference, because each request has room for one. Its
+/// `Debug` hides it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SecretText<'a>(&'a [u8; Secret::DIGITS]);
+
 /// Name of a secret: the SHA-256 of its 32 characters. Its text is that of a
 /// [`KeyName`](super::KeyName).
 ///
@@ -40,8 +45,7 @@ impl Secret {
     /// Parses 32 lower-case hex digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let digits: [u8; Self::DIGITS] = text.as_bytes().try_into().ok()?;
-        digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(digits))
+        SecretText::parse(text).map(|text| text.secret())
     }
 
     /// Returns the digits: for the wire, a keys file and an invitation, and for no log or error.
@@ -54,6 +58,38 @@ impl Secret {
     #[must_use]
     pub fn name(&self, sha256: impl FnOnce(&[u8]) -> [u8; 32]) -> SecretName {
         SecretName::new(sha256(&self.0))
+    }
+}
+
+impl<'a> SecretText<'a> {
+    /// Parses 32 lower-case hex digits.
+    #[must_use]
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let digits: &[u8; Secret::DIGITS] = text.as_bytes().try_into().ok()?;
+        digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(digits))
+    }
+
+    /// Returns the secret.
+    #[must_use]
+    pub const fn secret(self) -> Secret {
+        Secret(*self.0)
+    }
+
+    /// Returns the digits: for the wire, and for no log or error.
+    pub(super) fn reveal(self) -> &'a str {
+        std::str::from_utf8(self.0).unwrap_or_default()
+    }
+}
+
+impl<'a> From<&'a Secret> for SecretText<'a> {
+    fn from(secret: &'a Secret) -> Self {
+        Self(&secret.0)
+    }
+}
+
+impl fmt::Debug for SecretText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(hidden)")
     }
 }
 
@@ -132,5 +168,7 @@ mod tests {
         let shown = format!("{secret:?} {:#?} {:?}", Some(secret), [secret]);
         assert!(!shown.contains("0011"), "{shown}");
         assert!(shown.starts_with("Secret(hidden)"), "{shown}");
+        let text = format!("{:?}", SecretText::from(&secret));
+        assert_eq!(text, "SecretText(hidden)");
     }
 }

@@ -216,6 +216,8 @@ fn every_reason_begins_with_the_part_it_is_about() {
         (Malformed::Since, "option since: "),
         (Malformed::SinceOnRegister, "option since: "),
         (Malformed::SinceAbove(Seq::new(7)), "option since: above 7"),
+        (Malformed::Secret, "option secret: "),
+        (Malformed::SecretOnReconnect, "option secret: "),
         (Malformed::TextEmpty, "text: "),
         (Malformed::TextControl, "text: "),
         (Malformed::NoIp, "ip: "),
@@ -258,15 +260,19 @@ proptest! {
         again in any::<bool>(),
         (acks, nonce, since) in options(true),
         last in option::of(any::<u64>()),
+        secret in option::of("[0-9a-f]{32}"),
     ) {
         let nonce = nonce.as_deref();
+        let secret = secret.as_deref().and_then(SecretText::parse);
         let command = if again {
-            Command::Reconnect { to, options: Options { acks, nonce, since, last: None } }
+            let options = Options { acks, nonce, since, ..Options::default() };
+            Command::Reconnect { to, options }
         } else {
-            Command::Register { to, options: Options { acks, nonce, since: None, last } }
+            Command::Register { to, options: Options { acks, nonce, since: None, last, secret } }
         };
         let request = Request { id: &id, command, ip };
-        check(request.to_string(), Ok(request));
+        let line = request.reveal();
+        check(line.strip_suffix('\n').unwrap(), Ok(request));
     }
 
     #[test]

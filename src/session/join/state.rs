@@ -220,7 +220,7 @@ impl Join {
         since: Option<Since>,
     ) -> Command<'_> {
         let nonce = (!self.way.is_here()).then(|| self.handshake.nonce());
-        let options = Options { acks: true, nonce, since: None, last: None };
+        let options = Options { acks: true, nonce, ..Options::default() };
         match self.kind {
             JoinKind::Register => {
                 let last = self.past.filter(|_| log_position.epoch.is_none());

@@ -6,7 +6,7 @@ use super::*;
 fn each_option_may_be_given_once_in_any_order() {
     let epoch = Epoch::new(0xab);
     let since = Some(Since { epoch, seq: Seq::new(7) });
-    let all = Options { acks: true, nonce: Some("aF09"), since, last: None };
+    let all = Options { acks: true, nonce: Some("aF09"), since, last: None, secret: None };
     let line = "bob#reconnect 1 since=00000000000000ab:7 nonce=aF09 acks=1#127.0.0.1";
     check(line, of_bob(Command::Reconnect { to: DeliverTo::Port(1), options: all }));
     let two = Options { since: None, ..all };
@@ -67,6 +67,28 @@ fn a_bad_option_is_named() {
         check_command(&format!("register 9001 last={value}"), Malformed::Last);
     }
     check_command("register 9001 last=1 last=1", Malformed::OptionDoubled);
+    let secret = "0f".repeat(16);
+    check_command(&format!("reconnect 9001 secret={secret}"), Malformed::SecretOnReconnect);
+    for value in ["", "0f", &secret.to_uppercase(), &format!("{secret}0"), "..."] {
+        check_command(&format!("register 9001 secret={value}"), Malformed::Secret);
+    }
+    let twice = format!("register here secret={secret} secret={secret}");
+    check_command(&twice, Malformed::OptionDoubled);
     let twice = format!("reconnect 9001 since={e}:1 since={e}:1");
     check_command(&twice, Malformed::OptionDoubled);
+}
+
+#[test]
+fn a_secret_stands_in_the_line_for_the_wire_and_in_no_other_text() {
+    let secret = "0f".repeat(16);
+    let line = format!("bob#register here acks=1 secret={secret}#-");
+    let request = Request::parse(line.as_bytes()).unwrap();
+    assert_eq!(request.reveal(), line.clone() + "\n");
+    assert_eq!(request.to_string(), line.replace(&secret, "..."));
+    assert!(!format!("{request:?}").contains(&secret), "{request:?}");
+    let Command::Register { options: Options { secret: Some(text), .. }, .. } = request.command
+    else {
+        panic!("{request:?}")
+    };
+    assert_eq!(text.secret().reveal(), secret);
 }
