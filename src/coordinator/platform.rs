@@ -5,10 +5,12 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::access::Credentials;
 use crate::group::{Effect, Group, Input};
 use crate::journal::{WriterJob, WriterReport};
 use crate::net::{Connection, Full, Key, Listen, Stream};
-use crate::time::Now;
+use crate::protocol::KeyName;
+use crate::time::{Now, UnixMillis};
 
 /// The outside of the coordinator's loop.
 pub trait Platform: fmt::Debug {
@@ -21,7 +23,8 @@ pub trait Platform: fmt::Debug {
     /// Sees the inputs and the effects of the group.
     type Observer: Observer;
 
-    /// Starts a connection to `address`, from our address `from` if there is one.
+    /// Starts a connection to `address`, from our address `from` if there is one. With TLS, the
+    /// peer must show the key `key`.
     ///
     /// # Errors
     ///
@@ -30,7 +33,36 @@ pub trait Platform: fmt::Debug {
         &mut self,
         from: Option<IpAddr>,
         address: SocketAddr,
+        key: Option<KeyName>,
     ) -> io::Result<Connection<Self::Stream>>;
+
+    /// Makes an accepted connection one of the transport in use: with TLS, a handshake comes first.
+    ///
+    /// # Errors
+    ///
+    /// An error that no peer causes. The connection is closed.
+    fn begin(
+        &mut self,
+        connection: Connection<Self::Stream>,
+    ) -> io::Result<Connection<Self::Stream>> {
+        Ok(connection)
+    }
+
+    /// Returns true if this turn has time left for a step of a handshake.
+    fn has_handshake_time(&mut self) -> bool {
+        true
+    }
+
+    /// Returns the credentials of a connection, at the time `now`.
+    fn credentials(&self, _connection: &Connection<Self::Stream>, _now: UnixMillis) -> Credentials {
+        Credentials::Plain
+    }
+
+    /// Makes a connection whose handshake has failed answer without TLS, because its peer speaks
+    /// without TLS. Returns true if the peer can read an answer.
+    fn answer_in_plain_text(&mut self, _connection: &mut Connection<Self::Stream>) -> bool {
+        false
+    }
 
     /// Reports the events of a connection under `key` from now on.
     ///

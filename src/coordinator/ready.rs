@@ -13,6 +13,9 @@
 //! with one request does not wait for clients with thousands. A socket is in one queue at a time,
 //! and an event does not move it. All sockets together have a limit of work for each turn. Sockets
 //! that were not served stay in their queues for the next turn, and that turn does not sleep.
+//!
+//! Steps of handshakes have a queue and a limit of their own, because each costs much more than a
+//! request.
 
 use std::collections::VecDeque;
 
@@ -29,6 +32,15 @@ pub(super) enum Queued {
     Fresh,
     /// The socket used up its share and has more to be served.
     Leftover,
+    /// The handshake of the socket can go on.
+    Handshake,
+}
+
+impl Queued {
+    /// Returns the queue of a socket that got an event.
+    pub(super) fn on_event(is_handshaking: bool) -> Self {
+        if is_handshaking { Self::Handshake } else { Self::Fresh }
+    }
 }
 
 /// Sockets of one kind that are to be served.
@@ -36,6 +48,7 @@ pub(super) enum Queued {
 pub(super) struct Ready {
     fresh: VecDeque<Key>,
     leftover: VecDeque<Key>,
+    handshakes: VecDeque<Key>,
 }
 
 /// Share of one socket in a turn.
@@ -52,12 +65,17 @@ pub(super) const LEFTOVER: Share = Share { requests: SHARE_REQUESTS_MAX, bytes: 
 
 impl Ready {
     pub(super) fn is_empty(&self) -> bool {
-        self.fresh.is_empty() && self.leftover.is_empty()
+        self.fresh.is_empty() && self.leftover.is_empty() && self.handshakes.is_empty()
     }
 
     /// Returns the number of sockets that used up their share.
     pub(super) fn leftovers(&self) -> usize {
         self.leftover.len()
+    }
+
+    /// Returns true if a handshake can go on.
+    pub(super) fn has_handshakes(&self) -> bool {
+        !self.handshakes.is_empty()
     }
 
     /// Queues a socket that is in no queue: `queued` is the socket's.
@@ -67,6 +85,7 @@ impl Ready {
             match queue {
                 Queued::Fresh => self.fresh.push_back(key),
                 Queued::Leftover => self.leftover.push_back(key),
+                Queued::Handshake => self.handshakes.push_back(key),
                 Queued::No => (),
             }
         }
@@ -77,6 +96,7 @@ impl Ready {
         match queue {
             Queued::Fresh => self.fresh.pop_front(),
             Queued::Leftover => self.leftover.pop_front(),
+            Queued::Handshake => self.handshakes.pop_front(),
             Queued::No => None,
         }
     }

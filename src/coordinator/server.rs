@@ -183,6 +183,7 @@ impl<P: Platform> Coordinator<P> {
         }
         self.serve_messages(now);
         self.serve_commands(now);
+        self.continue_handshakes(now);
         self.commands.limit_input(&mut self.sockets, now.steady);
         self.accept(now); // After the timers, so that the accept timer can be set again.
         let is_second = self.on_end_requests(asked, now);
@@ -210,6 +211,7 @@ impl<P: Platform> Coordinator<P> {
     fn on_timer(&mut self, timer: CoordinatorTimer, now: Now) {
         if let Some((key, id)) = self.sockets.postpone(timer, now.steady) {
             return match timer {
+                CoordinatorTimer::Handshake(_) => self.commands.handshakes().on_postponed(key, id),
                 CoordinatorTimer::Line(_) => self.commands.on_postponed(key, id),
                 CoordinatorTimer::Connect(_) | CoordinatorTimer::Stall(_) => {
                     self.messages.on_postponed(key, id);
@@ -225,6 +227,7 @@ impl<P: Platform> Coordinator<P> {
             };
         }
         match timer {
+            CoordinatorTimer::Handshake(key) => self.commands.handshakes().on_timeout(key),
             CoordinatorTimer::Line(key) => self.commands.on_line_timeout(key),
             CoordinatorTimer::Connect(key) => {
                 let input = self.messages.on_connect_timeout(key, &mut self.sockets);

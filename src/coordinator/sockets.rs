@@ -22,6 +22,9 @@ pub(super) struct Sockets {
 /// Purpose of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CoordinatorTimer {
+    /// [`HANDSHAKE_MS`](crate::limits::tls::HANDSHAKE_MS): the handshake of a command socket is
+    /// unfinished.
+    Handshake(Key),
     /// `line_timeout`: a line is unfinished.
     Line(Key),
     /// `connect_timeout`: a connect-back is in progress.
@@ -48,7 +51,8 @@ impl CoordinatorTimer {
     /// Returns the socket whose peer the timer may end.
     pub(super) fn socket(self) -> Option<Key> {
         match self {
-            Self::Line(key)
+            Self::Handshake(key)
+            | Self::Line(key)
             | Self::Connect(key)
             | Self::Stall(key)
             | Self::Upgrade(key)
@@ -103,7 +107,8 @@ impl Sockets {
         match timer {
             CoordinatorTimer::Group => self.group_timer = None,
             CoordinatorTimer::Journal => self.journal_timer = None,
-            CoordinatorTimer::Line(_)
+            CoordinatorTimer::Handshake(_)
+            | CoordinatorTimer::Line(_)
             | CoordinatorTimer::Connect(_)
             | CoordinatorTimer::Stall(_)
             | CoordinatorTimer::Upgrade(_)

@@ -9,6 +9,7 @@ use mio::{Events, Poll};
 use super::journal::WriterThread;
 use super::platform::Platform;
 use crate::net::{Clock, Connection, Key, Signal, Signals, Transport, wait};
+use crate::protocol::KeyName;
 use crate::time::{Millis, Now};
 
 /// Sources of events, and the time.
@@ -58,7 +59,12 @@ impl Platform for System {
     type Writer = WriterThread;
     type Observer = ();
 
-    fn connect(&mut self, from: Option<IpAddr>, address: SocketAddr) -> io::Result<Connection> {
+    fn connect(
+        &mut self,
+        from: Option<IpAddr>,
+        address: SocketAddr,
+        _: Option<KeyName>,
+    ) -> io::Result<Connection> {
         match from {
             Some(from) => Connection::connect_from(from, address),
             None => Connection::connect(address),

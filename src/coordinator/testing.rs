@@ -25,6 +25,16 @@ struct StreamState {
     holds: bool,
     held: Vec<u8>,
     is_connected: bool,
+    handshake: TestHandshake,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum TestHandshake {
+    #[default]
+    Absent,
+    Unfinished,
+    Finished,
+    Failed,
 }
 
 /// An event that reports everything.
@@ -38,6 +48,18 @@ impl TestStream {
 
     pub(super) fn connect(&self) {
         self.0.borrow_mut().is_connected = true;
+    }
+
+    /// Returns an accepted connection that begins with a handshake.
+    pub(super) fn with_handshake(&self) -> Connection<Self> {
+        self.0.borrow_mut().handshake = TestHandshake::Unfinished;
+        Connection::new(self.clone())
+    }
+
+    /// Lets the handshake finish or fail with the next step.
+    pub(super) fn end_handshake(&self, succeeds: bool) {
+        let end = if succeeds { TestHandshake::Finished } else { TestHandshake::Failed };
+        self.0.borrow_mut().handshake = end;
     }
 
     pub(super) fn send(&self, text: &str) {
@@ -76,6 +98,9 @@ impl Read for TestStream {
 impl Write for TestStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.0.borrow_mut();
+        if state.handshake == TestHandshake::Unfinished {
+            return Err(ErrorKind::NotConnected.into());
+        }
         if state.holds {
             state.held.extend_from_slice(bytes);
             return Ok(bytes.len());
@@ -101,7 +126,17 @@ impl Write for TestStream {
 
 impl Stream for TestStream {
     fn connected(&mut self) -> io::Result<bool> {
-        Ok(self.0.borrow().is_connected)
+        let state = self.0.borrow();
+        match state.handshake {
+            TestHandshake::Absent => Ok(state.is_connected),
+            TestHandshake::Unfinished => Ok(false),
+            TestHandshake::Finished => Ok(true),
+            TestHandshake::Failed => Err(ErrorKind::InvalidData.into()),
+        }
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.0.borrow().handshake != TestHandshake::Absent
     }
 
     fn wants_write(&self) -> bool {

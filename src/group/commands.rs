@@ -178,7 +178,8 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         }
         let address = to.address;
         let from = (address.ip() == origin.peer.to_canonical()).then_some(origin.local);
-        self.group.effects.push_back(Effect::Connect { link, address, from });
+        let key = origin.credentials.key();
+        self.group.effects.push_back(Effect::Connect { link, address, from, key });
     }
 
     fn disconnect(&mut self, slot: MemberSlot) -> Result<Reply, RequestError> {

@@ -9,7 +9,9 @@ use super::member_change::{MemberChange, SocketEnd};
 use crate::access::Credentials;
 use crate::facts::{FactIndex, JournalPosition};
 use crate::limits::{KEEP_BYTES_MAX, Overflow};
-use crate::protocol::{Epoch, Listing, PeerName, Reply, Request, RequestError, Seq, Unauthorized};
+use crate::protocol::{
+    Epoch, KeyName, Listing, PeerName, Reply, Request, RequestError, Seq, Unauthorized,
+};
 
 /// Settings of a group.
 #[derive(Clone, Debug)]
@@ -195,6 +197,8 @@ pub enum Effect {
         /// Source address: the local address of the request's command socket. `None` if the request
         /// names another address than its own, which this local address may not reach.
         from: Option<IpAddr>,
+        /// Key that the participant's listener must show, with TLS: the one of the request.
+        key: Option<KeyName>,
     },
     /// Turn a command socket into a message socket. The `OK` of its last request follows, and is
     /// sent before any byte of the message socket. If the command socket is gone, hand in

@@ -153,6 +153,11 @@ impl<S: Stream> Connection<S> {
         self.stream.connected()
     }
 
+    /// Returns true while a handshake of the transport is unfinished.
+    pub fn is_handshaking(&self) -> bool {
+        self.stream.is_handshaking()
+    }
+
     /// Returns our address on this connection.
     ///
     /// # Errors

@@ -22,6 +22,12 @@ pub trait Stream: Read + Write {
     /// The reason why the connection failed.
     fn connected(&mut self) -> io::Result<bool>;
 
+    /// Returns true while a handshake of the transport is unfinished. Each of its steps may cost
+    /// as much as a hundred requests.
+    fn is_handshaking(&self) -> bool {
+        false
+    }
+
     /// Returns true if the stream holds written bytes, so that a `flush` is due.
     fn wants_write(&self) -> bool;
 

@@ -236,6 +236,15 @@ impl Stream for Transport {
     }
 
     #[inline]
+    fn is_handshaking(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.is_handshaking(),
+        }
+    }
+
+    #[inline]
     fn wants_write(&self) -> bool {
         match self {
             Self::Plain(_) => false, // The operating system has all written bytes.

@@ -17,6 +17,8 @@ pub enum PeerName {
 /// 401: no line of the access file fits a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unauthorized {
+    /// The client speaks without TLS to a port with TLS.
+    NoTls,
     /// The connection has TLS and shows no certificate, so that it has no key.
     NoCertificate,
     /// The lines that decide about the id name other keys or addresses.
@@ -108,6 +110,9 @@ impl fmt::Display for PeerName {
 impl fmt::Display for Unauthorized {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoTls => f.write_str(
+                "tls: this port speaks TLS 1.3 only: start the participant with a keys file",
+            ),
             Self::NoCertificate => f.write_str(
                 "certificate: this connection shows none: start the participant with a keys file",
             ),
@@ -178,6 +183,10 @@ mod tests {
     #[test]
     fn a_refusal_of_an_unknown_client_names_the_client() {
         let (key, ip) = (KeyName([7; 32]), IpAddr::from([10, 0, 0, 7]));
+        check(
+            Unauthorized::NoTls,
+            "401 tls: this port speaks TLS 1.3 only: start the participant with a keys file",
+        );
         check(
             Unauthorized::NoCertificate,
             "401 certificate: this connection shows none: start the participant with a keys file",

@@ -19,6 +19,7 @@ use groupcast::coordinator::Platform;
 use groupcast::group::ConnId;
 use groupcast::limits::Keepalive;
 use groupcast::net::{Connection, Key, Listen, Readiness, Stream, UnackedBytes};
+use groupcast::protocol::KeyName;
 use mio::Token;
 use rustix::io::Errno;
 
@@ -169,6 +170,7 @@ impl Platform for SimPlatform {
         &mut self,
         _: Option<IpAddr>,
         address: SocketAddr,
+        _: Option<KeyName>,
     ) -> io::Result<Connection<SimStream>> {
         let end = self.0.with(|Lent { environment, .. }, sockets| {
             if !environment.calm && environment.rng.percent(1) {

@@ -15,6 +15,7 @@ use std::net::IpAddr;
 use super::client::{Client, ClientPhase};
 use crate::config::CoordinatorConfig;
 use crate::group::PerAddress;
+use crate::limits::tls::HANDSHAKES_MAX;
 use crate::limits::{REFUSED_CONNECTIONS_MAX, SILENT_MS_MIN};
 use crate::net::Key;
 use crate::protocol::LimitReached;
@@ -34,6 +35,8 @@ pub(in crate::coordinator) struct Admission {
     per_address: PerAddress,
     /// Served sockets that have sent no whole line, with the time of their accept, oldest first.
     silent: BTreeMap<u64, (Key, Millis)>,
+    /// Sockets with an unfinished handshake, oldest first.
+    handshaking: BTreeMap<u64, Key>,
     next_serial: u64,
     counters: AdmissionCounters,
 }
@@ -66,6 +69,7 @@ impl Admission {
             being_refused: 0,
             per_address: PerAddress::default(),
             silent: BTreeMap::new(),
+            handshaking: BTreeMap::new(),
             next_serial: 0,
             counters: AdmissionCounters::default(),
         }
@@ -126,6 +130,27 @@ impl Admission {
         if let Some(serial) = client.silent.take() {
             self.silent.remove(&serial);
         }
+    }
+
+    /// Counts a handshake that begins. Returns its number.
+    pub(super) fn begin_handshake(&mut self, key: Key) -> u64 {
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        self.handshaking.insert(serial, key);
+        serial
+    }
+
+    /// Removes and returns the socket of the oldest unfinished handshake, if there are too many.
+    pub(super) fn excess_handshake(&mut self) -> Option<Key> {
+        let is_excess = self.handshaking.len() > HANDSHAKES_MAX;
+        let (_, key) = is_excess.then(|| self.handshaking.pop_first()).flatten()?;
+        self.counters.displaced += 1;
+        Some(key)
+    }
+
+    /// Removes a handshake that has ended.
+    pub(super) fn end_handshake(&mut self, serial: u64) {
+        self.handshaking.remove(&serial);
     }
 
     /// Returns the oldest command socket that has sent no whole line.

@@ -3,6 +3,7 @@
 use std::mem;
 
 use super::client::ClientSocket;
+use crate::access::Credentials;
 use crate::coordinator::ready::Share;
 use crate::group::Origin;
 use crate::limits::CLIENT_BYTES_SHARE;
@@ -16,6 +17,7 @@ pub(in crate::coordinator) struct RequestBatch {
     pub(super) left: Share,
     pub(super) input: LineBuffer,
     pub(super) last_request: Box<LastRequest>,
+    pub(super) credentials: Option<Box<Credentials>>,
     /// True if no whole line is in `input`.
     pub(super) needs_bytes: bool,
     /// True if the bytes before the end of the stream come next.
@@ -48,6 +50,7 @@ impl RequestBatch {
             left: share,
             input: mem::take(&mut socket.connection.input),
             last_request: socket.last_request.take().unwrap_or_default(),
+            credentials: socket.credentials.take(),
             needs_bytes: false,
             is_last: false,
             share,

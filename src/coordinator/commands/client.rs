@@ -6,7 +6,9 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
+use super::handshakes::ClientHandshake;
 use super::pending::PendingReplies;
+use crate::access::Credentials;
 use crate::coordinator::ready::Queued;
 use crate::group::LinkId;
 use crate::limits::{LINGER_BYTES_MAX, LIST_PIECE_BYTES};
@@ -23,6 +25,10 @@ pub(super) struct ClientSocket<S> {
     /// `None` before the first request, and while requests are served.
     pub(super) last_request: Option<Box<LastRequest>>,
     pub(super) encoder: ReplyEncoder,
+    /// Unfinished handshake. No request is read and nothing is written before its end.
+    pub(super) handshake: Option<Box<ClientHandshake>>,
+    /// Credentials after a handshake. `None` without TLS, and while requests are served.
+    pub(super) credentials: Option<Box<Credentials>>,
 }
 
 /// State of a client.
@@ -162,7 +168,15 @@ impl Client {
 impl<S: Stream> ClientSocket<S> {
     pub(super) fn new(connection: Connection<S>, client: Client) -> Self {
         let encoder = ReplyEncoder::default();
-        Self { connection, queued: Queued::No, client, last_request: None, encoder }
+        Self {
+            connection,
+            queued: Queued::No,
+            client,
+            last_request: None,
+            encoder,
+            handshake: None,
+            credentials: None,
+        }
     }
 
     /// Returns the bytes of replies that are not handed to the operating system.

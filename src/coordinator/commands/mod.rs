@@ -14,6 +14,7 @@ mod admission;
 mod batch;
 mod budget;
 mod client;
+mod handshakes;
 mod lists;
 mod pending;
 mod replies;
@@ -36,6 +37,7 @@ use admission::Admission;
 use batch::{LineLimits, RequestBatch};
 use budget::Budget;
 use client::{Client, ClientPhase, ClientSocket, LineDeadline};
+use handshakes::Handshakes;
 use lists::Lists;
 use replies::conn_of;
 use upgrades::{UpgradeQueue, Upgrades};
@@ -98,7 +100,8 @@ impl<S: Stream> CommandSockets<S> {
     pub(super) fn on_event(&mut self, key: Key, event: impl Into<Readiness>) {
         if let Some(socket) = self.sockets.get_mut(key) {
             socket.connection.on_event(event);
-            self.ready.push(key, &mut socket.queued, Queued::Fresh);
+            let queue = Queued::on_event(socket.connection.is_handshaking());
+            self.ready.push(key, &mut socket.queued, queue);
         }
     }
 
@@ -137,7 +140,7 @@ impl<S: Stream> CommandSockets<S> {
         self.sockets.next_key()
     }
 
-    /// Adds a command socket, or one that is refused.
+    /// Adds a command socket, or one that is refused. Its handshake comes first, if it has one.
     pub(super) fn add(
         &mut self,
         connection: Connection<S>,
@@ -151,8 +154,11 @@ impl<S: Stream> CommandSockets<S> {
         }
         let (key, mut client) = (self.next_key(), Client::new(addresses));
         self.admission.on_accepted(key, &mut client, now);
+        let is_handshaking = connection.is_handshaking();
         self.sockets.insert(ClientSocket::new(connection, client));
-        if let Some(refusal) = refusal {
+        if is_handshaking {
+            self.handshakes().begin(key, refusal, sockets, now);
+        } else if let Some(refusal) = refusal {
             self.refuse(key, &refusal.into(), sockets, now);
         }
     }
@@ -176,8 +182,10 @@ impl<S: Stream> CommandSockets<S> {
         if self.admission.oldest_silent() != Some(key) {
             return false;
         }
-        let is_closed_now =
-            self.admission.is_crowded() || matches!(why, LimitReached::Silent { max: None });
+        let is_handshaking = self.sockets.get(key).is_some_and(|it| it.handshake.is_some());
+        let is_closed_now = is_handshaking
+            || self.admission.is_crowded()
+            || matches!(why, LimitReached::Silent { max: None });
         self.refuse(key, &why.clone().into(), sockets, now);
         if is_closed_now {
             // The reply is written before, if the socket has room.
@@ -193,7 +201,7 @@ impl<S: Stream> CommandSockets<S> {
         share: Share,
         sockets: &mut Sockets,
     ) -> Option<RequestBatch> {
-        let socket = self.sockets.get_mut(key)?;
+        let socket = self.sockets.get_mut(key).filter(|socket| socket.handshake.is_none())?;
         if socket.client.is_refused() {
             self.discard(key, share.bytes, sockets);
             return None;
@@ -253,7 +261,7 @@ impl<S: Stream> CommandSockets<S> {
             Ok(request) => {
                 client.phase = ClientPhase::Waiting;
                 let Addresses { peer, peer_port, local } = client.addresses;
-                let credentials = Origin::PLAIN;
+                let credentials = batch.credentials.as_deref().unwrap_or(Origin::PLAIN);
                 Next::Request(Origin { conn, peer, peer_port, local, credentials }, request)
             }
             Err(malformed) => {
@@ -286,11 +294,12 @@ impl<S: Stream> CommandSockets<S> {
     pub(super) fn finish(&mut self, batch: RequestBatch, sockets: &mut Sockets, now: Millis) {
         self.serving = None;
         let (Share { requests, bytes }, is_share_used) = (batch.used(), batch.is_share_used());
-        let RequestBatch { key, input, last_request, is_last, .. } = batch;
+        let RequestBatch { key, input, last_request, credentials, is_last, .. } = batch;
         sockets.spend(requests + bytes / WORK_BYTES);
         let unsent_max = self.budget.unread_bytes_max();
         let Some(socket) = self.sockets.get_mut(key) else { return };
         socket.last_request = Some(last_request);
+        socket.credentials = credentials;
         if is_last && socket.client.phase == ClientPhase::Serving {
             socket.client.phase = ClientPhase::Ended;
         }
@@ -361,6 +370,11 @@ impl<S: Stream> CommandSockets<S> {
     /// Asks the system whether the machine of a peer has acknowledged the written bytes.
     pub(super) fn check_peer(&mut self, key: Key) -> Option<io::Result<UnackedBytes>> {
         Some(self.sockets.get_mut(key)?.connection.check_peer())
+    }
+
+    /// Returns the unfinished handshakes.
+    pub(super) fn handshakes(&mut self) -> Handshakes<'_, S> {
+        Handshakes::new(self)
     }
 
     /// Returns the command sockets that become message sockets.

@@ -372,6 +372,10 @@ impl<S: Stream> CommandSockets<S> {
             let Some(mut socket) = self.sockets.remove(key) else { continue };
             self.budget.release(&socket);
             sockets.cancel(socket.client.line_deadline.timer);
+            if let Some(handshake) = socket.handshake.take() {
+                self.admission.end_handshake(handshake.serial);
+                sockets.cancel(Some(handshake.timer));
+            }
             self.admission.on_closed(&mut socket.client);
             closed += 1;
             debug_assert!(

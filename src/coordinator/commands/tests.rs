@@ -1,3 +1,4 @@
+mod handshakes;
 mod upgrades;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -136,7 +136,8 @@ impl<S: Stream> MessageSockets<S> {
     pub(super) fn on_event(&mut self, key: Key, event: impl Into<Readiness>) {
         if let Some(socket) = self.sockets.get_mut(key) {
             socket.connection.on_event(event);
-            self.ready.push(key, &mut socket.queued, Queued::Fresh);
+            let queue = Queued::on_event(socket.connection.is_handshaking());
+            self.ready.push(key, &mut socket.queued, queue);
         }
     }
 
@@ -149,6 +150,11 @@ impl<S: Stream> MessageSockets<S> {
             }
         }
         None
+    }
+
+    /// Returns true if the handshake of a connect-back can go on.
+    pub(super) fn has_ready_handshakes(&self) -> bool {
+        self.ready.has_handshakes()
     }
 
     /// Returns the number of sockets that used up their share.

@@ -16,7 +16,7 @@ use crate::limits::{
     WORK_CONNECT, WORK_REQUEST_SOCKET, WORK_STATS,
 };
 use crate::net::{Connection, Key};
-use crate::protocol::{Command, Epoch, LimitReached, Listing, Reply, Request};
+use crate::protocol::{Command, Epoch, KeyName, LimitReached, Listing, Reply, Request};
 use crate::time::Now;
 
 impl<P: Platform> Coordinator<P> {
@@ -36,9 +36,9 @@ impl<P: Platform> Coordinator<P> {
                     self.commands.answer(*to, reply, after);
                 }
                 Effect::List { to, listing } => self.list(*to, *listing, now),
-                Effect::Connect { link, address, from } => {
+                Effect::Connect { link, address, from, key } => {
                     self.sockets.spend(WORK_CONNECT);
-                    self.connect_back(*link, *from, *address, now);
+                    self.connect_back(*link, (*from, *address, *key), now);
                 }
                 Effect::Upgrade { from, link } => {
                     let sockets = &mut self.sockets;
@@ -61,9 +61,14 @@ impl<P: Platform> Coordinator<P> {
     }
 
     /// Starts a connect-back.
-    fn connect_back(&mut self, link: LinkId, from: Option<IpAddr>, address: SocketAddr, now: Now) {
+    fn connect_back(
+        &mut self,
+        link: LinkId,
+        (from, address, peer_key): (Option<IpAddr>, SocketAddr, Option<KeyName>),
+        now: Now,
+    ) {
         let key = self.messages.next_key();
-        let connect = || self.platform.connect(from, address);
+        let connect = || self.platform.connect(from, address, peer_key);
         let begun = self.listener.connect(connect).and_then(|mut connection| {
             self.platform.register(&mut connection, key)?;
             Ok(connection)
@@ -172,7 +177,7 @@ impl<P: Platform> Coordinator<P> {
     }
 
     /// Adds a command socket. If there is no room, the oldest silent command socket makes room.
-    fn add_client(&mut self, mut connection: Connection<P::Stream>, address: SocketAddr, now: Now) {
+    fn add_client(&mut self, connection: Connection<P::Stream>, address: SocketAddr, now: Now) {
         let Ok(local) = connection.local_addr() else { return }; // The client is gone already.
         let refusal = self.commands.admission().refusal_for(address.ip()).or_else(|| {
             let (full, displaced) = self.commands.admission().full()?;
@@ -183,10 +188,14 @@ impl<P: Platform> Coordinator<P> {
             return;
         }
         let key = self.commands.next_key();
-        if let Err(error) = self.platform.register(&mut connection, key) {
-            log::warn!("{address}: closed: the socket cannot be registered with the poll: {error}");
-            return;
-        }
+        let begun = self.platform.begin(connection).and_then(|mut connection| {
+            self.platform.register(&mut connection, key)?;
+            Ok(connection)
+        });
+        let connection = match begun {
+            Ok(connection) => connection,
+            Err(error) => return log::warn!("{address}: closed: cannot be served: {error}"),
+        };
         log::debug!("{address}: connected");
         let (peer, local) = (address.ip().to_canonical(), local.ip().to_canonical());
         let addresses = Addresses { peer, peer_port: address.port(), local };
@@ -235,6 +244,39 @@ impl<P: Platform> Coordinator<P> {
         if self.group.is_due(link) || wants_write {
             self.messages.expect_room(key); // It may have become writable.
         }
+    }
+
+    /// Continues handshakes of both kinds of sockets in turn, up to the time limit of a turn.
+    pub(super) fn continue_handshakes(&mut self, now: Now) {
+        while (self.commands.handshakes().has_ready() || self.messages.has_ready_handshakes())
+            && self.platform.has_handshake_time()
+        {
+            if let Some(key) = self.commands.next_ready(Queued::Handshake) {
+                self.continue_handshake(key, now);
+            }
+            if let Some(key) = self.messages.next_ready(Queued::Handshake) {
+                self.on_message_socket_ready(key, TURN_ACK_BYTES_MAX, now);
+            }
+        }
+    }
+
+    fn continue_handshake(&mut self, key: Key, now: Now) {
+        let advanced = self.commands.handshakes().advance(key);
+        let (platform, sockets) = (&mut self.platform, &mut self.sockets);
+        let Some(connection) = self.commands.handshakes().connection(key) else { return };
+        match advanced {
+            None | Some(Ok(false)) => (),
+            Some(Ok(true)) => {
+                let credentials = platform.credentials(connection, now.unix);
+                self.commands.handshakes().finish(key, credentials, sockets, now.steady);
+            }
+            Some(Err(error)) => {
+                let reads_plain_text = platform.answer_in_plain_text(connection);
+                let handshakes = self.commands.handshakes();
+                handshakes.fail(key, &error, reads_plain_text, sockets, now.steady);
+            }
+        }
+        self.commands.schedule_flush(key);
     }
 
     /// Passes the outcome of a connect-back to the group.

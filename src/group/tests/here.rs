@@ -187,7 +187,7 @@ fn a_dash_is_the_address_of_the_client_in_every_command() {
     let mut request = |line: &str| {
         let request = Request::parse(line.as_bytes()).unwrap();
         let effects = world.input(Input::Request { origin, request: &request });
-        if let Some(Effect::Connect { address, from, link }) = effects.first() {
+        if let Some(Effect::Connect { address, from, link, .. }) = effects.first() {
             assert_eq!((address.ip(), *from), (LOCAL_IP, Some(origin.local)));
             return world.input(Input::Connected { link: *link });
         }

@@ -35,9 +35,10 @@ impl World {
     /// Registers or reconnects a member, and returns its reply.
     fn join_with(&mut self, client: (&str, &Credentials), line: &str) -> String {
         let effects = self.request_with(client, line);
-        let Some(Effect::Connect { link, .. }) = effects.last() else {
+        let Some(Effect::Connect { link, key, .. }) = effects.last() else {
             panic!("{line}: {effects:?}");
         };
+        assert_eq!(*key, client.1.key(), "the listener must show the key of the request");
         let effects = self.input(Input::Connected { link: *link });
         effects.iter().find_map(replied).unwrap().1.to_string()
     }

@@ -172,6 +172,12 @@ impl<W: Wire> TlsStream<W> {
         matches!(self.phase, TlsPhase::PlainText)
     }
 
+    /// Returns true before the end of the handshake.
+    #[must_use]
+    pub fn is_handshaking(&self) -> bool {
+        matches!(self.phase, TlsPhase::Handshake(_))
+    }
+
     /// Continues the handshake with all bytes that have arrived. Returns true when it is done, and
     /// false when an event of the socket must come first. Text may have arrived behind the
     /// handshake, so a read is due after true.

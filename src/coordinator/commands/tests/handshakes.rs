@@ -1,0 +1,147 @@
+//! Handshakes before the first request.
+
+use super::*;
+use crate::access::{CaCheck, Credentials};
+use crate::limits::tls::{HANDSHAKE_MS, HANDSHAKES_MAX};
+use crate::protocol::KeyName;
+
+impl Part {
+    fn add_handshake(&mut self) -> (Key, TestStream) {
+        let (stream, key) = (TestStream::default(), self.commands.next_key());
+        stream.make_room(10_000);
+        let addresses = Addresses { peer: LOCALHOST, peer_port: 50_000, local: LOCALHOST };
+        let refusal = self.commands.admission().full().map(|(full, _)| full);
+        let sockets = &mut self.sockets;
+        self.commands.add(stream.with_handshake(), addresses, refusal, sockets, self.now);
+        (key, stream)
+    }
+
+    /// Reports everything about a socket, and continues its handshake. Returns true if it is done.
+    fn step(&mut self, key: Key) -> Option<io::Result<bool>> {
+        self.commands.on_event(key, ALL);
+        assert!(self.serve().is_empty(), "no request is served during the handshake");
+        let ready = self.commands.next_ready(Queued::Handshake);
+        assert_eq!(ready, self.commands.handshakes().advance(key).map(|_| key));
+        self.commands.handshakes().advance(key)
+    }
+
+    fn finish(&mut self, key: Key) {
+        let credentials = Credentials::Certificate { key: KEY, ca: CaCheck::Unknown };
+        self.commands.handshakes().finish(key, credentials, &mut self.sockets, self.now);
+        self.commands.schedule_flush(key);
+    }
+
+    fn close(&mut self) -> usize {
+        self.commands.write_replies();
+        self.commands.close_marked(&mut self.sockets)
+    }
+}
+
+const KEY: KeyName = KeyName([7; 32]);
+
+#[test]
+fn a_request_comes_behind_the_handshake_and_has_its_credentials() {
+    let mut part = Part::new(|_| ());
+    let (key, stream) = part.add_handshake();
+    stream.send(REQUEST);
+    stream.send(REQUEST);
+    assert!(matches!(part.step(key), Some(Ok(false))));
+    stream.end_handshake(true);
+    assert!(matches!(part.step(key), Some(Ok(true))));
+    part.finish(key);
+    for _ in 0..2 {
+        let ready = part.commands.next_ready(Queued::Fresh).unwrap();
+        let mut batch = part.commands.begin(ready, FRESH, &mut part.sockets).unwrap();
+        let mut asked = None;
+        while part.commands.advance(&mut batch, &mut part.sockets) {
+            let next = part.commands.next(&mut batch, &mut part.sockets, part.now);
+            if let Next::Request(origin, _) = next {
+                assert_eq!(origin.credentials.key(), Some(KEY));
+                asked = Some(origin.conn);
+            }
+        }
+        part.commands.finish(batch, &mut part.sockets, part.now);
+        part.answer(asked.unwrap());
+    }
+    part.now = Millis::new(HANDSHAKE_MS);
+    assert_eq!(part.sockets.pop_due(part.now), None, "the timer of the handshake is cancelled");
+    part.close();
+    assert_eq!(stream.take(), "OK msend seq=1\nOK msend seq=1\n");
+}
+
+#[test]
+fn a_client_over_a_limit_reads_its_refusal_behind_the_handshake() {
+    let mut part = Part::new(|config| config.counts.max_connections = 1);
+    let (first, _) = part.add_handshake();
+    let (key, stream) = part.add_handshake();
+    assert_eq!(part.commands.admission().served(), 1, "a refused client takes no room");
+    stream.end_handshake(true);
+    part.finish(key);
+    part.close();
+    let refusal = stream.take();
+    assert!(refusal.starts_with("ERR 421 too many connections: 1 is the limit"), "{refusal}");
+    stream.send(REQUEST);
+    stream.end();
+    part.commands.on_event(key, ALL);
+    assert!(part.serve().is_empty(), "a refused client has no requests");
+    assert_eq!(part.close(), 1);
+    assert!(part.commands.contains(first));
+}
+
+#[test]
+fn a_failed_handshake_ends_with_an_answer_only_if_it_can_be_read() {
+    for reads_plain_text in [false, true] {
+        let mut part = Part::new(|_| ());
+        let (key, stream) = part.add_handshake();
+        stream.end_handshake(false);
+        let Some(Err(error)) = part.step(key) else { panic!("the handshake has failed") };
+        let sockets = &mut part.sockets;
+        part.commands.handshakes().fail(key, &error, reads_plain_text, sockets, part.now);
+        assert_eq!(part.close(), usize::from(!reads_plain_text));
+        let expected = "ERR 401 tls: this port speaks TLS 1.3 only: start the participant with a \
+                        keys file\n";
+        assert_eq!(stream.take(), if reads_plain_text { expected } else { "" });
+    }
+}
+
+#[test]
+fn the_oldest_of_too_many_handshakes_is_closed_and_finished_ones_do_not_count() {
+    let mut part = Part::new(|_| ());
+    let (done, stream) = part.add_handshake();
+    stream.end_handshake(true);
+    part.finish(done);
+    let keys: Vec<Key> = (0..HANDSHAKES_MAX + 2).map(|_| part.add_handshake().0).collect();
+    assert_eq!(part.close(), 2);
+    assert!(part.commands.contains(done));
+    let is_open: Vec<bool> = keys.iter().map(|key| part.commands.contains(*key)).collect();
+    assert_eq!(is_open[..3], [false, false, true]);
+    assert!(is_open[2..].iter().all(|is_open| *is_open));
+    part.commands.marked_for_close.push(keys[2]);
+    assert_eq!(part.close(), 1);
+    part.add_handshake();
+    assert_eq!(part.close(), 0, "a closed handshake leaves its room");
+}
+
+#[test]
+fn a_handshake_has_its_time_and_no_more() {
+    let mut part = Part::new(|_| ());
+    let (key, _) = part.add_handshake();
+    assert_eq!(part.sockets.pop_due(Millis::new(HANDSHAKE_MS - 1)), None);
+    let due = part.sockets.pop_due(Millis::new(HANDSHAKE_MS));
+    assert_eq!(due, Some(CoordinatorTimer::Handshake(key)));
+    part.commands.handshakes().on_timeout(key);
+    assert_eq!(part.close(), 1);
+}
+
+#[test]
+fn a_handshake_makes_room_as_the_oldest_silent_client() {
+    let mut part = Part::new(|config| config.counts.max_connections = 1);
+    let (key, stream) = part.add_handshake();
+    assert_eq!(part.commands.oldest_silent(), Some(key));
+    let why = LimitReached::Silent { max: Some(1) };
+    assert!(part.commands.displace(key, &why, &mut part.sockets, part.now));
+    assert_eq!((part.close(), stream.take()), (1, String::new()));
+    assert_eq!(part.commands.admission().served(), 0);
+    assert_eq!(part.sockets.pop_due(Millis::new(LINGER_MS)), Some(CoordinatorTimer::Linger(key)));
+    assert_eq!(part.sockets.pop_due(Millis::new(HANDSHAKE_MS)), None);
+}
