@@ -12,7 +12,7 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
                 report_failure(CoordinatorRun::PROGRAM, &failure);
-                ExitCode::FAILURE
+                ExitCode::from(failure.exit_code())
             }
         },
         Err(code) => code,

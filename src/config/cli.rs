@@ -33,6 +33,13 @@ pub enum Invocation<R> {
 pub enum CoordinatorTask {
     /// Run the coordinator.
     Serve(CoordinatorRun),
+    /// Check the files that the config names, and exit.
+    Check {
+        /// Path of the config file, which is valid.
+        file: String,
+        /// Settings, for which the files must be valid.
+        run: CoordinatorRun,
+    },
     /// Print the contents of the journal in this directory, and exit.
     Inspect(PathBuf),
 }
@@ -60,7 +67,8 @@ impl CoordinatorRun {
     pub fn from_arguments(
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Invocation<CoordinatorTask>, ConfigError> {
-        let mut options = common_options("info");
+        let mut options =
+            common_options("info", "check the options and the files that they name, and exit");
         options.optflag(
             "",
             "new-epoch",
@@ -70,7 +78,7 @@ impl CoordinatorRun {
         let default = CoordinatorConfig::new(0, 0);
         for key in &KEYS {
             let shown = Some((key.show)(&default)).filter(|shown| !shown.is_empty());
-            let shown = shown.unwrap_or_else(|| "none: in memory only".to_owned());
+            let shown = shown.unwrap_or_else(|| key.without_value().to_owned());
             let about = format!("{} (default {shown})", key.about);
             options.optopt("", &key.option(), &about, key.hint);
         }
@@ -93,11 +101,11 @@ impl CoordinatorRun {
         let overrides: Box<Overrides> = KEYS.iter().filter_map(value).collect();
         let config = CoordinatorConfig::load(Path::new(file), &overrides)?;
         let new_epoch = matches.opt_present("new-epoch");
-        Ok(run_unless_check(
-            &matches,
-            file,
-            CoordinatorTask::Serve(Self { config, new_epoch, log_level }),
-        ))
+        let run = Self { config, new_epoch, log_level };
+        Ok(Invocation::Run(match matches.opt_present("check") {
+            true => CoordinatorTask::Check { file: file.to_owned(), run },
+            false => CoordinatorTask::Serve(run),
+        }))
     }
 }
 
@@ -149,13 +157,13 @@ impl ProgramInfo {
 }
 
 /// Returns the options of both programs.
-fn common_options(default_level: &str) -> Options {
+fn common_options(default_level: &str, check: &str) -> Options {
     let level = format!("off, error, warn, info, debug or trace (default {default_level})");
     let mut options = Options::new();
     options
         .optflag("h", "help", "show this text")
         .optflag("", "version", "show the version")
-        .optflag("", "check", "check options, config file and --outbox file, and exit")
+        .optflag("", "check", check)
         .optflagmulti("v", "verbose", "show more diagnostics; -vv shows even more")
         .optopt("", "log-level", &level, "LEVEL");
     options
@@ -218,19 +226,12 @@ fn config_file(matches: &Matches) -> Result<&str, ConfigError> {
     }
 }
 
-fn run_unless_check<R>(matches: &Matches, file: &str, run: R) -> Invocation<R> {
-    match matches.opt_present("check") {
-        true => Invocation::Show(format!("{file}: valid\n")),
-        false => Invocation::Run(run),
-    }
-}
-
 const COORDINATOR_PURPOSE: &str = "serves one group: each message of a member goes to all others";
 
 const COORDINATOR_FILE: &str = "\
 The config file: line 1 is the port (0: any free port), line 2 is the time to
 live of a message in whole seconds (0 to 31536000). Then come lines key=value,
-in any order. The keys are the options from --bind to --sync, with _ for -, as
+in any order. The keys are the options from --bind to --ca, with _ for -, as
 in max_line=64k. An option wins over its key. BYTES may end in k, m or g
 (1k = 1024). SECONDS may have three decimals. Blank lines and lines that begin
 with // are skipped.

@@ -29,12 +29,22 @@ pub struct CoordinatorConfig {
     pub counts: CountLimits,
     pub presence: PresenceConfig,
     pub timeouts: Timeouts,
-    /// True if requests may name another address than their own.
-    pub allow_foreign_ip: bool,
     /// Directory of the journal. Without one, messages are kept in memory only.
     pub data_dir: Option<PathBuf>,
     /// Time at which the journal is synced to disk.
     pub sync: SyncPolicy,
+    pub security: SecurityConfig,
+}
+
+/// Rules about who may use the group. Paths are relative to the current directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecurityConfig {
+    /// True if requests may name another address than their own.
+    pub allow_foreign_ip: bool,
+    /// Own key and certificate. Without this file there is no TLS.
+    pub tls: Option<PathBuf>,
+    /// Certificates of the CAs of clients. Only with `tls`.
+    pub ca: Option<PathBuf>,
 }
 
 /// Limits on the number of command sockets and of members.
@@ -100,9 +110,9 @@ impl CoordinatorConfig {
                 connect_ms: CONNECT_TIMEOUT_MS_DEFAULT,
                 stall_ms: STALL_TIMEOUT_MS_DEFAULT,
             },
-            allow_foreign_ip: false,
             data_dir: None,
             sync: SyncPolicy::Always,
+            security: SecurityConfig { allow_foreign_ip: false, tls: None, ca: None },
         }
     }
 }

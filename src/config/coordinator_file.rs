@@ -41,6 +41,7 @@ impl CoordinatorConfig {
         }
         config.check_backlog(&mut written)?;
         check_sync(&mut written)?;
+        check_ca(&mut written)?;
         Ok(config)
     }
 
@@ -99,6 +100,21 @@ fn check_sync(written: &mut WrittenKeys) -> Result<(), ConfigError> {
     }
 }
 
+/// Checks that `ca` is not given without `tls`.
+fn check_ca(written: &mut WrittenKeys) -> Result<(), ConfigError> {
+    match written.remove("ca") {
+        Some((location, text)) if !text.is_empty() && !written.contains_key("tls") => {
+            Err(ConfigError::Field {
+                location,
+                field: "ca",
+                found: FoundValue::Text(text),
+                expected: "tls too: without tls clients show no certificates".to_owned(),
+            })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn parse_port(lines: &mut ConfigLines<'_>) -> Result<u16, ConfigError> {
     let expected = "a port from 0 to 65535";
     let line = lines.require("port", expected)?;
@@ -117,7 +133,7 @@ fn parse_ttl(lines: &mut ConfigLines<'_>) -> Result<u64, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{CountLimits, PresenceConfig, Timeouts};
+    use crate::config::{CountLimits, PresenceConfig, SecurityConfig, Timeouts};
     use crate::limits::{Overflow, SyncPolicy};
 
     /// Parses `text` and `options`, and compares the config or the error.
@@ -176,6 +192,7 @@ mod tests {
 
     #[test]
     fn every_key_is_read_from_the_file_and_from_an_option() {
+        let (tls, ca) = (Some("c.keys".into()), Some("ca.pem".into()));
         let config = CoordinatorConfig {
             listen: "[::1]:5000".parse().unwrap(),
             ttl_s: 60,
@@ -191,9 +208,9 @@ mod tests {
             },
             presence: PresenceConfig { forget_after_ms: 1_500, is_announced: true, delay_ms: 250 },
             timeouts: Timeouts { line_ms: 1_500, connect_ms: 250, stall_ms: 86_400_000 },
-            allow_foreign_ip: true,
             data_dir: Some("/var/lib/my group".into()),
             sync: SyncPolicy::Every(250),
+            security: SecurityConfig { allow_foreign_ip: true, tls, ca },
         };
         let values = [
             ("bind", "::1"),
@@ -214,6 +231,8 @@ mod tests {
             ("allow_foreign_ip", "yes"),
             ("data_dir", "/var/lib/my group"),
             ("sync", "250ms"),
+            ("tls", "c.keys"),
+            ("ca", "ca.pem"),
         ];
         assert_eq!(values.map(|(name, _)| name), KEYS.each_ref().map(|key| key.name));
         for key in &KEYS {
@@ -282,7 +301,7 @@ mod tests {
         let keys = "expected bind, max_backlog, overflow, keep, max_line, max_connections, \
                     max_connections_per_address, max_members, max_members_per_address, \
                     forget_after, presence, presence_delay, line_timeout, connect_timeout, \
-                    stall_timeout, allow_foreign_ip, data_dir, sync";
+                    stall_timeout, allow_foreign_ip, data_dir, sync, tls, ca";
         for (line, found) in [
             ("color=always", "c.txt:3: key: found \"color\""),
             ("MAX_LINE=1k", "c.txt:3: key: found \"MAX_LINE\""),
@@ -300,6 +319,19 @@ mod tests {
             &[],
             Err("c.txt:5: max_line: found a second value (the first is on line 3), expected one"),
         );
+    }
+
+    #[test]
+    fn ca_needs_tls() {
+        let expected = "expected tls too: without tls clients show no certificates";
+        check("5000\n60\nca=a\n", &[], Err(&format!("c.txt:3: ca: found \"a\", {expected}")));
+        check("5000\n60\n", &[("ca", "a")], Err(&format!("--ca: found \"a\", {expected}")));
+        check("5000\n60\nca=\n", &[], Ok(DEFAULT));
+        let (tls, ca) = (Some("k".into()), Some("a".into()));
+        let security = SecurityConfig { tls, ca, ..DEFAULT.security };
+        let with_tls = CoordinatorConfig { security, ..DEFAULT };
+        check("5000\n60\nca=a\ntls=k\n", &[], Ok(with_tls.clone()));
+        check("5000\n60\nca=a\n", &[("tls", "k")], Ok(with_tls));
     }
 
     #[test]

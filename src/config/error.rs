@@ -22,6 +22,13 @@ pub enum ConfigError {
         /// Most bytes of such a file.
         bytes_max: usize,
     },
+    /// The contents of the file cannot be used as a whole.
+    Unusable {
+        /// Path of the file.
+        path: PathBuf,
+        /// Reason, which shows nothing of the contents.
+        reason: String,
+    },
     /// Other users may read or write a file with secrets.
     Exposed {
         /// Path of the file.
@@ -89,6 +96,7 @@ impl ConfigError {
             | Self::Field { location: Location::Option | Location::Environment, .. } => true,
             Self::Unreadable { .. }
             | Self::TooLarge { .. }
+            | Self::Unusable { .. }
             | Self::Exposed { .. }
             | Self::Field { .. } => false,
         }
@@ -105,6 +113,7 @@ impl fmt::Display for ConfigError {
             Self::TooLarge { path, bytes_max } => {
                 write!(f, "{}: larger than {bytes_max} bytes: not a config file", path.display())
             }
+            Self::Unusable { path, reason } => write!(f, "{}: {reason}", path.display()),
             Self::Exposed { path, mode } => {
                 let path = path.display();
                 write!(

@@ -1,7 +1,5 @@
 //! The keys of the coordinator's config file: one table for the file, the options and the help.
 
-use std::path::PathBuf;
-
 use super::coordinator::CoordinatorConfig;
 use super::value;
 use crate::limits::{
@@ -32,6 +30,11 @@ impl ConfigKey {
         KEYS.iter().find(|key| key.name == name)
     }
 
+    /// Returns the default value in words, if the value in the file is empty.
+    pub(super) fn without_value(&self) -> &'static str {
+        if self.name == "data_dir" { "none: in memory only" } else { "none" }
+    }
+
     /// Returns the name of the option.
     pub(super) fn option(&self) -> String {
         self.name.replace('_', "-")
@@ -43,7 +46,7 @@ fn timeout_ms(text: &str) -> Result<u64, String> {
 }
 
 /// All keys, in the order of the help.
-pub(super) static KEYS: [ConfigKey; 18] = [
+pub(super) static KEYS: [ConfigKey; 20] = [
     ConfigKey {
         name: "bind",
         hint: "IP",
@@ -200,10 +203,10 @@ pub(super) static KEYS: [ConfigKey; 18] = [
         hint: "yes|no",
         about: "accept requests whose <ip> is not the address that they come from",
         assign: |config, text| {
-            config.allow_foreign_ip = value::yes_or_no(text)?;
+            config.security.allow_foreign_ip = value::yes_or_no(text)?;
             Ok(())
         },
-        show: |config| value::show_yes_or_no(config.allow_foreign_ip),
+        show: |config| value::show_yes_or_no(config.security.allow_foreign_ip),
     },
     ConfigKey {
         name: "data_dir",
@@ -211,13 +214,10 @@ pub(super) static KEYS: [ConfigKey; 18] = [
         about: "keep members and messages in this directory across restarts and crashes; its \
                 parent must exist",
         assign: |config, text| {
-            config.data_dir = (!text.is_empty()).then(|| PathBuf::from(text));
+            config.data_dir = value::file(text)?;
             Ok(())
         },
-        show: |config| match &config.data_dir {
-            Some(path) => path.display().to_string(),
-            None => String::new(),
-        },
+        show: |config| value::show_file(config.data_dir.as_deref()),
     },
     ConfigKey {
         name: "sync",
@@ -229,5 +229,26 @@ pub(super) static KEYS: [ConfigKey; 18] = [
             Ok(())
         },
         show: |config| config.sync.to_string(),
+    },
+    ConfigKey {
+        name: "tls",
+        hint: "FILE",
+        about: "speak only TLS 1.3, with the key and the certificate in this file (see \
+                --init-keys)",
+        assign: |config, text| {
+            config.security.tls = value::tls_file(text)?;
+            Ok(())
+        },
+        show: |config| value::show_file(config.security.tls.as_deref()),
+    },
+    ConfigKey {
+        name: "ca",
+        hint: "FILE",
+        about: "certificates of the CAs that vouch for the ids of clients; only with tls",
+        assign: |config, text| {
+            config.security.ca = value::file(text)?;
+            Ok(())
+        },
+        show: |config| value::show_file(config.security.ca.as_deref()),
     },
 ];

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use super::lines::{self, ConfigLine, ConfigLines};
 use super::pem::{self, PemBlock, PemEntry, SecretPem};
 use super::{ConfigError, FoundValue, Invitation, endpoint};
-use crate::limits::{CERTIFICATES_MAX, COORDINATOR_KEYS_MAX, KEYS_FILE_BYTES_MAX};
+use crate::limits::{
+    CA_FILE_BYTES_MAX, CERTIFICATES_MAX, COORDINATOR_KEYS_MAX, KEYS_FILE_BYTES_MAX,
+};
 use crate::protocol::{KeyName, Secret};
 
 /// Private key of the coordinator with its certificates, in PEM.
@@ -108,6 +110,15 @@ impl CoordinatorKeys {
         }
         Ok(Self { pem })
     }
+}
+
+/// Loads the file with the certificates of CAs at `path`, as PEM text.
+///
+/// # Errors
+///
+/// The file cannot be read, or is too large.
+pub fn load_ca(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    lines::read_up_to(CA_FILE_BYTES_MAX, path)
 }
 
 impl ParticipantKeys {

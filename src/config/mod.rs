@@ -31,11 +31,11 @@ pub use cli::{
     CoordinatorRun, CoordinatorTask, Invocation, Membership, ParticipantOptions, ParticipantRun,
     ScriptOptions, StoreOptions, task_or_exit,
 };
-pub use coordinator::{CoordinatorConfig, CountLimits, PresenceConfig, Timeouts};
+pub use coordinator::{CoordinatorConfig, CountLimits, PresenceConfig, SecurityConfig, Timeouts};
 pub use endpoint::{Endpoint, Host};
 pub use error::{ConfigError, FoundValue, Location};
 pub use invitation::Invitation;
-pub use keys_files::{CoordinatorKeys, CoordinatorTrust, ParticipantKeys};
+pub use keys_files::{CoordinatorKeys, CoordinatorTrust, ParticipantKeys, load_ca};
 pub use lines::check_private;
 pub use participant::{COORDINATOR_VARIABLE, ParticipantConfig};
 pub use pem::SecretPem;

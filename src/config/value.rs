@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 /// Units of sizes, the largest first.
 const UNITS: [(char, u64); 3] = [('g', 1 << 30), ('m', 1 << 20), ('k', 1 << 10)];
@@ -67,6 +68,27 @@ pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
 /// Returns the word for a truth value.
 pub(super) fn show_yes_or_no(is_yes: bool) -> String {
     if is_yes { "yes" } else { "no" }.to_owned()
+}
+
+/// Parses the path of a file that is not needed. Empty: none.
+#[expect(clippy::unnecessary_wraps, reason = "every text is a path")]
+pub(super) fn file(text: &str) -> Result<Option<PathBuf>, String> {
+    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+}
+
+/// Shows a path as [`file`] parses it.
+pub(super) fn show_file(path: Option<&Path>) -> String {
+    path.map(|path| path.display().to_string()).unwrap_or_default()
+}
+
+/// Parses the path of the file for TLS.
+pub(super) fn tls_file(text: &str) -> Result<Option<PathBuf>, String> {
+    match file(text)? {
+        Some(_) if !cfg!(feature = "tls") => {
+            Err("no file: this program was built without TLS".to_owned())
+        }
+        path => Ok(path),
+    }
 }
 
 /// Description of a valid address, for errors about link-local addresses of IPv6.

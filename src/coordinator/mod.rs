@@ -14,6 +14,7 @@
 //! long a message is kept.
 
 mod accept;
+mod check;
 mod commands;
 mod inspect;
 mod journal;
@@ -23,6 +24,7 @@ mod platform;
 mod ready;
 mod replica;
 mod report;
+mod security;
 mod server;
 mod shutdown;
 mod sockets;
@@ -31,6 +33,8 @@ mod suspend;
 mod system;
 #[cfg(test)]
 mod testing;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -41,7 +45,7 @@ use std::time::Duration;
 use log::LevelFilter;
 use mio::Events;
 
-use crate::config::{CoordinatorRun, CoordinatorTask, stderr_is_journal};
+use crate::config::{ConfigError, CoordinatorRun, CoordinatorTask, stderr_is_journal};
 use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX};
 use crate::net::{Diagnostics, Reader, ignore_harmless_signals, print_to_stderr};
 use crate::text::Counted;
@@ -55,6 +59,8 @@ pub use shutdown::TurnOutcome;
 /// Reason why the coordinator could not start, continue, or end cleanly.
 #[derive(Debug)]
 pub enum CoordinatorError {
+    /// A file that the config names cannot be used.
+    Config(ConfigError),
     /// The coordinator cannot listen on this address.
     Listen(SocketAddr, io::Error),
     /// The journal in this directory cannot be used.
@@ -72,6 +78,7 @@ pub enum CoordinatorError {
 impl fmt::Display for CoordinatorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Config(error) => error.fmt(f),
             Self::Listen(address, error) if error.kind() == ErrorKind::AddrInUse => write!(
                 f,
                 "cannot listen on {address}: {error}; another program listens there, perhaps a \
@@ -110,16 +117,31 @@ impl CoordinatorError {
     fn poll(error: io::Error) -> Self {
         Self::System("cannot poll", error)
     }
+
+    /// Returns 2 for a file that cannot be used, 1 for everything else.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 2,
+            Self::Listen(..)
+            | Self::Journal(..)
+            | Self::System(..)
+            | Self::CutShort
+            | Self::Stopped(_)
+            | Self::Unwritten(..) => 1,
+        }
+    }
 }
 
 /// Runs the task of the command line.
 ///
 /// # Errors
 ///
-/// [`CoordinatorError`]. The exit code is 1 in this case.
+/// [`CoordinatorError`], with its exit code.
 pub fn run(task: &CoordinatorTask) -> Result<(), CoordinatorError> {
     match task {
         CoordinatorTask::Serve(run) => serve(run),
+        CoordinatorTask::Check { file, run } => check::check(file, run),
         CoordinatorTask::Inspect(directory) => inspect::inspect(directory),
     }
 }

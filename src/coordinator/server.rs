@@ -23,7 +23,7 @@ use crate::group::{Group, Input, SocketEnd};
 use crate::journal::JournalEnd;
 use crate::limits::TURN_PEER_CHECKS_MAX;
 use crate::net::{Acceptor, CLOCK, Key, LISTENER, Readiness, SIGNALS, WAKER};
-use crate::protocol::Epoch;
+use crate::protocol::{Epoch, KeyName};
 use crate::time::{Millis, Now};
 
 /// The group, and the parts around it.
@@ -147,8 +147,8 @@ impl<P: Platform> Coordinator<P> {
     }
 
     /// Returns the line that is printed at the start.
-    pub(super) fn first_line(&self, files: &str) -> String {
-        report::first_line(&self.config, &self.group, files)
+    pub(super) fn first_line(&self, files: &str, key: Option<KeyName>) -> String {
+        report::first_line(&self.config, &self.group, files, key)
     }
 
     /// Returns the time at which the next turn begins at the latest: now if work is left.

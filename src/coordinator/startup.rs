@@ -9,6 +9,7 @@ use mio::{Poll, Registry};
 
 use super::journal::GroupJournal;
 use super::replica::Replica;
+use super::security::Security;
 use super::server::Coordinator;
 use super::system::System;
 use super::{CoordinatorError, report};
@@ -49,6 +50,7 @@ fn draw_random() -> Result<u64, CoordinatorError> {
 /// Listens, starts the group, and prints the first line on standard output.
 pub(super) fn start(run: &CoordinatorRun) -> Result<Coordinator<System>, CoordinatorError> {
     let config = &run.config;
+    let security = Security::load(&config.security).map_err(CoordinatorError::Config)?;
     let system = |what| move |error| CoordinatorError::System(what, error);
     let files = match raise_file_limit() {
         Ok(Some(files)) => files.to_string(),
@@ -81,10 +83,12 @@ pub(super) fn start(run: &CoordinatorRun) -> Result<Coordinator<System>, Coordin
     let begins_epoch = run.new_epoch && startup.keeps_epoch;
     let Startup { group, clock, .. } = startup;
     let now = clock.now();
-    let system = System::new(poll, clock, signals);
-    let mut coordinator = Coordinator::new(config, group, system, acceptor, now.steady);
+    let mut platform = System::new(poll, clock, signals);
+    let key = security.key();
+    platform.secure(security).map_err(system("cannot prepare TLS"))?;
+    let mut coordinator = Coordinator::new(config, group, platform, acceptor, now.steady);
     coordinator.prepare_epoch(Epoch::new(draw_random()?), begins_epoch, now);
-    write_line(StandardStream::Output, &coordinator.first_line(&files));
+    write_line(StandardStream::Output, &coordinator.first_line(&files, key));
     Ok(coordinator)
 }
 
@@ -99,7 +103,7 @@ pub(super) fn rules(config: &CoordinatorConfig, listening: SocketAddr) -> Rules 
         backlog_bytes_max: config.max_backlog,
         overflow: config.overflow,
         keep: config.keep,
-        foreign_ip_allowed: config.allow_foreign_ip,
+        foreign_ip_allowed: config.security.allow_foreign_ip,
         listening,
     }
 }

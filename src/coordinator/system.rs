@@ -8,8 +8,16 @@ use mio::{Events, Poll};
 
 use super::journal::WriterThread;
 use super::platform::Platform;
+use super::security::Security;
+#[cfg(feature = "tls")]
+use super::tls::TlsSides;
+#[cfg(feature = "tls")]
+use crate::access::Credentials;
+use crate::limits::tls::TURN_HANDSHAKES_MS;
 use crate::net::{Clock, Connection, Key, Signal, Signals, Transport, wait};
 use crate::protocol::KeyName;
+#[cfg(feature = "tls")]
+use crate::time::UnixMillis;
 use crate::time::{Millis, Now};
 
 /// Sources of events, and the time.
@@ -18,11 +26,43 @@ pub(super) struct System {
     poll: Poll,
     clock: Clock,
     signals: Signals,
+    /// Time of the first step of a handshake in this turn.
+    handshakes_since: Option<Millis>,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsSides>,
 }
 
 impl System {
     pub(super) fn new(poll: Poll, clock: Clock, signals: Signals) -> Self {
-        Self { poll, clock, signals }
+        Self {
+            poll,
+            clock,
+            signals,
+            handshakes_since: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// Applies the contents of the files to new connections.
+    ///
+    /// # Errors
+    ///
+    /// An error of the cryptography. Nothing has changed.
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(
+            clippy::unnecessary_wraps,
+            clippy::needless_pass_by_value,
+            reason = "only TLS takes the files, and only TLS can fail"
+        )
+    )]
+    pub(super) fn secure(&mut self, security: Security) -> io::Result<()> {
+        #[cfg(feature = "tls")]
+        let () = self.tls = security.tls.map(TlsSides::new).transpose()?;
+        #[cfg(not(feature = "tls"))]
+        let Security {} = security;
+        Ok(())
     }
 
     pub(super) fn now(&self) -> Now {
@@ -41,6 +81,7 @@ impl System {
         deadline: Option<Millis>,
         now: Millis,
     ) -> io::Result<()> {
+        self.handshakes_since = None;
         wait(&mut self.poll, events, now, self.clock.wake_by(deadline, now))
     }
 
@@ -63,12 +104,42 @@ impl Platform for System {
         &mut self,
         from: Option<IpAddr>,
         address: SocketAddr,
-        _: Option<KeyName>,
+        key: Option<KeyName>,
     ) -> io::Result<Connection> {
-        match from {
+        let connection = match from {
             Some(from) => Connection::connect_from(from, address),
             None => Connection::connect(address),
+        }?;
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return tls.connect(connection, key);
         }
+        #[cfg(not(feature = "tls"))]
+        let _ = key;
+        Ok(connection)
+    }
+
+    #[cfg(feature = "tls")]
+    fn begin(&mut self, connection: Connection) -> io::Result<Connection> {
+        match &self.tls {
+            Some(tls) => tls.accept(connection),
+            None => Ok(connection),
+        }
+    }
+
+    fn has_handshake_time(&mut self) -> bool {
+        let now = self.clock.now().steady;
+        now.since(*self.handshakes_since.get_or_insert(now)) < TURN_HANDSHAKES_MS
+    }
+
+    #[cfg(feature = "tls")]
+    fn credentials(&self, connection: &Connection, now: UnixMillis) -> Credentials {
+        self.tls.as_ref().map_or(Credentials::Plain, |tls| tls.credentials(connection, now))
+    }
+
+    #[cfg(feature = "tls")]
+    fn answer_in_plain_text(&mut self, connection: &mut Connection) -> bool {
+        connection.answer_in_plain_text()
     }
 
     fn register(&mut self, connection: &mut Connection, key: Key) -> io::Result<()> {

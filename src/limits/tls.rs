@@ -4,8 +4,8 @@
 pub const HANDSHAKE_MS: u64 = 5000;
 /// Most unfinished handshakes of clients. One more closes the oldest one.
 pub const HANDSHAKES_MAX: usize = 256;
-/// Most microseconds of a turn for steps of handshakes. The step under way is finished.
-pub const TURN_HANDSHAKES_US: u64 = 2000;
+/// Most milliseconds of a turn for steps of handshakes. The step under way is finished.
+pub const TURN_HANDSHAKES_MS: u64 = 2;
 
 /// Most bytes of text in a record.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;

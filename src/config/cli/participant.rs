@@ -7,7 +7,7 @@ use getopts::Matches;
 use log::LevelFilter;
 
 use super::script::ScriptOptions;
-use super::{Invocation, ProgramInfo, common_options, log_level, matches, run_unless_check};
+use super::{Invocation, ProgramInfo, common_options, log_level, matches};
 use crate::config::participant::ParticipantFields;
 use crate::config::reach::ReachOptions;
 use crate::config::{ConfigError, ParticipantConfig};
@@ -149,7 +149,8 @@ impl ParticipantRun {
         arguments: impl IntoIterator<Item = OsString>,
         coordinator: Option<OsString>,
     ) -> Result<Invocation<Self>, ConfigError> {
-        let mut options = common_options("warn");
+        let mut options =
+            common_options("warn", "check options, config file and --outbox file, and exit");
         options
             .optopt("", "id", "id of the participant, instead of line 1", "ID")
             .optopt(
@@ -198,7 +199,10 @@ impl ParticipantRun {
             run.checked = Some(checked.to_owned());
             return Ok(Invocation::Run(run));
         }
-        Ok(run_unless_check(&matches, checked, run))
+        Ok(match matches.opt_present("check") && run.checked.is_none() {
+            true => Invocation::Show(format!("{checked}: valid\n")),
+            false => Invocation::Run(run),
+        })
     }
 }
 

@@ -75,7 +75,9 @@ fn run<R>(call: Result<Invocation<R>, ConfigError>) -> R {
 fn served(call: Result<Invocation<CoordinatorTask>, ConfigError>) -> CoordinatorRun {
     match run(call) {
         CoordinatorTask::Serve(run) => run,
-        CoordinatorTask::Inspect(directory) => panic!("{}", directory.display()),
+        other @ (CoordinatorTask::Check { .. } | CoordinatorTask::Inspect(_)) => {
+            panic!("{other:?}")
+        }
     }
 }
 
@@ -99,7 +101,7 @@ fn the_help_names_every_key_with_its_default() {
     let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
     for key in &KEYS {
         let shown = (key.show)(&CoordinatorConfig::new(0, 0));
-        let default = if shown.is_empty() { "none: in memory only" } else { &shown };
+        let default = if shown.is_empty() { key.without_value() } else { &shown };
         let line = format!("--{} {} {} (default {default})", key.option(), key.hint, key.about);
         assert!(words.contains(&line), "{line}\n{help}");
     }

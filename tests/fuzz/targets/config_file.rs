@@ -67,6 +67,7 @@ fn check_error(error: &ConfigError, bytes: &[u8], path: &Path) {
         ConfigError::TooLarge { .. } => assert!(shown.starts_with(&*path.to_string_lossy())),
         ConfigError::Usage(_)
         | ConfigError::Unreadable { .. }
+        | ConfigError::Unusable { .. }
         | ConfigError::Exposed { .. }
         | ConfigError::Field { .. } => {
             panic!("a file gives no such error: {shown}")

@@ -21,7 +21,8 @@ pub fn check(bytes: &[u8]) {
 fn load(path: &Path) -> Result<CoordinatorConfig, ConfigError> {
     match CoordinatorRun::from_arguments([path.into()])? {
         Invocation::Run(CoordinatorTask::Serve(run)) => Ok(run.config),
-        Invocation::Run(CoordinatorTask::Inspect(_)) | Invocation::Show(_) => {
+        Invocation::Run(CoordinatorTask::Check { .. } | CoordinatorTask::Inspect(_))
+        | Invocation::Show(_) => {
             unreachable!("the only argument is the file")
         }
     }
@@ -48,7 +49,7 @@ fn text_of(config: &CoordinatorConfig) -> String {
         ("line_timeout", seconds(timeouts.line_ms)),
         ("connect_timeout", seconds(timeouts.connect_ms)),
         ("stall_timeout", seconds(timeouts.stall_ms)),
-        ("allow_foreign_ip", yes_or_no(config.allow_foreign_ip)),
+        ("allow_foreign_ip", yes_or_no(config.security.allow_foreign_ip)),
         ("data_dir", directory.unwrap_or_default()),
         ("sync", config.sync.to_string()),
     ];

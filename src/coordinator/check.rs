@@ -1,0 +1,22 @@
+//! `--check`: reads the files that the config names, and changes nothing.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use super::CoordinatorError;
+use super::security::Security;
+use crate::config::CoordinatorRun;
+use crate::text;
+
+/// Shows that the config `checked` is valid, with what its files hold.
+pub(super) fn check(checked: &str, run: &CoordinatorRun) -> Result<(), CoordinatorError> {
+    let security = Security::load(&run.config.security).map_err(CoordinatorError::Config)?;
+    let mut lines = format!("{checked}: valid\n");
+    if let (Some(path), Some(key)) = (&run.config.security.tls, security.key()) {
+        let path = path.display().to_string();
+        // Writing to a string cannot fail.
+        let _ = writeln!(lines, "{}: key {key}", text::for_terminal(&path));
+    }
+    let shown = io::stdout().write_all(lines.as_bytes());
+    shown.map_err(|error| CoordinatorError::System("cannot write to standard output", error))
+}
