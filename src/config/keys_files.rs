@@ -128,7 +128,16 @@ impl ParticipantKeys {
     ///
     /// The first fault in the file, or [`ConfigError::Exposed`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::parse(path, &lines::read_private(KEYS_FILE_BYTES_MAX, path)?)
+        Self::parse(path, &Self::read(path)?)
+    }
+
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, is too long, or is open to others.
+    pub fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
+        lines::read_private(KEYS_FILE_BYTES_MAX, path)
     }
 
     /// Parses `bytes`, the content of the file at `path`.

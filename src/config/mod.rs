@@ -20,6 +20,7 @@ mod key;
 mod keys_files;
 mod lines;
 mod participant;
+mod participant_lines;
 mod pem;
 mod reach;
 mod stderr;

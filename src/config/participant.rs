@@ -1,9 +1,10 @@
 //! The participant's config: id, message log and coordinator, from a file with one line for each,
-//! or from options. Further lines of the file tell how messages come.
+//! or from options. Further lines of the file tell how messages come, and name the keys file.
 
 use std::path::{Path, PathBuf};
 
 use super::lines::{self, ConfigLine, ConfigLines};
+use super::participant_lines::{KEYS_EXPECTED, ParticipantLines};
 use super::reach::ReachOptions;
 use super::{ConfigError, Endpoint, FoundValue, Location, Reach};
 use crate::protocol::is_id;
@@ -19,6 +20,8 @@ pub struct ParticipantConfig {
     pub coordinator: Endpoint,
     /// The way in which messages come (further lines).
     pub reach: Reach,
+    /// Path of the keys file, relative to the current directory. `None`: no TLS.
+    pub keys: Option<PathBuf>,
 }
 
 /// Fields from the command line and the environment.
@@ -36,6 +39,8 @@ pub(super) struct ParticipantFields {
     pub(super) is_viewer: bool,
     /// Options of the listener.
     pub(super) reach: ReachOptions,
+    /// Value of `--keys`.
+    pub(super) keys: Option<String>,
     /// `GROUPCAST_COORDINATOR`, for neither an option nor a file.
     pub(super) usual_coordinator: Option<String>,
 }
@@ -48,9 +53,20 @@ impl ParticipantConfig {
     ) -> Result<Self, ConfigError> {
         let file = path.map(Self::load).transpose()?;
         let ParticipantFields { id, log_file, has_no_log, is_viewer, .. } = fields;
-        let ParticipantFields { coordinator, usual_coordinator, reach, .. } = fields;
+        let ParticipantFields { coordinator, usual_coordinator, reach, keys, .. } = fields;
         let reach =
             file.as_ref().map(|file| file.reach).unwrap_or_default().with_options(&reach)?;
+        let keys = match (keys, &file) {
+            (Some(name), _) => {
+                let path = file_name(&name);
+                Some(path.ok_or_else(|| option_error("keys", name, KEYS_EXPECTED))?)
+            }
+            (None, Some(file)) => file.keys.clone(),
+            (None, None) => None,
+        };
+        if keys.is_some() && !cfg!(feature = "tls") {
+            return Err(ConfigError::Usage(NO_TLS.to_owned()));
+        }
         let id = match (id, &file) {
             (Some(id), _) if is_id(&id) => id,
             (Some(id), _) => return Err(option_error("id", id, ID_EXPECTED)),
@@ -86,7 +102,7 @@ impl ParticipantConfig {
                 )));
             }
         };
-        Ok(Self { id, log_file, coordinator, reach })
+        Ok(Self { id, log_file, coordinator, reach, keys })
     }
 
     /// Loads the file at `path`.
@@ -103,8 +119,8 @@ impl ParticipantConfig {
         let line = lines.require("coordinator", Endpoint::EXPECTED)?;
         let coordinator = Endpoint::parse(line.text)
             .map_err(|expected| line.error("coordinator", line.text, expected.to_owned()))?;
-        let reach = Reach::take_lines(&mut lines)?;
-        Ok(Self { id, log_file, coordinator, reach })
+        let ParticipantLines { reach, keys } = ParticipantLines::take(&mut lines)?;
+        Ok(Self { id, log_file, coordinator, reach, keys })
     }
 }
 
@@ -113,6 +129,9 @@ pub const COORDINATOR_VARIABLE: &str = "GROUPCAST_COORDINATOR";
 
 /// Id in the requests of `--top`, which every id may send.
 const VIEWER_ID: &str = "top";
+
+const NO_TLS: &str = "found a keys file, and this program was built without TLS (the cargo feature \
+                      tls): it never connects without TLS instead";
 
 const ID_EXPECTED: &str = "1 to 64 of A-Z a-z 0-9 . _ -";
 const LOG_EXPECTED: &str = "the name of a file";
@@ -139,7 +158,7 @@ fn field<'a, T>(
 }
 
 /// Parses a file name: not the name of a directory, and without control characters.
-fn file_name(text: &str) -> Option<PathBuf> {
+pub(super) fn file_name(text: &str) -> Option<PathBuf> {
     let path = PathBuf::from(text);
     // A text with one of these ends names a directory, but `Path::file_name` ignores the end.
     let names_file =
@@ -160,6 +179,7 @@ mod tests {
             log_file: Some(log_file.into()),
             coordinator: Endpoint::parse(coordinator).unwrap(),
             reach: Reach::default(),
+            keys: None,
         });
         assert_eq!(config.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
     }
@@ -233,7 +253,7 @@ mod tests {
     fn further_lines_and_bytes_that_are_not_utf8_are_refused() {
         check(
             b"a\nl\n::1 1\n\nsync=always\n",
-            Err("p.txt:5: key: found \"sync\", expected passive, listen, advertise"),
+            Err("p.txt:5: key: found \"sync\", expected passive, listen, advertise, keys"),
         );
         for (text, number) in [
             (&b"\xff\nl\n::1 1\n"[..], 1),
@@ -243,6 +263,41 @@ mod tests {
             let wrong = "line: found bytes that are not UTF-8, expected UTF-8 text";
             check(text, Err(&format!("p.txt:{number}: {wrong}")));
         }
+    }
+
+    #[test]
+    #[cfg(feature = "tls")]
+    fn a_keys_file_is_named_in_the_file_or_by_an_option_which_wins() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("p.txt");
+        let keys = |line: &str, option: Option<&str>| {
+            std::fs::write(&path, format!("alice\nalice.txt\n10.0.0.1 5000\n{line}\n")).unwrap();
+            let keys = option.map(str::to_owned);
+            let fields = ParticipantFields { keys, ..ParticipantFields::default() };
+            let config = ParticipantConfig::with_fields(Some(&path), fields);
+            config.map(|config| config.keys).map_err(|error| error.to_string())
+        };
+        assert_eq!(keys("", None), Ok(None));
+        assert_eq!(keys("keys = alice.keys", None), Ok(Some("alice.keys".into())));
+        assert_eq!(keys("keys=a", Some("b")), Ok(Some("b".into())));
+        assert_eq!(keys("", Some("b")), Ok(Some("b".into())));
+        let expected = "expected the name of a keys file";
+        assert_eq!(keys("", Some("b/")), Err(format!("--keys: found \"b/\", {expected}")));
+        let error = keys("keys=", None).unwrap_err();
+        assert!(error.ends_with(&format!("p.txt:4: keys: found \"\", {expected}")), "{error}");
+    }
+
+    #[test]
+    #[cfg(not(feature = "tls"))]
+    fn a_keys_file_is_refused_without_tls() {
+        let fields = ParticipantFields {
+            id: Some("alice".to_owned()),
+            coordinator: Some("10.0.0.1:5000".to_owned()),
+            keys: Some("alice.keys".to_owned()),
+            ..ParticipantFields::default()
+        };
+        let config = ParticipantConfig::with_fields(None, fields);
+        assert_eq!(config, Err(ConfigError::Usage(NO_TLS.to_owned())));
     }
 
     fn with_fields(path: Option<&Path>, words: &[(&str, &str)]) -> Result<String, String> {

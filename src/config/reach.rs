@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::lines::{ConfigLine, ConfigLines};
 use super::{ConfigError, FoundValue, Location, value};
 use crate::limits::LISTEN_PORT_MIN;
 
@@ -37,27 +36,15 @@ pub(super) struct ReachOptions {
     pub(super) advertise: Option<String>,
 }
 
-/// Keys in the config file, which are options too.
-const KEYS: [&str; 3] = ["passive", "listen", "advertise"];
-
 impl Reach {
-    /// Takes the rest of a config file: lines of `key=value`.
-    pub(super) fn take_lines(lines: &mut ConfigLines<'_>) -> Result<Self, ConfigError> {
-        let mut reach = Self::default();
-        let mut written: Vec<(&'static str, usize)> = Vec::new();
-        while let Some(line) = lines.next()? {
-            let (key, text) = split(&line)?;
-            if let Some((_, first)) = written.iter().find(|(other, _)| *other == key) {
-                return Err(line.found(key, FoundValue::Again { first: *first }, "one"));
-            }
-            let assigned = reach.assign(key, text);
-            assigned.map_err(|expected| line.error(key, text, expected))?;
-            if reach.is_contradictory() {
-                return Err(line.error(key, text, CONTRADICTION.to_owned()));
-            }
-            written.push((key, line.number));
+    /// Sets a key of the config file. Returns a description of the valid values if
+    /// the text is none.
+    pub(super) fn assign_in_file(&mut self, key: &str, text: &str) -> Result<(), String> {
+        self.assign(key, text)?;
+        match self.is_contradictory() {
+            true => Err(CONTRADICTION.to_owned()),
+            false => Ok(()),
         }
-        Ok(reach)
     }
 
     /// Returns the way with the options, which win: `--passive` drops the keys of a listener, and
@@ -121,16 +108,6 @@ impl AdvertisedAddress {
     }
 }
 
-/// Returns the key and the value of a line.
-fn split<'a>(line: &ConfigLine<'a>) -> Result<(&'static str, &'a str), ConfigError> {
-    let Some((name, text)) = line.text.split_once('=') else {
-        return Err(line.error("line", line.text, "key=value, or nothing more".to_owned()));
-    };
-    let (name, text) = (name.trim_end(), text.trim_start());
-    let key = KEYS.into_iter().find(|key| *key == name);
-    Ok((key.ok_or_else(|| line.error("key", name, KEYS.join(", ")))?, text))
-}
-
 const CONTRADICTION: &str = "passive=yes alone, or listen and advertise without it: a passive \
                              participant has no listener";
 
@@ -143,10 +120,14 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::config::lines::ConfigLines;
+    use crate::config::participant_lines::ParticipantLines;
 
     fn of_file(text: &str) -> Result<Reach, String> {
         let mut lines = ConfigLines::new(Path::new("p.txt"), text.as_bytes());
-        Reach::take_lines(&mut lines).map_err(|error| error.to_string())
+        let lines = ParticipantLines::take(&mut lines).map_err(|error| error.to_string())?;
+        assert_eq!(lines.keys, None);
+        Ok(lines.reach)
     }
 
     #[test]
@@ -189,7 +170,8 @@ mod tests {
             ("passive=1", "p.txt:1: passive: found \"1\", expected yes or no".to_owned()),
             (
                 "sync=always",
-                "p.txt:1: key: found \"sync\", expected passive, listen, advertise".to_owned(),
+                "p.txt:1: key: found \"sync\", expected passive, listen, advertise, keys"
+                    .to_owned(),
             ),
             (
                 "passive",

@@ -6,6 +6,8 @@ pub const ACCESS_FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const KEYS_FILE_BYTES_MAX: usize = 64 * 1024;
 /// Most bytes of a file with the certificates of CAs.
 pub const CA_FILE_BYTES_MAX: usize = 1024 * 1024;
+/// Most tries to lock a keys file that other programs replace.
+pub const KEYS_FILE_TRIES_MAX: usize = 16;
 /// Most keys of coordinators in a participant's keys file: one, and others to come.
 pub const COORDINATOR_KEYS_MAX: usize = 16;
 /// Most certificates in a keys file: a chain.

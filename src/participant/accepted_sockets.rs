@@ -6,9 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::event_loop::{EventLoop, ParticipantTimer};
 use super::line_socket::{EndedSocket, LineSocket, SocketStep, watch};
+use super::security::{PeerSecurity, UntrustedPeer};
 use crate::config::Host;
 use crate::net::{Accept, Acceptor, Connection, Key, LISTENER, Readiness, Slots, Transport};
-use crate::protocol::{Ack, Seq};
+use crate::protocol::{Ack, KeyName, Seq};
 use crate::session::MessageSocket;
 use crate::time::Millis;
 
@@ -17,6 +18,7 @@ use crate::time::Millis;
 pub(super) struct AcceptedSockets {
     /// Address to listen on.
     ip: IpAddr,
+    security: PeerSecurity,
     listener: Option<Acceptor>,
     sockets: Slots<AcceptedSocket>,
     /// Sockets to be closed at the end of the turn.
@@ -35,12 +37,24 @@ struct AcceptedSocket {
     paused: bool,
     /// Acknowledgement to write; a later one replaces it.
     ack: Option<Seq>,
+    trust: PeerTrust,
+}
+
+/// State of the trust in a peer. Without TLS, each peer is trusted: its first line tells more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PeerTrust {
+    /// No line is read.
+    Handshake,
+    Trusted,
+    /// The handshake has failed, or the peer has shown this key.
+    Failed(Option<KeyName>),
 }
 
 impl AcceptedSockets {
     /// Listens at `ip`. Without it, `coordinator` decides which machines can connect.
-    pub(super) fn new(coordinator: &Host, ip: Option<IpAddr>) -> Self {
+    pub(super) fn new(coordinator: &Host, ip: Option<IpAddr>, security: PeerSecurity) -> Self {
         Self {
+            security,
             ip: ip.unwrap_or_else(|| listening_ip(coordinator)),
             listener: None,
             sockets: Slots::second(),
@@ -110,10 +124,14 @@ impl AcceptedSockets {
     fn add(&mut self, stream: Transport, event_loop: &EventLoop) -> io::Result<MessageSocket> {
         self.accepted = self.accepted.saturating_add(1);
         let number = MessageSocket(self.accepted);
-        let mut connection = Connection::new(stream);
+        let mut connection = self.security.server(Connection::new(stream))?;
         watch(&mut connection, event_loop.registry(), self.sockets.next_key())?;
+        let trust = match self.security.has_handshakes() {
+            true => PeerTrust::Handshake,
+            false => PeerTrust::Trusted,
+        };
         let lines = LineSocket::new(connection);
-        self.sockets.insert(AcceptedSocket { number, lines, paused: false, ack: None });
+        self.sockets.insert(AcceptedSocket { number, lines, paused: false, ack: None, trust });
         Ok(number)
     }
 
@@ -126,7 +144,8 @@ impl AcceptedSockets {
         event_loop: &mut EventLoop,
     ) -> io::Result<()> {
         lines.reregister(event_loop.registry(), self.sockets.next_key())?;
-        self.sockets.insert(AcceptedSocket { number, lines, paused: false, ack: None });
+        let trust = PeerTrust::Trusted;
+        self.sockets.insert(AcceptedSocket { number, lines, paused: false, ack: None, trust });
         event_loop.come_back(); // No event comes for the lines in the buffer.
         Ok(())
     }
@@ -178,6 +197,13 @@ impl AcceptedSockets {
         event_loop: &mut EventLoop,
     ) -> SocketStep<'_, MessageSocket> {
         let Some(socket) = self.sockets.get_mut(key) else { return SocketStep::Pause };
+        if socket.trust != PeerTrust::Trusted {
+            match socket.advance_handshake(&self.security) {
+                Ok(true) => (),
+                Ok(false) => return SocketStep::Pause,
+                Err(reason) => return SocketStep::End(reason),
+            }
+        }
         match socket.lines.read(event_loop) {
             Ok(true) => SocketStep::Read,
             Ok(false) => SocketStep::Pause,
@@ -213,8 +239,24 @@ impl AcceptedSockets {
     /// Closes the marked connections. Returns true if there were any.
     pub(super) fn close_marked(&mut self) -> bool {
         let marked = std::mem::take(&mut self.marked_for_close);
-        marked.iter().for_each(|key| drop(self.sockets.remove(*key)));
+        let removed = marked.iter().filter_map(|key| self.sockets.remove(*key));
+        removed.for_each(|socket| socket.lines.close());
         !marked.is_empty()
+    }
+
+    /// Closes all sockets: the program exits.
+    pub(super) fn close_all(&mut self) {
+        self.marked_for_close = self.keys();
+        self.close_marked();
+    }
+
+    /// Returns the key of a peer that is not the coordinator, if that is why the socket ends. The
+    /// key is `None` if the handshake has failed.
+    pub(super) fn untrusted(&self, key: Key) -> Option<Option<KeyName>> {
+        match self.sockets.get(key)?.trust {
+            PeerTrust::Failed(shown) => Some(shown),
+            PeerTrust::Handshake | PeerTrust::Trusted => None,
+        }
     }
 
     /// Closes the socket at the end of the turn. Describes its end.
@@ -230,6 +272,18 @@ impl AcceptedSockets {
 }
 
 impl AcceptedSocket {
+    /// Continues the handshake. Returns true if it is done, and the peer is trusted.
+    #[cold]
+    fn advance_handshake(&mut self, security: &PeerSecurity) -> Result<bool, String> {
+        let accepted = self.lines.accept(security);
+        match &accepted {
+            Ok(true) => self.trust = PeerTrust::Trusted,
+            Ok(false) => (),
+            Err(UntrustedPeer { key, .. }) => self.trust = PeerTrust::Failed(*key),
+        }
+        accepted.map_err(|untrusted| untrusted.reason)
+    }
+
     /// Writes the output buffer, then the acknowledgement.
     fn flush(&mut self) -> io::Result<()> {
         loop {

@@ -1,15 +1,21 @@
-//! `--check` with an outbox file: reads the file, tells what waits in it, and changes nothing.
+//! `--check` with a keys file or an outbox file: reads the files, tells their state, and changes
+//! nothing.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
+use super::security::PeerSecurity;
 use super::{ParticipantError, outbox_file};
 use crate::config::ParticipantRun;
 use crate::text;
 
-/// Shows that the config `checked` is valid, and what the outbox file holds. Returns the exit code.
+/// Shows that the config `checked` is valid, and the state of the files. Returns the exit code.
 pub(super) fn check(run: &ParticipantRun, checked: &str) -> Result<u8, ParticipantError> {
     let mut lines = format!("{checked}: valid\n");
+    if let Some(keys) = PeerSecurity::inspect(&run.config).map_err(ParticipantError::Keys)? {
+        lines.push_str(&keys);
+        lines.push('\n');
+    }
     if let Some(path) = &run.options.store.outbox {
         let found = outbox_file::inspect(path, &run.config.id)
             .map_err(|unusable| ParticipantError::Outbox(path.clone(), unusable))?;

@@ -89,7 +89,16 @@ impl CommandConnection {
 
     /// Closes the marked sockets. Returns true if there were any.
     pub(super) fn close_marked(&mut self) -> bool {
-        !std::mem::take(&mut self.marked_for_close).is_empty()
+        let marked = std::mem::take(&mut self.marked_for_close);
+        let is_any = !marked.is_empty();
+        marked.into_iter().for_each(LineSocket::close);
+        is_any
+    }
+
+    /// Closes all sockets: the program exits.
+    pub(super) fn close_all(&mut self) {
+        self.mark_current();
+        self.close_marked();
     }
 
     /// Closes the socket at the end of the turn. Describes its end.

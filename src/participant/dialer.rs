@@ -1,4 +1,5 @@
 //! Connects the command socket: resolves the coordinator's name and tries its addresses in turn.
+//! The handshake of TLS is a part of the connect.
 //!
 //! ```text
 //!             answer              refused, or no answer in its share of the time
@@ -17,6 +18,7 @@ use mio::Token;
 
 use super::event_loop::{EventLoop, ParticipantTimer};
 use super::line_socket::watch;
+use super::security::PeerSecurity;
 use crate::config::{Endpoint, Host};
 use crate::limits::{CONNECTING_MS_MAX, RESOLVING_MS_MAX};
 use crate::net::{Connection, Key, Pool, Readiness};
@@ -28,6 +30,7 @@ pub(super) use resolver::Resolver;
 #[derive(Debug)]
 pub(super) struct Dialer {
     coordinator: Endpoint,
+    security: PeerSecurity,
     /// `None` if the config has an address.
     resolver: Option<Resolver>,
     dial: Option<Dial>,
@@ -82,13 +85,18 @@ pub(super) struct FailedDial {
 
 impl Dialer {
     /// Starts a resolver if the coordinator has a name.
-    pub(super) fn new(coordinator: &Endpoint, pool: &Pool) -> io::Result<Self> {
+    pub(super) fn new(
+        coordinator: &Endpoint,
+        security: PeerSecurity,
+        pool: &Pool,
+    ) -> io::Result<Self> {
         let resolver = match &coordinator.host {
             Host::Name(name) => Some(Resolver::start(pool, name, coordinator.port)?),
             Host::Address(_) => None,
         };
         Ok(Self {
             coordinator: coordinator.clone(),
+            security,
             resolver,
             dial: None,
             attempts: 0,
@@ -104,6 +112,7 @@ impl Dialer {
         now: Millis,
     ) -> Option<FailedDial> {
         self.mark_current();
+        self.security.set_time(|| event_loop.unix_now());
         let mut dial = Dial {
             socket,
             resolved_by: now.plus(RESOLVING_MS_MAX),
@@ -170,10 +179,14 @@ impl Dialer {
             Ok(None) => None,
             Ok(Some((local, coordinator))) => {
                 let Dial { socket, current, .. } = self.dial.take()?;
-                let ConnectAttempt { key, connection, .. } = current?;
+                let ConnectAttempt { key, mut connection, .. } = current?;
+                self.security.on_connected(&mut connection);
                 Some(Ok(DialedSocket { socket, key, connection, ip: local.ip(), coordinator }))
             }
-            Err(error) => self.on_connect_failed(&error.to_string(), event_loop, now).map(Err),
+            Err(error) => {
+                let reason = self.security.explain(&error);
+                self.on_connect_failed(&reason, event_loop, now).map(Err)
+            }
         }
     }
 
@@ -182,7 +195,8 @@ impl Dialer {
         let dial = self.dial.as_ref()?;
         match &dial.current {
             Some(current) if current.until <= now => {
-                self.on_connect_failed("no answer", event_loop, now)
+                let reason = self.security.explain_silence(&current.connection);
+                self.on_connect_failed(reason, event_loop, now)
             }
             None if dial.resolved_by <= now => {
                 let seconds = RESOLVING_MS_MAX.div_euclid(1000);
@@ -214,7 +228,9 @@ impl Dialer {
             // A number of the first table of keys: the highest bit is 0.
             self.attempts = self.attempts.wrapping_add(1) & (usize::MAX >> 1);
             let key = Key::from(Token(self.attempts));
-            let added = Connection::connect(address).and_then(|mut connection| {
+            let connected = Connection::connect(address);
+            let secured = connected.and_then(|connection| self.security.client(connection));
+            let added = secured.and_then(|mut connection| {
                 watch(&mut connection, event_loop.registry(), key).map(|()| connection)
             });
             match added {
@@ -265,7 +281,8 @@ impl Dialer {
 }
 
 impl ConnectAttempt {
-    /// Returns the local and the remote address once the connection is established.
+    /// Returns the local and the remote address once the connection is established, with its
+    /// handshake.
     fn ends(&mut self) -> io::Result<Option<(SocketAddr, SocketAddr)>> {
         if !self.connection.is_writable() || !self.connection.connected()? {
             return Ok(None);

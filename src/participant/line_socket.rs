@@ -6,6 +6,7 @@ use std::io;
 use mio::Registry;
 
 use super::event_loop::EventLoop;
+use super::security::{PeerSecurity, UntrustedPeer};
 use crate::limits::{KEEPALIVE, PEER_TIMEOUT_MS, READ_BYTES, TURN_BYTES_MAX};
 use crate::net::{Connection, Fill, Flush, Key, Readiness};
 use crate::protocol::Ack;
@@ -70,6 +71,11 @@ impl LineSocket {
         self.connection.on_event(event);
     }
 
+    /// Continues the handshake of an accepted connection. Returns true if it is done.
+    pub(super) fn accept(&mut self, security: &PeerSecurity) -> Result<bool, UntrustedPeer> {
+        security.accept(&mut self.connection)
+    }
+
     /// Begins the reads of a turn.
     pub(super) fn begin_turn(&mut self) {
         self.turn_bytes = 0;
@@ -125,6 +131,11 @@ impl LineSocket {
     /// Returns true if all output is written.
     pub(super) fn is_flushed(&self) -> bool {
         self.connection.output.is_empty()
+    }
+
+    /// Closes the connection.
+    pub(super) fn close(mut self) {
+        PeerSecurity::end(&mut self.connection);
     }
 
     /// Describes the end of this socket.

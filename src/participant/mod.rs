@@ -28,6 +28,7 @@ mod line_report;
 mod line_socket;
 mod message_log;
 mod outbox_file;
+mod security;
 mod server;
 mod stored_files;
 mod terminal;
@@ -49,6 +50,7 @@ use crate::net::{
     Clock, Diagnostics, Reader, ignore_harmless_signals, print_to_stderr, raise_file_limit,
 };
 use crate::text;
+use security::PeerSecurity;
 use server::Participant;
 use terminal::{HistoryFile, HistoryVariables, InputMode, Prompt};
 
@@ -67,6 +69,8 @@ pub enum ParticipantError {
     Log(PathBuf, MessageLogError),
     /// This file cannot be used as the outbox.
     Outbox(PathBuf, OutboxFileError),
+    /// The keys file cannot be used.
+    Keys(Box<dyn std::error::Error>),
     /// A required call of the operating system failed.
     System(&'static str, io::Error),
 }
@@ -76,7 +80,7 @@ impl ParticipantError {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Log(..) | Self::Outbox(..) => 2,
+            Self::Log(..) | Self::Outbox(..) | Self::Keys(_) => 2,
             Self::System(..) => 1,
         }
     }
@@ -93,6 +97,7 @@ impl fmt::Display for ParticipantError {
                 let path = path.display().to_string();
                 write!(f, "outbox {}: {unusable}", text::for_terminal(&path))
             }
+            Self::Keys(unusable) => write!(f, "keys: {unusable}"),
             Self::System(what, error) => write!(f, "{what}: {error}"),
         }
     }
@@ -112,6 +117,7 @@ pub fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
     if run.options.top {
         return top::run(run);
     }
+    let security = PeerSecurity::open(&run.config).map_err(ParticipantError::Keys)?;
     // A visit that only sends takes no message. The log may be in use by the member itself.
     let log_file = match run.options.membership() {
         Membership::VisitsToSend => None,
@@ -150,7 +156,7 @@ pub fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
     if let Err(error) = raise_file_limit() {
         log::warn!("cannot raise the limit on open files: {error}");
     }
-    let started = Participant::start(run, (log, outbox), prompt);
+    let started = Participant::start(run, (log, outbox), security, prompt);
     let result = started.and_then(|mut participant| participant.run());
     // A standard error that takes no bytes must not keep the program from exiting.
     let _ = diagnostics.close(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));

@@ -17,6 +17,7 @@ use super::event_loop::{EventLoop, ParticipantTimer};
 use super::exec::Exec;
 use super::message_log::EntrySink;
 use super::outbox_file::OpenedOutbox;
+use super::security::OpenedSecurity;
 use super::stored_files::StoredFiles;
 use super::terminal::{Output, Prompt};
 use super::user_lines::UserLines;
@@ -24,7 +25,8 @@ use crate::config::{AdvertisedAddress, Membership, ParticipantRun};
 use crate::limits::{EVENTS_MAX, LOG_QUEUE_MAX, PRINT_CLOSE_MS, PRINT_QUEUE_MAX};
 use crate::net::{CLOCK, Clock, Key, LISTENER, Pool, SIGNALS, Signal, Signals, WAKER};
 use crate::session::{
-    Advertised, LogPosition, NoticeKind, Session, Settings, StoredOutbox, VisitKind,
+    Advertised, JoinCredentials, LogPosition, NoticeKind, Session, Settings, StoredOutbox,
+    VisitKind,
 };
 use crate::time::Millis;
 use wiring::wants_line;
@@ -95,6 +97,7 @@ impl Participant {
     pub(super) fn start(
         run: &ParticipantRun,
         (log, outbox): (EntrySink, Option<OpenedOutbox>),
+        opened: OpenedSecurity,
         mut prompt: Prompt,
     ) -> Result<Self, ParticipantError> {
         let system = |what| move |error| ParticipantError::System(what, error);
@@ -116,31 +119,28 @@ impl Participant {
         }
         let printer =
             pool.attach("printer", PRINT_QUEUE_MAX, prompt.printer()).map_err(system(thread))?;
-        let dialer = Dialer::new(&run.config.coordinator, &pool).map_err(system(thread))?;
+        let OpenedSecurity { security, credentials, notes: keys } = opened;
+        let dialer = Dialer::new(&run.config.coordinator, security.clone(), &pool);
+        let dialer = dialer.map_err(system(thread))?;
         let exec = Exec::start(run.options.script.exec.as_deref(), &pool);
         let exec = exec.map_err(system(thread))?;
         let typed = prompt.read(pool.waker()).map_err(system(thread))?;
-        let mut clock = Clock::start();
-        if let Err(error) = clock.watch(poll.registry()) {
-            log::debug!(
-                "cannot watch for steps of the wall clock, so it is checked once a minute: {error}"
-            );
-        }
-        let started = clock.now().steady;
-        let mut event_loop = EventLoop::new(poll, clock);
-        if let Some(ms) = run.options.script.timeout_ms {
-            event_loop.wake_at(started.plus(ms), ParticipantTimer::Timeout);
-        }
+        let (event_loop, started) = start_event_loop(poll, run.options.script.timeout_ms);
         let mut output = Output::new(BatchedWorker::new(printer), &run.options, prompt.known_ids());
+        keys.iter().for_each(|note| output.push_line(NoticeKind::Event, note));
         notes.iter().for_each(|note| push_outbox_note(&mut output, note));
-        let session = start_session(run, (log_position, stored), started)?;
+        let session = start_session(run, (log_position, stored), credentials, started)?;
         let mut participant = Self {
             session,
             event_loop,
             signals,
             dialer,
             commands: CommandConnection::default(),
-            messages: AcceptedSockets::new(&run.config.coordinator.host, run.config.reach.listen),
+            messages: AcceptedSockets::new(
+                &run.config.coordinator.host,
+                run.config.reach.listen,
+                security,
+            ),
             files: StoredFiles::new(BatchedWorker::new(log), file),
             output,
             exec,
@@ -232,6 +232,8 @@ impl Participant {
     /// Waits for the workers and restores the terminal. Returns false if text was not printed or an
     /// entry not written.
     fn close(&mut self, wait: Duration) -> bool {
+        self.commands.close_all();
+        self.messages.close_all();
         let is_printed = self.output.close(wait);
         for result in self.output.completions() {
             self.exit.stdout.on_printed(result);
@@ -249,9 +251,26 @@ fn push_outbox_note(output: &mut Output, note: &str) {
     output.push_line(NoticeKind::Event, &format_args!("* outbox: {note}"));
 }
 
+/// Starts the clock and the loop. Returns the time of the start.
+fn start_event_loop(poll: Poll, timeout_ms: Option<u64>) -> (EventLoop, Millis) {
+    let mut clock = Clock::start();
+    if let Err(error) = clock.watch(poll.registry()) {
+        log::debug!(
+            "cannot watch for steps of the wall clock, so it is checked once a minute: {error}"
+        );
+    }
+    let started = clock.now().steady;
+    let mut event_loop = EventLoop::new(poll, clock);
+    if let Some(ms) = timeout_ms {
+        event_loop.wake_at(started.plus(ms), ParticipantTimer::Timeout);
+    }
+    (event_loop, started)
+}
+
 fn start_session(
     run: &ParticipantRun,
     (log_position, outbox): (LogPosition, Option<StoredOutbox>),
+    credentials: JoinCredentials,
     started: Millis,
 ) -> Result<Session, ParticipantError> {
     let seed = getrandom::u64().map_err(|error| {
@@ -269,6 +288,7 @@ fn start_session(
             .reach
             .advertised
             .map(|AdvertisedAddress { ip, port }| Advertised { ip, port }),
+        credentials,
         visit: visit(run.options.membership()),
         outbox,
         started,

@@ -1,5 +1,8 @@
 //! A loop for the tests of single parts, on sockets of the loopback interface.
 
+#[cfg(feature = "tls")]
+mod tls_peer;
+
 use std::io::{BufRead as _, BufReader, Read};
 use std::time::Duration;
 
@@ -8,6 +11,8 @@ use mio::{Events, Poll};
 use super::event_loop::{EventLoop, ParticipantTimer};
 use crate::net::{Clock, Key, LISTENER};
 use crate::time::Millis;
+#[cfg(feature = "tls")]
+pub(super) use tls_peer::{TestKey, TlsPeer};
 
 /// Time after which a test gives up.
 pub(super) const WAIT: Duration = Duration::from_secs(10);

@@ -184,6 +184,7 @@ impl Session {
         }
         match code {
             404 => (), // Another program may register the id before this one does.
+            401 if self.settings.credentials.secret.is_some() => (),
             409 => self.visit.on_member(),
             _ => return false,
         }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::SessionEffect;
 use super::output::SessionOutput;
 use crate::limits::DROPPED_REPORT_MS;
+use crate::protocol::KeyName;
 use crate::time::Millis;
 
 /// Report of a connection to the listener that was dropped.
@@ -30,13 +31,16 @@ pub enum DropReason {
     WrongHello,
     /// The connection sent no hello in time.
     Silent,
+    /// The TLS handshake of the connection has failed, or its end shows this key, which is none of
+    /// the coordinator's.
+    Key(Option<KeyName>),
     /// Newer connections took the place of the connection, which had sent no hello.
     Displaced,
 }
 
 /// Time of the last report of each kind, and the number of connections since.
 #[derive(Debug, Default)]
-pub(super) struct DropReports([ReportState; 4]);
+pub(super) struct DropReports([ReportState; 6]);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct ReportState {
@@ -46,12 +50,14 @@ struct ReportState {
 
 impl DropReason {
     const fn of<'a>(&self, reports: &'a mut DropReports) -> &'a mut ReportState {
-        let [address, hello, silent, displaced] = &mut reports.0;
+        let [address, hello, silent, displaced, key, handshake] = &mut reports.0;
         match self {
             Self::Address(_) => address,
             Self::WrongHello => hello,
             Self::Silent => silent,
             Self::Displaced => displaced,
+            Self::Key(Some(_)) => key,
+            Self::Key(None) => handshake,
         }
     }
 }
@@ -93,6 +99,10 @@ impl fmt::Display for DroppedConnection {
             }
             DropReason::WrongHello => f.write_str("its first line is not the expected hello"),
             DropReason::Silent => f.write_str("it sent no hello in time"),
+            DropReason::Key(Some(key)) => {
+                write!(f, "it shows the key {key}, which is none of the coordinator's")
+            }
+            DropReason::Key(None) => f.write_str("its TLS handshake failed"),
             DropReason::Displaced => f.write_str("it had sent no hello when newer ones came"),
         }?;
         match unreported {

@@ -6,8 +6,8 @@ use super::refused::expected_number;
 use super::requests::{Answer, MissedDeadline};
 use super::user_request::UserRequest;
 use super::{
-    Ask, BadCommand, CommandSocket, Join, MessageSocket, NotSent, Notice, Reason, Session,
-    SessionInput, UserCommand,
+    Ask, BadCommand, CommandSocket, DropReason, Join, MessageSocket, NotSent, Notice, Reason,
+    Session, SessionInput, UserCommand,
 };
 use crate::limits::RETRY_RESET_MS;
 use crate::protocol::{Bye, Fields, MessageLine};
@@ -54,11 +54,11 @@ impl<'a> SessionHandler<'a> {
             SessionInput::ListenFailed { reason } => self.on_listen_failed(reason),
             SessionInput::Accepted { socket, peer } => self.on_accepted(socket, peer),
             SessionInput::MessageLine { socket, line } => self.on_message_line(socket, line),
+            SessionInput::Untrusted { socket, key } => {
+                self.forget_candidate(socket, DropReason::Key(key));
+            }
             SessionInput::MessageSocketClosed { socket, reason } => {
-                self.forget_candidate(socket);
-                if self.session.messages.is_stream(socket) {
-                    self.end_stream(Reason::System(reason.into()));
-                }
+                self.on_message_socket_closed(socket, reason);
             }
             SessionInput::LogWritten { entries } => {
                 session.messages.on_log_written(entries, &mut session.output);
@@ -384,7 +384,7 @@ impl<'a> SessionHandler<'a> {
             || session.join.as_ref().is_some_and(Join::may_take_over)
     }
 
-    fn end_stream(&mut self, why: Reason) {
+    pub(super) fn end_stream(&mut self, why: Reason) {
         let is_expected = self.is_end_expected();
         let Session { messages, automatic_join, output, .. } = &mut *self.session;
         let Some(stream) = messages.take_stream() else { return };

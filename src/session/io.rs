@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{DroppedConnection, LogEntry, Notice, OutboxEntry, TextOutcome};
-use crate::protocol::Seq;
+use crate::protocol::{KeyName, Seq};
 
 /// Number of a command socket. The session gives a new number with each [`SessionEffect::Dial`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +95,12 @@ pub enum SessionInput<'a> {
         socket: MessageSocket,
         /// The line without its line feed.
         line: &'a [u8],
+    },
+    /// An accepted connection ended, because TLS shows that it is not the coordinator's.
+    Untrusted {
+        socket: MessageSocket,
+        /// The key that the peer has shown; `None` if the handshake has failed.
+        key: Option<KeyName>,
     },
     /// A message socket or an accepted connection ended, or brought a line above the limit.
     MessageSocketClosed {

@@ -25,7 +25,7 @@ use super::in_flight::RequestSource;
 use super::join_kind::JoinKind;
 use super::messages::MessageStream;
 use super::refused::{is_here_unknown, why_refused};
-use super::{MessageSocket, NoPast, Notice, Reason, Session, SessionEffect};
+use super::{DropReason, MessageSocket, NoPast, Notice, Reason, Session, SessionEffect};
 use crate::protocol::{DeliverTo, Epoch, Fields, Seq};
 
 pub(super) use state::Join;
@@ -35,7 +35,7 @@ pub(super) use way::{JoinWay, NamedIp};
 /// The next step after a refused attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) enum RefusedJoin {
-    /// The member is unknown: the same attempt goes on as a `register`.
+    /// The member or its key is unknown: the same attempt goes on as a `register`.
     Registers,
     /// The coordinator does not know `last=`: the same attempt goes on without it.
     RegistersWithoutPast,
@@ -100,7 +100,8 @@ impl SessionHandler<'_> {
         }
         let inbox = messages.inbox();
         let to = join.way().deliver_to(settings.advertised);
-        let command = join.command(to, inbox.log_position(), inbox.since());
+        let secret = settings.credentials.secret.as_ref();
+        let command = join.command(to, inbox.log_position(), inbox.since(), secret);
         requests.name_ip(join.way().named_ip(settings.advertised));
         let Some(line) = requests.line(&settings.id, &command) else { return };
         match (to, requests.named_ip()) {
@@ -164,11 +165,19 @@ impl SessionHandler<'_> {
         }
     }
 
-    /// Handles the end of a connection that has sent no hello.
-    pub(super) fn forget_candidate(&mut self, socket: MessageSocket) {
+    /// Handles the end of a message socket, or of a connection that has sent no hello.
+    pub(super) fn on_message_socket_closed(&mut self, socket: MessageSocket, reason: &str) {
+        self.forget_candidate(socket, DropReason::WrongHello);
+        if self.session.messages.is_stream(socket) {
+            self.end_stream(Reason::System(reason.into()));
+        }
+    }
+
+    /// Drops a connection that has sent no hello.
+    pub(super) fn forget_candidate(&mut self, socket: MessageSocket, why: DropReason) {
         let Session { join, dropped, output, .. } = &mut *self.session;
         let Some(handshake) = join.as_mut().and_then(Join::open_handshake) else { return };
-        if let Some(Stranger { peer, why, .. }) = handshake.forget(socket) {
+        if let Some(Stranger { peer, .. }) = handshake.forget(socket) {
             dropped.report(output, peer, why, self.now);
         }
     }
@@ -283,10 +292,11 @@ impl SessionHandler<'_> {
             messages.close(output);
         }
         let is_too_old = join.way().is_here() && is_here_unknown(code, line);
-        if (code == 403 || is_too_old) && join.is_retry() {
+        if (matches!(code, 401 | 403) || is_too_old) && join.is_retry() {
             automatic_join.slow_down(); // It lasts until an operator acts.
         }
-        match join.refuse(code) {
+        match join.refuse(code, settings.credentials.secret.is_some()) {
+            RefusedJoin::Registers if code == 401 => visit.on_unknown(),
             RefusedJoin::Registers => {
                 visit.on_unknown();
                 outbox.on_forgotten(output);
@@ -298,7 +308,10 @@ impl SessionHandler<'_> {
                 output.show(Notice::NoPast(NoPast::OlderCoordinator));
             }
             RefusedJoin::Retries => {
-                let why = why_refused(code, line, &settings.id, requests.own_ip());
+                // With TLS an id belongs to a key, not to an address.
+                let is_tls = settings.credentials.key.is_some();
+                let own_ip = requests.own_ip().filter(|_| !is_tls);
+                let why = why_refused(code, line, &settings.id, own_ip);
                 self.try_later(why);
             }
             RefusedJoin::Fails => {

@@ -36,6 +36,7 @@ mod backoff;
 mod bye_text;
 mod command_queue;
 mod commands;
+mod credentials;
 mod dropped;
 mod entry;
 mod handler;
@@ -95,6 +96,7 @@ use shutdown::SessionShutdown;
 use user_command::{Ask, UserCommand};
 use visit::Visit;
 
+pub use credentials::JoinCredentials;
 pub use dropped::{DropReason, DroppedConnection};
 pub use entry::{LogEntry, LogPosition, Message};
 pub use here_hint::HereHint;
@@ -132,6 +134,8 @@ pub struct Settings {
     pub is_passive: bool,
     /// Address at which the coordinator reaches the listener; `None`: the address of this machine.
     pub advertised: Option<Advertised>,
+    /// Own key and secret, with TLS.
+    pub credentials: JoinCredentials,
     /// The way in which the participant works with its id.
     pub visit: VisitKind,
     /// Texts that an earlier run left in the outbox file; `None` without such a file.
@@ -339,6 +343,7 @@ impl Session {
             state,
             coordinator: self.settings.coordinator.clone(),
             address: self.requests.coordinator(),
+            own_key: self.settings.credentials.key,
             port: join.map(Join::way).or(self.automatic_join.way()).map(|way| way.deliver_to(None)),
             epoch: log_position.epoch,
             last: log_position.last,

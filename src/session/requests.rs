@@ -248,11 +248,11 @@ impl Requests {
         matches!(self.state, CommandSocketState::Dialing { socket, .. } if socket == dialed)
     }
 
-    /// Returns the line of a request, or `None` without an open command socket.
+    /// Returns the line of a request, with the secret, or `None` without an open command socket.
     pub(super) fn line(&self, id: &str, command: &Command<'_>) -> Option<Box<str>> {
         self.own_ip()?; // Without a socket, an address is from an earlier one.
         let request = Request { id, command: *command, ip: self.named_ip() };
-        Some(format!("{request}\n").into())
+        Some(request.reveal().into())
     }
 
     /// Sends the line of a request.

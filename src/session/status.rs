@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use super::notice::Seconds;
-use crate::protocol::{DeliverTo, Epoch, Seq};
+use crate::protocol::{DeliverTo, Epoch, KeyName, Seq};
 
 /// State of a session, for the command `status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Status {
     pub coordinator: Box<str>,
     /// Address at which the coordinator was reached last.
     pub address: Option<SocketAddr>,
+    /// Own key, with TLS.
+    pub own_key: Option<KeyName>,
     /// Port of the present listener, or of the last one; or `here`.
     pub port: Option<DeliverTo>,
     /// Epoch of the last number.
@@ -61,6 +63,9 @@ impl fmt::Display for Status {
             }
             Some(_) | None => writeln!(f),
         }?;
+        if let Some(key) = self.own_key {
+            writeln!(f, "security TLS, own key {key}")?;
+        }
         writeln!(f, "port {}", or_none(self.port.map(|port| port.to_string())))?;
         writeln!(f, "epoch {}", or_none(self.epoch.map(|epoch| epoch.to_string())))?;
         writeln!(f, "last {}", self.last)?;

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use groupcast::protocol::LineBuffer;
 use groupcast::session::{
-    CommandSocket, LogEntry, LogPosition, MessageSocket, Notice, Session, SessionEffect,
-    SessionInput, SessionState, Settings, Status,
+    CommandSocket, JoinCredentials, LogEntry, LogPosition, MessageSocket, Notice, Session,
+    SessionEffect, SessionInput, SessionState, Settings, Status,
 };
 use groupcast::time::Millis;
 
@@ -142,6 +142,7 @@ impl World {
             stays_after_input: true,
             is_passive: false,
             advertised: None,
+            credentials: JoinCredentials::default(),
             visit: participant.visit_kind(),
             outbox,
             started: Millis::ZERO,

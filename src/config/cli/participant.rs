@@ -19,7 +19,7 @@ pub struct ParticipantRun {
     pub config: ParticipantConfig,
     /// Options that only the command line has.
     pub options: ParticipantOptions,
-    /// With `--check`, if there is an outbox file to look at: the name of the config.
+    /// With `--check`, if there is a keys file or an outbox file to check: the name of the config.
     pub checked: Option<String>,
     /// Most verbose level of diagnostics to show.
     pub log_level: LevelFilter,
@@ -149,8 +149,7 @@ impl ParticipantRun {
         arguments: impl IntoIterator<Item = OsString>,
         coordinator: Option<OsString>,
     ) -> Result<Invocation<Self>, ConfigError> {
-        let mut options =
-            common_options("warn", "check options, config file and --outbox file, and exit");
+        let mut options = common_options("warn", CHECK);
         options
             .optopt("", "id", "id of the participant, instead of line 1", "ID")
             .optopt(
@@ -164,6 +163,7 @@ impl ParticipantRun {
             .optflag("", "passive", PASSIVE)
             .optopt("", "listen", LISTEN, "ADDR")
             .optopt("", "advertise", ADVERTISE, "IP[:PORT]")
+            .optopt("", "keys", KEYS, "FILE")
             .optmulti("e", "execute", EXECUTE, "CMD")
             .optflag("i", "interactive", "read standard input after the commands of -e")
             .optflag("", "exit-on-error", "exit after the first command of -e that fails")
@@ -194,15 +194,13 @@ impl ParticipantRun {
         let config = ParticipantConfig::with_fields(file.map(Path::new), fields)?;
         let options = ParticipantOptions::of(&matches)?;
         let checked = file.unwrap_or("options");
-        let mut run = Self { config, options, checked: None, log_level };
-        if matches.opt_present("check") && run.options.store.outbox.is_some() {
-            run.checked = Some(checked.to_owned());
-            return Ok(Invocation::Run(run));
+        let has_files = options.store.outbox.is_some() || config.keys.is_some();
+        let is_check = matches.opt_present("check");
+        if is_check && !has_files {
+            return Ok(Invocation::Show(format!("{checked}: valid\n")));
         }
-        Ok(match matches.opt_present("check") && run.checked.is_none() {
-            true => Invocation::Show(format!("{checked}: valid\n")),
-            false => Invocation::Run(run),
-        })
+        let checked = is_check.then(|| checked.to_owned());
+        Ok(Invocation::Run(Self { config, options, checked, log_level }))
     }
 }
 
@@ -286,6 +284,7 @@ fn fields(matches: &Matches, coordinator: Option<OsString>) -> ParticipantFields
             listen: matches.opt_str("listen"),
             advertise: matches.opt_str("advertise"),
         },
+        keys: matches.opt_str("keys"),
         usual_coordinator: coordinator.map(|it| it.to_string_lossy().into_owned()),
     }
 }
@@ -302,6 +301,8 @@ fn optional_file(matches: &Matches) -> Result<Option<&str>, ConfigError> {
     }
 }
 
+const CHECK: &str = "check options, config file, --keys file and --outbox file, and exit";
+
 const COORDINATOR: &str = "coordinator, instead of line 3 (default without a file: \
                            GROUPCAST_COORDINATOR in the environment)";
 
@@ -313,6 +314,9 @@ const LISTEN: &str = "listen on this address (default: all; 127.0.0.1 or ::1 if 
 
 const ADVERTISE: &str = "the coordinator connects to this address and port, which are forwarded \
                          to the listener";
+
+const KEYS: &str = "speak TLS with the invitation and the keys in FILE (mode 0600); the first \
+                    start adds an own key";
 
 const EXECUTE: &str = "run this command instead of reading standard input; may be repeated";
 
@@ -338,7 +342,7 @@ const PARTICIPANT_FILE: &str = "\
 The config file: line 1 is the participant's id (1 to 64 of A-Z a-z 0-9 . _ -),
 line 2 the name of its message log, line 3 the coordinator's address or host
 name and its port (10.0.0.1 5000, hub:5000, [::1]:5000). Blank lines and lines
-that begin with // are skipped. Further lines may be passive=yes, listen=ADDR
-and advertise=IP[:PORT]. Options win over the file; with --id and
+that begin with // are skipped. Further lines may be passive=yes, listen=ADDR,
+advertise=IP[:PORT] and keys=FILE. Options win over the file; with --id and
 --coordinator no file is needed.
 ";

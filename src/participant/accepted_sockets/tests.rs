@@ -1,5 +1,8 @@
 //! The listener and its sockets, on the loopback interface.
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
@@ -17,7 +20,11 @@ struct Accepted {
 impl Accepted {
     fn new() -> Self {
         let mut event_loop = event_loop();
-        let mut part = AcceptedSockets::new(&Host::Address(Ipv4Addr::LOCALHOST.into()), None);
+        let mut part = AcceptedSockets::new(
+            &Host::Address(Ipv4Addr::LOCALHOST.into()),
+            None,
+            PeerSecurity::default(),
+        );
         let (port, _) = part.listen(0, &event_loop).unwrap();
         let peer = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
         peer.set_read_timeout(Some(WAIT)).unwrap();

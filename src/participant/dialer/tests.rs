@@ -1,5 +1,8 @@
 //! The dialer, on sockets of the loopback interface.
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::net::{Ipv4Addr, TcpListener};
 
 use super::*;
@@ -10,7 +13,7 @@ const OURS: CommandSocket = CommandSocket(1);
 /// Makes a dialer of a host on this machine.
 fn dialer(host: Host, port: u16, event_loop: &EventLoop) -> Dialer {
     let pool = Pool::new(event_loop.registry()).unwrap();
-    Dialer::new(&Endpoint { host, port }, &pool).unwrap()
+    Dialer::new(&Endpoint { host, port }, PeerSecurity::default(), &pool).unwrap()
 }
 
 fn localhost() -> Host {

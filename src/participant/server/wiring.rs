@@ -12,7 +12,7 @@ use crate::participant::message_log::{LogJob, LogReport};
 use crate::participant::outbox_file::OutboxReport;
 use crate::participant::terminal::UserInput;
 use crate::participant::user_lines::{NextLine, SessionProgress, UserLines};
-use crate::protocol::ANNOUNCER;
+use crate::protocol::{ANNOUNCER, KeyName};
 use crate::session::{
     CommandSocket, LogEntry, MessageSocket, NoticeKind, Session, SessionEffect, SessionInput,
 };
@@ -261,6 +261,9 @@ impl Participant {
                 SocketStep::Read => continue,
                 SocketStep::Pause => return,
                 SocketStep::End(reason) => {
+                    if let Some(shown) = self.messages.untrusted(key) {
+                        return self.on_untrusted(key, shown, reason, now);
+                    }
                     let ended = self.messages.end(key, reason);
                     return self.on_message_socket_ended(ended, now);
                 }
@@ -279,6 +282,12 @@ impl Participant {
         let Some(EndedSocket { socket, reason, unsent }) = ended else { return };
         let reason = &reason;
         self.handle(SessionInput::CommandSocketClosed { socket, reason, unsent }, now);
+    }
+
+    fn on_untrusted(&mut self, key: Key, shown: Option<KeyName>, reason: String, now: Millis) {
+        log::debug!("a connection to the listener: {reason}");
+        let Some(EndedSocket { socket, .. }) = self.messages.end(key, reason) else { return };
+        self.handle(SessionInput::Untrusted { socket, key: shown }, now);
     }
 
     fn on_message_socket_ended(&mut self, ended: Option<EndedSocket<MessageSocket>>, now: Millis) {

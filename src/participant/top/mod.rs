@@ -17,6 +17,7 @@ mod view;
 use mio::{Events, Poll};
 
 use super::ParticipantError;
+use super::security::{OpenedSecurity, PeerSecurity};
 use crate::config::ParticipantRun;
 use crate::net::{Clock, Pool, SIGNALS, Signal, Signals, wait};
 use printer::STDOUT;
@@ -35,13 +36,16 @@ pub(super) fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
     let mut signals = Signals::watch(poll.registry(), &WATCHED_SIGNALS)
         .map_err(system("cannot watch for signals"))?;
     let pool = Pool::new(poll.registry()).map_err(system("cannot wake the loop"))?;
-    let source = Source::new(&run.config.coordinator, &run.config.id, &pool);
+    let OpenedSecurity { security, .. } =
+        PeerSecurity::open(&run.config).map_err(ParticipantError::Keys)?;
+    let source = Source::new(&run.config.coordinator, security.clone(), &run.config.id, &pool);
     let mut source = source.map_err(system("cannot start a thread"))?;
     let view = View::new(run, poll.registry(), &pool);
     let mut view = view.map_err(system("cannot use the terminal"))?;
     let (mut events, clock) = (Events::with_capacity(16), Clock::start());
     loop {
         let now = clock.now().steady;
+        security.set_time(|| clock.now().unix);
         match source.advance(poll.registry(), now) {
             Ok(Some(sample)) => view.show(sample),
             Ok(None) => (),

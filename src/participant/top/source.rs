@@ -20,6 +20,7 @@ use crate::config::{Endpoint, Host};
 use crate::limits::{LINE_BYTES_HIGHEST, TOP_INTERVAL_MS, TOP_REPLY_MS};
 use crate::net::{Connection, Fill, Key, Pool, Scratch, Slots};
 use crate::participant::dialer::Resolver;
+use crate::participant::security::PeerSecurity;
 use crate::time::Millis;
 
 /// Bytes that one read takes.
@@ -29,6 +30,7 @@ const READ_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Source {
     coordinator: Endpoint,
+    security: PeerSecurity,
     id: String,
     /// `None` if the coordinator is an address.
     resolver: Option<Resolver>,
@@ -59,13 +61,19 @@ struct OtherAddresses {
 
 impl Source {
     /// Starts a resolver if the coordinator has a name.
-    pub(super) fn new(coordinator: &Endpoint, id: &str, pool: &Pool) -> io::Result<Self> {
+    pub(super) fn new(
+        coordinator: &Endpoint,
+        security: PeerSecurity,
+        id: &str,
+        pool: &Pool,
+    ) -> io::Result<Self> {
         let resolver = match &coordinator.host {
             Host::Name(name) => Some(Resolver::start(pool, name, coordinator.port)?),
             Host::Address(_) => None,
         };
         Ok(Self {
             coordinator: coordinator.clone(),
+            security,
             id: id.to_owned(),
             resolver,
             sockets: Slots::new(),
@@ -123,10 +131,13 @@ impl Source {
                 let (key, is_late) = (*key, *until <= now);
                 let Some(connection) = self.sockets.get_mut(key) else { return Ok(None) };
                 let failure = match connection.is_writable().then(|| connection.connected()) {
-                    Some(Ok(true)) => return self.ask(key, now).and_then(|()| self.read(now)),
+                    Some(Ok(true)) => {
+                        self.security.on_connected(connection);
+                        return self.ask(key, now).and_then(|()| self.read(now));
+                    }
                     Some(Ok(false)) | None if !is_late => return Ok(None),
-                    Some(Ok(false)) | None => "no answer".to_owned(),
-                    Some(Err(error)) => error.to_string(),
+                    Some(Ok(false)) | None => self.security.explain_silence(connection).to_owned(),
+                    Some(Err(error)) => self.security.explain(&error),
                 };
                 others.failures.push(format!("{address}: {failure}"));
                 let others = others.take();
@@ -203,7 +214,8 @@ impl Source {
     }
 
     fn add(&mut self, address: SocketAddr, registry: &Registry) -> io::Result<Key> {
-        let key = self.sockets.insert(Connection::connect(address)?);
+        let connection = self.security.client(Connection::connect(address)?)?;
+        let key = self.sockets.insert(connection);
         let added = self.sockets.get_mut(key).map_or(Ok(()), |it| it.register(registry, key));
         if added.is_err() {
             self.sockets.remove(key);
@@ -282,7 +294,7 @@ mod tests {
     fn source(poll: &Poll, host: &str, port: u16) -> Source {
         let pool = Pool::new(poll.registry()).unwrap();
         let coordinator = Endpoint { host: Host::Name(host.to_owned()), port };
-        Source::new(&coordinator, "viewer", &pool).unwrap()
+        Source::new(&coordinator, PeerSecurity::default(), "viewer", &pool).unwrap()
     }
 
     /// Advances until the result or the phase is another one.

@@ -3,7 +3,7 @@
 use super::phase::JoinPhase;
 use super::{JoinWay, RefusedJoin};
 use crate::limits::{HELLO_TIMEOUT_MS, LOST_REPLIES_MAX};
-use crate::protocol::{Command, DeliverTo, Options, Since};
+use crate::protocol::{Command, DeliverTo, Options, Secret, SecretText, Since};
 use crate::session::automatic_join::AutomaticJoin;
 use crate::session::handshake::Handshake;
 use crate::session::join_kind::JoinKind;
@@ -212,19 +212,21 @@ impl Join {
 
     /// Returns the request, which names the way as `to`. A `reconnect` names the last number of
     /// the log. A `register` asks for earlier messages only if the log is still new: else it could
-    /// have them already.
-    pub(in crate::session) fn command(
-        &self,
+    /// have them already. It brings the secret of the invitation.
+    pub(in crate::session) fn command<'a>(
+        &'a self,
         to: DeliverTo,
         log_position: LogPosition,
         since: Option<Since>,
-    ) -> Command<'_> {
+        secret: Option<&'a Secret>,
+    ) -> Command<'a> {
         let nonce = (!self.way.is_here()).then(|| self.handshake.nonce());
         let options = Options { acks: true, nonce, ..Options::default() };
         match self.kind {
             JoinKind::Register => {
                 let last = self.past.filter(|_| log_position.epoch.is_none());
-                Command::Register { to, options: Options { last, ..options } }
+                let secret = secret.map(SecretText::from);
+                Command::Register { to, options: Options { last, secret, ..options } }
             }
             JoinKind::Reconnect => Command::Reconnect { to, options: Options { since, ..options } },
         }
@@ -263,8 +265,9 @@ impl Join {
         });
     }
 
-    /// Handles `ERR`, and returns what follows.
-    pub(in crate::session) fn refuse(&mut self, code: u16) -> RefusedJoin {
+    /// Handles `ERR`, and returns what follows. A 401 to a `reconnect` may mean that the key is new
+    /// to the coordinator: with a secret, `register` may follow.
+    pub(in crate::session) fn refuse(&mut self, code: u16, has_secret: bool) -> RefusedJoin {
         let is_reconnect = self.kind == JoinKind::Reconnect;
         // A coordinator that knows `here` knows `last=`, too.
         if code == 400 && !is_reconnect && self.past.is_some() && self.handshake.is_open() {
@@ -273,8 +276,9 @@ impl Join {
             return RefusedJoin::RegistersWithoutPast;
         }
         let may_ask = self.handshake.is_open() || self.way.is_here();
-        if code == 404 && is_reconnect && self.may_register && may_ask {
-            // A 404 is decided before the connect-back: listener and nonce can be used again.
+        let may_be_new = code == 404 || code == 401 && has_secret;
+        if may_be_new && is_reconnect && self.may_register && may_ask {
+            // This is decided before the connect-back: listener and nonce can be used again.
             self.kind = JoinKind::Register;
             self.phase = JoinPhase::Ready;
             return RefusedJoin::Registers;

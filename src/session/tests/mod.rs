@@ -1,6 +1,7 @@
 //! Tests of whole sessions: each gives inputs to a session and compares all effects.
 
 mod asking;
+mod credentials;
 mod dropped;
 mod here;
 mod inbox;
@@ -50,6 +51,7 @@ impl Harness {
             stays_after_input: false,
             is_passive: false,
             advertised: None,
+            credentials: JoinCredentials::default(),
             visit: VisitKind::Stays,
             outbox: None,
             started: Millis::ZERO,

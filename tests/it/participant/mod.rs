@@ -5,6 +5,8 @@ mod exec;
 mod input;
 mod join;
 mod json;
+#[cfg(feature = "tls")]
+mod keys;
 mod last;
 mod leaving;
 mod line_editing;

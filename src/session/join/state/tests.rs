@@ -37,37 +37,48 @@ fn ask_after_pause(join: &mut Join, output: &mut SessionOutput) {
 #[test]
 fn only_a_retry_turns_a_404_into_a_register() {
     let (mut join, mut automatic_join, mut output) = asked(JoinKind::Reconnect, 9001);
-    assert_eq!(join.refuse(404), RefusedJoin::Fails, "the user asked for a reconnect");
+    assert_eq!(join.refuse(404, false), RefusedJoin::Fails, "the user asked for a reconnect");
     join.on_reply_lost();
     assert!(join.try_later(lost(), &mut automatic_join, &mut output, NOW));
     ask_after_pause(&mut join, &mut output);
-    assert_eq!(join.refuse(404), RefusedJoin::Fails, "the user asked for a reconnect");
+    assert_eq!(join.refuse(404, false), RefusedJoin::Fails, "the user asked for a reconnect");
 
     let (mut join, mut automatic_join, mut output) = asked(JoinKind::Register, 9001);
     join.on_reply_lost();
     assert!(join.try_later(lost(), &mut automatic_join, &mut output, NOW));
     ask_after_pause(&mut join, &mut output);
-    assert_eq!((join.kind(), join.refuse(404)), (JoinKind::Reconnect, RefusedJoin::Registers));
+    assert_eq!(
+        (join.kind(), join.refuse(404, false)),
+        (JoinKind::Reconnect, RefusedJoin::Registers)
+    );
     assert_eq!((join.kind(), join.wants_to_ask()), (JoinKind::Register, true));
     join.mark_asked();
-    assert_eq!(join.refuse(404), RefusedJoin::Fails, "a register that is refused as unknown");
+    assert_eq!(
+        join.refuse(404, false),
+        RefusedJoin::Fails,
+        "a register that is refused as unknown"
+    );
 
     let mut join = Join::automatic(JoinWay::listen(9001), NOW.plus(1));
     ask_after_pause(&mut join, &mut output);
     join.on_hello(&mut output);
-    assert_eq!(join.refuse(404), RefusedJoin::Retries, "the listener is closed");
+    assert_eq!(join.refuse(404, false), RefusedJoin::Retries, "the listener is closed");
 }
 
 #[test]
 fn a_refusal_ends_a_join_of_the_user_unless_the_lost_request_is_under_way() {
     let (mut join, mut automatic_join, mut output) = asked(JoinKind::Register, 9001);
-    assert_eq!((join.is_retry(), join.refuse(409)), (false, RefusedJoin::Fails));
+    assert_eq!((join.is_retry(), join.refuse(409, false)), (false, RefusedJoin::Fails));
     assert!(join.try_later(lost(), &mut automatic_join, &mut output, NOW));
-    assert_eq!((join.is_retry(), join.refuse(409)), (true, RefusedJoin::Retries));
-    assert_eq!(join.refuse(403), RefusedJoin::Fails);
+    assert_eq!((join.is_retry(), join.refuse(409, false)), (true, RefusedJoin::Retries));
+    assert_eq!(join.refuse(403, false), RefusedJoin::Fails);
     let mut join = Join::automatic(JoinWay::listen(9001), NOW);
     for code in [403, 404, 409, 503] {
-        assert_eq!((join.is_retry(), join.refuse(code)), (true, RefusedJoin::Retries), "{code}");
+        assert_eq!(
+            (join.is_retry(), join.refuse(code, false)),
+            (true, RefusedJoin::Retries),
+            "{code}"
+        );
     }
 }
 
