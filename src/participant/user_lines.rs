@@ -117,6 +117,12 @@ impl UserLines {
         }
     }
 
+    /// Returns true if messages are counted.
+    #[inline]
+    pub(super) const fn counts_messages(&self) -> bool {
+        self.end.messages_left.is_some()
+    }
+
     /// Returns false after the last message of `--count`: a further one belongs to the next run.
     pub(super) fn wants_messages(&self) -> bool {
         self.end.messages_left != Some(0)

@@ -66,7 +66,7 @@ impl Session {
                     self.queue.hold();
                     self.output.push(SessionEffect::ReadLast { count });
                 }
-                UserCommand::Status => self.output.show(Notice::Status(self.status(now))),
+                UserCommand::Status => self.output.show(Notice::Status(Box::new(self.status(now)))),
                 UserCommand::Help => self.output.show(Notice::Help),
                 UserCommand::Quit => {
                     let is_joining = self.join.as_ref().is_some_and(Join::is_until_online);
@@ -80,11 +80,11 @@ impl Session {
             let is_in_outage = self.is_in_outage() && !self.outbox.is_failing();
             self.outbox.waiting_mut().report(is_in_outage, &mut self.output);
         }
-        self.outbox.show_queued(self.sending_state(), &mut self.output, now);
+        let state = self.outbox.has_file().then(|| self.sending_state());
+        self.outbox.show_queued(state, &mut self.output, now);
     }
 
-    /// Returns true if the next command of the user can be carried out now. If the command only
-    /// lacks a command socket, this dials one.
+    /// Returns true if the next command can be carried out now. Dials if only a socket is missing.
     fn may_run_next(&mut self, now: Millis) -> bool {
         let Some(command) = self.queue.front() else { return false };
         let state = self.sending_state();

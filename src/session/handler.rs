@@ -70,7 +70,7 @@ impl<'a> SessionHandler<'a> {
             SessionInput::OutboxWritten { entries } => {
                 let state = session.sending_state();
                 session.outbox.on_written(entries, &mut session.output);
-                session.outbox.show_queued(state, &mut session.output, now);
+                session.outbox.show_queued(Some(state), &mut session.output, now);
             }
             SessionInput::OutboxFailed { reason } => {
                 session.outbox.on_write_failed(reason, &mut session.output, now);

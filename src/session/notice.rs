@@ -128,8 +128,8 @@ pub enum Notice {
     },
     /// The message log can be written again.
     LogRecovered,
-    /// The answer to `status`.
-    Status(Status),
+    /// The answer to `status`. It is in a box, because each effect has room for a notice.
+    Status(Box<Status>),
     /// The answer to `help`.
     Help,
     /// A signal came before these commands of the user were finished.

@@ -170,14 +170,15 @@ impl Outbox {
         self.store.iter_mut().for_each(|store| store.on_written(entries, output));
     }
 
-    /// Shows the new texts in the file as queued, if they wait.
+    /// Shows the new texts in the file as queued, if they wait. Without a file, `state` has no use.
+    #[inline]
     pub(super) fn show_queued(
         &mut self,
-        state: SendingState,
+        state: Option<SendingState>,
         output: &mut SessionOutput,
         now: Millis,
     ) {
-        if let Some(store) = &self.store {
+        if let (Some(store), Some(state)) = (&self.store, state) {
             self.unshown.show((store, self.waiting.len()), state, output, now);
         }
     }

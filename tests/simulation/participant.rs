@@ -245,7 +245,7 @@ impl World {
             SessionEffect::Store(entry) => self.store(i, entry),
             SessionEffect::RetryOutbox => self.retry_outbox(i),
             SessionEffect::RetryLog => participant.disk.file.retry(environment, participant.life),
-            SessionEffect::Show(Notice::Status(status)) => participant.status = Some(status),
+            SessionEffect::Show(Notice::Status(status)) => participant.status = Some(*status),
             SessionEffect::Show(notice) => {
                 participant.outcomes.on_notice(&notice, model);
                 participant.on_notice_of_visit(&notice);

@@ -46,7 +46,8 @@ impl Participant {
                 SessionEffect::CloseMessageSocket { socket } => self.messages.close(socket),
                 SessionEffect::Ack { socket, seq } => self.messages.ack(socket, seq),
                 SessionEffect::Append(entry) => {
-                    if let LogEntry::Message(message) = &entry
+                    if self.lines.counts_messages()
+                        && let LogEntry::Message(message) = &entry
                         && message.sender() != ANNOUNCER
                     {
                         self.lines.on_message();
