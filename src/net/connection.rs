@@ -355,6 +355,11 @@ impl<S: Stream> Connection<S> {
         self.stream.shutdown_write()
     }
 
+    /// Tells the peer before a close that all bytes were sent, as far as the socket has room.
+    pub fn notify_close(&mut self) {
+        self.stream.notify_close();
+    }
+
     /// Turns on keepalive, which detects that the peer's machine is gone while nothing is sent.
     ///
     /// # Errors

@@ -42,6 +42,10 @@ pub trait Stream: Read + Write {
     /// The error of the connection.
     fn shutdown_write(&mut self) -> io::Result<()>;
 
+    /// Tells the peer before a close that all bytes were sent, if the transport has more to say
+    /// than the close itself. If the socket has no room, the peer does not learn it.
+    fn notify_close(&mut self) {}
+
     /// Returns our address on this connection.
     ///
     /// # Errors

@@ -32,6 +32,7 @@ pub use error::TlsError;
 pub use generate::{GeneratedKey, KeyNotGenerated, generate_key};
 pub use identity::{IdentityFault, TlsIdentity};
 pub use stream::{TlsStream, Wire};
+pub use verifiers::sha256;
 
 #[cfg(test)]
 mod tests;

@@ -271,6 +271,14 @@ impl Stream for Transport {
         }
     }
 
+    fn notify_close(&mut self) {
+        match self {
+            Self::Plain(_) => (), // The close sends a FIN.
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => drop(stream.shutdown_write()), // The close follows in any case.
+        }
+    }
+
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket().local_addr()
     }

@@ -370,6 +370,7 @@ impl<S: Stream> CommandSockets<S> {
         let mut closed = 0;
         for key in mem::take(&mut self.marked_for_close) {
             let Some(mut socket) = self.sockets.remove(key) else { continue };
+            socket.connection.notify_close();
             self.budget.release(&socket);
             sockets.cancel(socket.client.line_deadline.timer);
             if let Some(handshake) = socket.handshake.take() {

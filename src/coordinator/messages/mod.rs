@@ -265,7 +265,8 @@ impl<S: Stream> MessageSockets<S> {
     pub(super) fn close_marked(&mut self, sockets: &mut Sockets) -> usize {
         let mut closed = 0;
         for key in mem::take(&mut self.marked_for_close) {
-            if let Some(socket) = self.sockets.remove(key) {
+            if let Some(mut socket) = self.sockets.remove(key) {
+                socket.connection.notify_close();
                 sockets.cancel(socket.timer());
                 closed += 1;
             }

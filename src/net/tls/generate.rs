@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use ring::error;
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
-use ring::{digest, error};
 
+use super::verifiers::sha256;
 use crate::protocol::KeyName;
 
 /// A new key, as PEM text.
@@ -81,9 +82,8 @@ pub fn generate_key() -> Result<GeneratedKey, KeyNotGenerated> {
     let signature = key.sign(&random, &signed)?;
     let signature = der(BIT_STRING, &[&[0], signature.as_ref()]);
     let certificate = der(SEQUENCE, &[&signed, &der(SEQUENCE, &[ECDSA_SHA256]), &signature]);
-    let digest = digest::digest(&digest::SHA256, &public_key);
     Ok(GeneratedKey {
-        name: KeyName(digest.as_ref().try_into().unwrap_or_default()),
+        name: KeyName(sha256(&public_key)),
         certificate: pem("CERTIFICATE", &certificate),
         private_key: pem("PRIVATE KEY", private_key.as_ref()),
     })

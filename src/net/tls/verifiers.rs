@@ -49,8 +49,13 @@ pub(super) static HANDSHAKE_ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSuppor
 pub(super) fn key_name(certificate: &CertificateDer<'_>) -> Result<KeyName, Error> {
     let certificate = EndEntityCert::try_from(certificate)
         .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
-    let digest = digest::digest(&digest::SHA256, &certificate.subject_public_key_info());
-    Ok(KeyName(digest.as_ref().try_into().unwrap_or_default()))
+    Ok(KeyName(sha256(&certificate.subject_public_key_info())))
+}
+
+/// Returns the SHA-256 of bytes.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    digest::digest(&digest::SHA256, bytes).as_ref().try_into().unwrap_or_default()
 }
 
 /// Accepts every client that proves to hold the key of its certificate, and clients without one.
