@@ -9,4 +9,6 @@ mod hostile;
 mod machine;
 #[cfg(feature = "participant")]
 mod participant;
+#[cfg(feature = "tls")]
+mod tls;
 mod wire;

@@ -21,6 +21,7 @@ pub mod port;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub mod preload;
 pub mod rng;
+pub mod tls;
 pub mod transcript;
 pub mod vitals;
 pub mod wire;

@@ -1,0 +1,81 @@
+//! TLS on the port of the coordinator, on connect-backs and on message sockets that were command
+//! sockets.
+
+mod openssl;
+mod relay;
+mod threats;
+mod wire;
+
+use std::net::{SocketAddr, TcpListener};
+use std::ops::Deref;
+
+use support::coordinator::Coordinator;
+use support::tls::{Identity, TlsPeer};
+use tempfile::TempDir;
+
+/// A coordinator with TLS, and its own key.
+struct TlsCoordinator {
+    coordinator: Coordinator,
+    identity: Identity,
+    /// The keys file is in it, and what the options name.
+    _folder: TempDir,
+}
+
+impl Deref for TlsCoordinator {
+    type Target = Coordinator;
+
+    fn deref(&self) -> &Coordinator {
+        &self.coordinator
+    }
+}
+
+impl TlsCoordinator {
+    fn start(options: &[&str]) -> Self {
+        Self::start_with(options, |_| Vec::new())
+    }
+
+    /// Starts one with further options, which may name files that `write` makes in its folder.
+    fn start_with(options: &[&str], write: impl FnOnce(&TempDir) -> Vec<String>) -> Self {
+        let (folder, identity) = (tempfile::tempdir().unwrap(), Identity::new("coordinator"));
+        let keys = identity.write(&folder.path().join("coordinator.keys"));
+        let mut all = vec![format!("tls={}", keys.display())];
+        all.extend(write(&folder));
+        let all: Vec<&str> =
+            all.iter().map(String::as_str).chain(options.iter().copied()).collect();
+        Self { coordinator: Coordinator::start(60, &all), identity, _folder: folder }
+    }
+
+    fn connect(&self, identity: &Identity) -> TlsPeer {
+        TlsPeer::connect(self.address, Some(identity))
+    }
+
+    /// Connects from another address of this machine.
+    fn connect_from(&self, ip: &str, identity: &Identity) -> TlsPeer {
+        let socket = self.client_from(ip).stream.try_clone().unwrap();
+        TlsPeer::connect_over(socket, Some(identity)).unwrap()
+    }
+
+    /// Makes a member whose command socket is its message socket, and returns the socket.
+    #[track_caller]
+    fn here(&self, id: &str, identity: &Identity) -> TlsPeer {
+        let mut peer = self.connect(identity);
+        peer.say(&format!("{id}#register here#-"));
+        peer.expect_start("OK register ");
+        peer
+    }
+}
+
+/// A participant's listener.
+fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// A message must come with this text.
+#[track_caller]
+fn expect_text(peer: &mut TlsPeer, sender: &str, text: &str) {
+    let line = peer.line();
+    let fields: Vec<&str> = line.splitn(4, '#').collect();
+    assert_eq!((fields[1], fields[3]), (sender, text), "{line}");
+}
