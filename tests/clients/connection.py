@@ -15,22 +15,22 @@ class Connection:
     """
 
     def __init__(self, ident: str, coordinator: tuple[str, int], since: str, last: int,
-                 notice: Callable[[str], object]) -> None:
+                 is_here: bool, notice: Callable[[str], object]) -> None:
         self.id, self.line_bytes_max, self._rest = ident, 65536, b""
         with contextlib.ExitStack() as sockets:  # Closes them if the rest fails.
             self._sockets = sockets
             self.commands = self._keep(socket.create_connection(coordinator, timeout=10), 30)
             self._replies = sockets.enter_context(self.commands.makefile(newline="\n"))
-            self.ip = self.commands.getsockname()[0]
-            self._join(since, last, notice)
+            self.ip = "-" if is_here else self.commands.getsockname()[0]
+            if is_here:
+                self._join_here(coordinator, since, last, notice)
+            else:
+                self._join_at_port(since, last, notice)
             self._sockets = sockets.pop_all()
 
     def ask(self, command: str) -> str:
         """Sends a request, and returns its reply. OSError: the reply is lost."""
-        request = f"{self.id}#{command}#{self.ip}\n".encode()
-        if len(request) > self.line_bytes_max or "\n" in command:
-            raise ValueError(f"{len(request) - self.line_bytes_max} bytes too long")
-        self.commands.sendall(request)
+        self.commands.sendall(self._request(command))
         reply = self._replies.readline()
         rows = int(reply.split()[2]) if reply.startswith(("OK members ", "OK stats ")) else 0
         reply += "".join(self._replies.readline() for _ in range(rows))
@@ -58,6 +58,12 @@ class Connection:
         """Closes both sockets."""
         self._sockets.close()
 
+    def _request(self, command: str) -> bytes:
+        request = f"{self.id}#{command}#{self.ip}\n".encode()
+        if len(request) > self.line_bytes_max or "\n" in command:
+            raise ValueError(f"{len(request) - self.line_bytes_max} bytes too long")
+        return request
+
     def _keep(self, sock: socket.socket, timeout_s: float) -> socket.socket:
         sock.settimeout(timeout_s)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -65,27 +71,56 @@ class Connection:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), KEEPALIVE[name])
         return self._sockets.enter_context(sock)
 
-    def _join(self, since: str, last: int, notice: Callable[[str], object]) -> None:
-        """Reconnects, or registers if the id is no member, and waits for the connect-back."""
+    def _join_at_port(self, since: str, last: int, notice: Callable[[str], object]) -> None:
+        """Joins with a listener, and waits for the connection of the coordinator."""
         with socket.create_server((self.ip, 0), family=self.commands.family) as listener:
             listener.settimeout(5)
-            nonce = secrets.token_hex(16)
-            options = f"{listener.getsockname()[1]} acks=1 nonce={nonce}"
-            self.reply = self.ask(f"reconnect {options}" + (f" since={since}" if since else ""))
-            self.is_new = self.reply.startswith("ERR 404")
-            if self.is_new:
-                self.reply = self.ask(f"register {options}" + (f" last={last}" if last else ""))
-            if self.is_new and last and self.reply.startswith("ERR 400 option: "):
-                notice("the coordinator is too old for last=: no earlier messages")
-                self.reply = self.ask(f"register {options}")
-            if not self.reply.startswith("OK "):
-                raise ConnectionError(self.reply)
-            fields = dict(re.findall("([a-z_]+)=([^ ]+)", self.reply))
-            self.epoch = fields.get("epoch", "")
-            self.next_seq = int(fields.get("next", 0)) + int(fields.get("last", 0))
-            self.published = int(fields.get("published", -1))  # -1: too old for `send`.
-            self.line_bytes_max = int(fields.get("max_line", 65536))
-            self.messages = self._accept(listener, f"hello#{nonce}#{self.epoch}\n", notice)
+            hello = self._join(self.ask, listener.getsockname()[1], since, last, notice)
+            self.messages = self._accept(listener, hello, notice)
+
+    def _join_here(self, coordinator: tuple[str, int], since: str, last: int,
+                   notice: Callable[[str], object]) -> None:
+        """Joins on a second connection, which becomes the message socket."""
+        self.messages = self._keep(socket.create_connection(coordinator, timeout=10), 30)
+
+        def read_line() -> str:
+            line = b""
+            while not line.endswith(b"\n"):  # No byte more: messages may follow.
+                byte = self.messages.recv(1)
+                if not byte:
+                    raise ConnectionError("the message socket ended")
+                line += byte
+            return line.decode()
+
+        def ask(command: str) -> str:
+            self.messages.sendall(self._request(command))
+            return read_line()[:-1]
+
+        hello = self._join(ask, "here", since, last, notice)
+        if read_line() != hello:
+            raise ConnectionError("the message socket does not begin with its hello line")
+        self.messages.settimeout(5)
+
+    def _join(self, ask: Callable[[str], str], to: int | str, since: str, last: int,
+              notice: Callable[[str], object]) -> str:
+        """Reconnects, or registers if the id is no member. Returns the first line due."""
+        nonce = secrets.token_hex(16)
+        options = f"{to} acks=1 nonce={nonce}"
+        self.reply = ask(f"reconnect {options}" + (f" since={since}" if since else ""))
+        self.is_new = self.reply.startswith("ERR 404")
+        if self.is_new:
+            self.reply = ask(f"register {options}" + (f" last={last}" if last else ""))
+        if self.is_new and last and self.reply.startswith("ERR 400 option: "):
+            notice("the coordinator is too old for last=: no earlier messages")
+            self.reply = ask(f"register {options}")
+        if not self.reply.startswith("OK "):
+            raise ConnectionError(self.reply)
+        fields = dict(re.findall("([a-z_]+)=([^ ]+)", self.reply))
+        self.epoch = fields.get("epoch", "")
+        self.next_seq = int(fields.get("next", 0)) + int(fields.get("last", 0))
+        self.published = int(fields.get("published", -1))  # -1: too old for `send`.
+        self.line_bytes_max = int(fields.get("max_line", 65536))
+        return f"hello#{nonce}#{self.epoch}\n"
 
     def _accept(self, listener: socket.socket, hello: str,
                 notice: Callable[[str], object]) -> socket.socket:

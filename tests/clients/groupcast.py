@@ -33,14 +33,15 @@ class Participant:
 
     Messages are in the file `log` before they are acknowledged and returned, so `kill -9` costs
     none. `log`.since holds the epoch, the last number and the length of `log`. A newcomer first
-    gets the `last` messages so far. `notice` takes a line when the member is online, offline,
+    gets the `last` messages so far. With `here` it needs no listener: behind NAT, in a container or
+    behind a firewall. `notice` takes a line when the member is online, offline,
     registered anew, or numbers its texts anew. Calls raise EOFError if the member has to stay
     offline, as after a takeover.
     """
     def __init__(self, ident: str, log: str, host: str, port: int, last: int = 0,
-                 notice: Callable[[str], object] = print) -> None:
+                 notice: Callable[[str], object] = print, here: bool = False) -> None:
         self.id, self._coordinator, self._notice = ident, (host, port), notice
-        self._log, self._earlier = MessageLog(log), last
+        self._log, self._earlier, self._here = MessageLog(log), last, here
         self._inbox: list[Message] = []  # Stored, and not yet returned.
         self._number, self._tried = 0, -2  # Of the next text; of the last one without a reply.
         self._connection: Connection | None = None
@@ -99,7 +100,8 @@ class Participant:
             self._began, log = time.monotonic(), self._log
             since, last = (f"{log.epoch}:{log.last}", 0) if log.epoch else ("", self._earlier)
             try:
-                self._on_joined(Connection(self.id, self._coordinator, since, last, self._notice))
+                self._on_joined(Connection(self.id, self._coordinator, since, last, self._here,
+                                           self._notice))
             except (OSError, ValueError) as why:
                 self._go_offline(why)
         return self._connection

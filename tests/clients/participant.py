@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A participant as a program, and an example for groupcast.py.
 
-    participant.py ID LOG COORDINATOR_IP COORDINATOR_PORT [last=N]
+    participant.py ID LOG COORDINATOR_IP COORDINATOR_PORT [last=N] [here]
 
 Each line of standard input is a command: `send TEXT` sends a text exactly once, any other is a
 request of PROTOCOL.md, as `members` or `msend TEXT`. The end of input is `disconnect`.
@@ -16,10 +16,11 @@ def say(*words: object) -> None:
     print(*words, flush=True)
 
 
-def main(ident: str, log: str, host: str, port: str, last: str = "last=0") -> None:
+def main(ident: str, log: str, host: str, port: str, *options: str) -> None:
     """Prints messages, and carries out commands until the member leaves."""
-    earlier = int(last.removeprefix("last="))
-    with Participant(ident, log, host, int(port), earlier, lambda text: say("*", text)) as member:
+    last = sum(int(option.removeprefix("last=")) for option in options if option != "here")
+    with Participant(ident, log, host, int(port), last, lambda text: say("*", text),
+                     "here" in options) as member:
         stdin, command = open(0, "rb", buffering=0), ""
         while command not in ("disconnect", "deregister"):
             message = member.receive(also=stdin)

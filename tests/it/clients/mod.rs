@@ -1,6 +1,7 @@
 //! The clients of `tests/clients`, with the real coordinator and with one that says what the test
 //! says. They are written from PROTOCOL.md alone: these tests hold the document to its word.
 
+mod here;
 mod sending;
 mod shell;
 
