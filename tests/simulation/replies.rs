@@ -90,16 +90,9 @@ impl ReplyChecks {
     }
 
     pub(crate) fn on_read(&mut self, end: End, bytes: &[u8], close_kind: Option<CloseKind>) {
-        let Some(socket) = self.sockets.get_mut(&end).filter(|it| !it.is_over) else { return };
-        socket.input.extend(bytes);
-        while let Some(line) = socket.input.next_line(self.line_bytes_max).expect("a short line") {
-            socket.lines.push_back(Line::new(line));
-        }
-        if close_kind == Some(CloseKind::Closed)
-            && socket.end.is_none()
-            && let Some(line) = socket.input.last_line()
-        {
-            socket.lines.push_back(Line::new(line));
+        let Some(socket) = self.sockets.get_mut(&end) else { return };
+        if !socket.is_over {
+            socket.take_lines(bytes, close_kind, self.line_bytes_max);
         }
         socket.end = socket.end.or(close_kind);
     }
@@ -280,6 +273,20 @@ impl Line {
 }
 
 impl CommandSocket {
+    /// Adds the lines of the bytes that were read.
+    fn take_lines(&mut self, bytes: &[u8], close_kind: Option<CloseKind>, line_bytes_max: usize) {
+        self.input.extend(bytes);
+        while let Some(line) = self.input.next_line(line_bytes_max).expect("a short line") {
+            self.lines.push_back(Line::new(line));
+        }
+        if close_kind == Some(CloseKind::Closed)
+            && self.end.is_none()
+            && let Some(line) = self.input.last_line()
+        {
+            self.lines.push_back(Line::new(line));
+        }
+    }
+
     /// Takes written bytes of one reply. Returns their number, and true at the end of the reply.
     fn follow(&mut self, bytes: &[u8], committed: FactIndex) -> (usize, bool) {
         let text = match self.lines.front() {
