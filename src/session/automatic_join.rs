@@ -33,6 +33,12 @@ impl AutomaticJoin {
         self.is_taken_over = true;
     }
 
+    /// Returns true if another program has taken the id over, and the user has not asked for it
+    /// since.
+    pub(super) const fn is_taken_over(&self) -> bool {
+        self.is_taken_over
+    }
+
     /// The user asks for the id.
     pub(super) const fn on_user_join(&mut self) {
         self.is_taken_over = false;

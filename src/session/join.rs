@@ -324,15 +324,18 @@ impl SessionHandler<'_> {
         }
     }
 
-    /// Handles a lost reply. If the hello has come and the message socket is open, the join has
-    /// succeeded. With a journal, a coordinator sends the hello before it can confirm, and may end
-    /// in between.
+    /// Handles a lost reply. If the hello has come, and the message socket is open or was taken
+    /// over, the join has succeeded. With a journal, a coordinator sends the hello before it can
+    /// confirm, and may end in between.
     pub(super) fn on_join_reply_lost(&mut self, why: Reason) {
-        let Session { join: Some(join), messages, outbox, output, .. } = &mut *self.session else {
+        let Session { join: Some(join), messages, outbox, automatic_join, output, .. } =
+            &mut *self.session
+        else {
             return;
         };
         // Texts of an outbox file wait for the numbers of the reply.
-        if join.has_hello() && messages.stream().is_some() && !outbox.has_file() {
+        let is_online = messages.stream().is_some() && !outbox.has_file();
+        if join.has_hello() && (is_online || automatic_join.is_taken_over()) {
             outbox.on_joined_without_reply(output);
             return self.finish_join();
         }

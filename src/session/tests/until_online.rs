@@ -151,3 +151,14 @@ fn a_coordinator_that_talks_nonsense_is_reported_once_and_under_the_name_of_the_
     let shown = harness.effects.drain(..).map(brief).collect::<Vec<_>>();
     assert!(shown[1].starts_with("show * join failed: refused; "), "not reconnect: {shown:?}");
 }
+
+#[test]
+fn a_join_whose_message_socket_was_taken_over_does_not_take_the_id_back() {
+    let mut harness = joining();
+    harness.dialed(1);
+    harness.hello(7);
+    harness.written(1);
+    harness.message(7, "bye#taken over by 10.0.0.3:9000");
+    harness.command_socket_closed(1);
+    assert_eq!(harness.state(), SessionState::Offline);
+}
