@@ -234,11 +234,11 @@ impl Session {
         self.is_coming_back() || self.outbox.waiting().is_paused()
     }
 
-    /// Returns true if texts are kept until the user brings this participant online.
+    /// Returns true if texts wait until the user brings this participant online. A visit has none.
     fn is_parked(&self) -> bool {
-        let has_left = self.messages.stream().is_none_or(|stream| stream.is_leaving);
-        let is_offline = self.join.is_none() && (has_left || self.requests.is_leaving());
-        is_offline && (self.outbox.has_file() || self.outbox.waiting().must_front_stay())
+        let is_kept = self.outbox.has_file() || self.outbox.waiting().must_front_stay();
+        let has_left = || !self.messages.is_online() || self.requests.is_leaving();
+        is_kept && self.join.is_none() && !self.visit.joins_to_send() && has_left()
     }
 
     fn is_coming_back(&self) -> bool {
@@ -339,7 +339,7 @@ impl Session {
         let may_be_online = self.messages.is_online()
             || shutdown.is_awaited()
             || self.requests.is_any_abandoned()
-            || self.visit.must_deregister();
+            || self.visit.must_leave();
         if !may_be_online {
             return self.exit(None);
         }

@@ -296,7 +296,7 @@ impl<'a> SessionHandler<'a> {
                     None => session.outbox.waiting_mut().insert(request),
                 },
                 RequestSource::User(request) => {
-                    let may_wait = session.may_send_later();
+                    let may_wait = session.may_send_later() && !session.visit.is_taken_over();
                     session.outbox.on_unanswered(request, may_wait, &mut session.output);
                 }
                 RequestSource::Join => self.on_join_reply_lost(why.clone()),
@@ -360,18 +360,9 @@ impl<'a> SessionHandler<'a> {
     /// the two programs would take the id from the other, again and again.
     fn on_bye(&mut self, reason: &str) {
         let is_end_expected = self.is_end_expected();
-        let session = &mut *self.session;
-        let is_ours = |by| session.own_addresses.contains(by);
+        let is_ours = |by| self.session.own_addresses.contains(by);
         match Bye::parse(reason) {
-            Some(Bye::TakenOver(by)) if !is_ours(by) && !is_end_expected => {
-                session.messages.take_stream();
-                session.automatic_join.on_taken_over();
-                session.visit.on_taken_over();
-                if session.join.as_ref().is_some_and(|join| !join.is_for_user()) {
-                    session.give_up_join();
-                }
-                session.output.show(Notice::TakenOver(by));
-            }
+            Some(Bye::TakenOver(by)) if !is_ours(by) && !is_end_expected => self.on_taken_over(by),
             Some(_) | None => self.end_stream(Reason::Bye(reason.into())),
         }
     }
@@ -386,8 +377,9 @@ impl<'a> SessionHandler<'a> {
 
     pub(super) fn end_stream(&mut self, why: Reason) {
         let is_expected = self.is_end_expected();
-        let Session { messages, automatic_join, output, .. } = &mut *self.session;
+        let Session { messages, automatic_join, visit, output, .. } = &mut *self.session;
         let Some(stream) = messages.take_stream() else { return };
+        visit.on_stream_ended(matches!(why, Reason::Bye(_)));
         if self.now.since(stream.opened) >= RETRY_RESET_MS {
             automatic_join.reset_pauses();
         }

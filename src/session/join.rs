@@ -192,12 +192,13 @@ impl SessionHandler<'_> {
 
     /// The coordinator has sent the hello: this connection is the message socket now.
     fn on_hello(&mut self, socket: MessageSocket, epoch: Epoch) {
-        let Session { join: Some(join), messages, outbox, own_addresses, output, .. } =
+        let Session { join: Some(join), messages, outbox, own_addresses, visit, output, .. } =
             &mut *self.session
         else {
             return;
         };
         join.on_hello(output);
+        visit.on_online();
         outbox.waiting_mut().release();
         own_addresses.clear();
         let is_confirmed = join.is_confirmed();
@@ -257,6 +258,22 @@ impl SessionHandler<'_> {
         own_addresses.clear();
         messages.record_reply(false, (Some(epoch), next), output);
         messages.open(MessageStream::new(socket, JoinWay::Here, true, self.now), epoch, output);
+    }
+
+    /// Another program has the id. In a visit the texts without a reply are given up: the other
+    /// program may use their numbers, so nothing would prove that they were accepted.
+    pub(super) fn on_taken_over(&mut self, by: SocketAddr) {
+        let session = &mut *self.session;
+        session.messages.take_stream();
+        session.automatic_join.on_taken_over();
+        session.visit.on_taken_over();
+        if session.join.as_ref().is_some_and(|join| !join.is_for_user()) {
+            session.give_up_join();
+        }
+        session.output.show(Notice::TakenOver(by));
+        if session.visit.joins_to_send() {
+            session.outbox.on_forgotten(&mut session.output);
+        }
     }
 
     fn finish_join(&mut self) {

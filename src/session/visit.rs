@@ -31,11 +31,25 @@ pub(super) struct Visit {
     was_member: Option<bool>,
     /// The failure reported last: the same failure is reported once.
     reported: Option<Reason>,
+    socket: SocketState,
+}
+
+/// State of the last message socket of a visit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum SocketState {
+    /// None was open, or the coordinator has ended it.
+    #[default]
+    Closed,
+    Open,
+    /// The connection broke. The coordinator may not know, and count the id as online.
+    Lost,
+    /// Another program has the id.
+    TakenOver,
 }
 
 impl Visit {
     pub(super) const fn new(kind: VisitKind) -> Self {
-        Self { kind, was_member: None, reported: None }
+        Self { kind, was_member: None, reported: None, socket: SocketState::Closed }
     }
 
     /// Returns true if a text is sent before the id is online, to learn if it is online elsewhere.
@@ -62,14 +76,36 @@ impl Visit {
         }
     }
 
+    /// The message socket is open.
+    pub(super) const fn on_online(&mut self) {
+        self.socket = SocketState::Open;
+    }
+
+    /// The message socket has ended. `has_reason` is true if the coordinator has sent a `bye`.
+    pub(super) const fn on_stream_ended(&mut self, has_reason: bool) {
+        self.socket = if has_reason { SocketState::Closed } else { SocketState::Lost };
+    }
+
     /// Another program has the id now: this visit removes no member.
     pub(super) const fn on_taken_over(&mut self) {
         self.was_member = Some(true);
+        self.socket = SocketState::TakenOver;
+    }
+
+    /// Returns true if another program has taken the id over.
+    pub(super) const fn is_taken_over(&self) -> bool {
+        matches!(self.socket, SocketState::TakenOver)
     }
 
     /// Returns true if the participant deregisters at the end.
     pub(super) const fn must_deregister(&self) -> bool {
         !matches!(self.kind, VisitKind::Stays) && matches!(self.was_member, Some(false))
+    }
+
+    /// Returns true if there is a last request even without a message socket.
+    pub(super) const fn must_leave(&self) -> bool {
+        let may_be_online = matches!(self.socket, SocketState::Lost);
+        self.must_deregister() || !matches!(self.kind, VisitKind::Stays) && may_be_online
     }
 
     /// Returns the last request.

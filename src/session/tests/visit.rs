@@ -200,3 +200,100 @@ fn a_visit_that_receives_leaves_as_it_found() {
         harness.expect(&[&format!("send 1 me#{last}#10.0.0.2")]);
     }
 }
+
+/// A visit as a member that was offline, whose first text was sent with its number.
+fn sending_with_number() -> Harness {
+    let mut harness = sending();
+    harness.reply(1, OFFLINE);
+    harness.listening(9001);
+    harness.hello(7);
+    harness.written(1);
+    harness.forget();
+    harness.reply(1, &format!("{OK_RECONNECT} max_line=512 published=0"));
+    harness.effects.remove(0);
+    harness.expect(&["send 1 me#send 1 hi#10.0.0.2"]);
+    harness
+}
+
+/// The program that has the id now may use the same number, so a `duplicate=1` would prove nothing.
+#[test]
+fn a_text_without_a_reply_is_named_once_another_program_has_the_id() {
+    for is_lost_first in [true, false] {
+        let mut harness = sending_with_number();
+        if is_lost_first {
+            harness.command_socket_closed(1);
+        }
+        harness.message(7, "bye#taken over by 10.0.0.3:9000");
+        if !is_lost_first {
+            harness.command_socket_closed(1);
+        }
+        let named = "show error: msend: the reply is lost: ";
+        let shown = harness.effects.drain(..).map(brief).collect::<Vec<_>>();
+        assert!(shown.iter().any(|effect| effect.starts_with(named)), "{shown:?}");
+        harness.user("msend there");
+        harness.dialed(2);
+        harness.effects.retain(|effect| matches!(effect, SessionEffect::Send { .. }));
+        harness.expect(&["send 2 me#msend there#10.0.0.2"]);
+    }
+}
+
+#[test]
+fn a_text_without_a_reply_is_sent_again_where_nothing_reconnects() {
+    let mut harness = Harness::with(|settings| {
+        (settings.visit, settings.reconnects) = (VisitKind::SendsOnly, false);
+    });
+    harness.user("msend hi");
+    harness.dialed(1);
+    harness.reply(1, OFFLINE);
+    harness.listening(9001);
+    harness.hello(7);
+    harness.written(1);
+    harness.reply(1, &format!("{OK_RECONNECT} max_line=512 published=0"));
+    harness.forget();
+    harness.message_socket_closed(7);
+    harness.command_socket_closed(1);
+    harness.dialed(2);
+    harness.effects.retain(|effect| matches!(effect, SessionEffect::Send { .. }));
+    harness.expect(&["send 2 me#send 1 hi#10.0.0.2"]);
+}
+
+#[test]
+fn a_visit_whose_id_is_taken_over_does_not_take_it_back() {
+    let mut harness = sending();
+    harness.reply(1, OFFLINE);
+    harness.listening(9001);
+    harness.hello(7);
+    harness.written(1);
+    harness.message(7, "bye#taken over by 10.0.0.3:9000");
+    harness.forget();
+    harness.command_socket_closed(1);
+    harness.expect(&["dial 2"]);
+    harness.dialed(2);
+    harness.expect(&["send 2 me#msend hi#10.0.0.2"]);
+    harness.reply(2, "OK msend seq=4");
+    harness.user("quit");
+    harness.expect(&["show OK msend seq=4", "exit 0"]);
+}
+
+/// The coordinator may not know of the end of the message socket.
+#[test]
+fn a_visit_without_its_message_socket_disconnects_nevertheless() {
+    let mut harness = joined(OFFLINE, "reconnect", OK_RECONNECT);
+    harness.message_socket_closed(7);
+    harness.reply(1, "OK msend seq=4");
+    harness.forget();
+    harness.user("quit");
+    harness.expect(&["send 1 me#disconnect#10.0.0.2"]);
+    harness.reply(1, "ERR 409 offline: reconnect first");
+    harness.expect(&["exit 0"]);
+}
+
+#[test]
+fn a_visit_whose_message_socket_the_coordinator_has_ended_is_offline() {
+    let mut harness = joined(OFFLINE, "reconnect", OK_RECONNECT);
+    harness.message(7, "bye#shutting down");
+    harness.reply(1, "OK msend seq=4");
+    harness.forget();
+    harness.user("quit");
+    harness.expect(&["exit 0"]);
+}
