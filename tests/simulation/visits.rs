@@ -37,6 +37,10 @@ pub(crate) struct Visit {
     is_taken_over: bool,
     /// Number of requests that the visit has said to leave unfinished or unanswered.
     unfinished: usize,
+    /// A `disconnect` was sent.
+    has_asked_to_leave: bool,
+    /// The coordinator refused the `disconnect`, because it ends or cannot write its journal.
+    may_not_leave: bool,
 }
 
 /// Returns the visiting programs of a run: at most one with an id of its own, and at most one with
@@ -65,6 +69,8 @@ impl SimParticipant {
             let is_member = reply.starts_with("ERR 409 ");
             visit.must_join |= is_member || reply.starts_with("ERR 404 ");
             visit.has_found_member |= is_member && !visit.may_have_registered;
+            visit.may_not_leave |= visit.has_asked_to_leave
+                && ["ERR 503 ", "ERR 506 "].iter().any(|code| reply.starts_with(code));
         }
     }
 
@@ -100,12 +106,14 @@ impl SimParticipant {
     pub(crate) fn on_request_of_visit(&mut self, line: &str) {
         let Some(visit) = &mut self.visit else { return };
         visit.may_have_registered |= line.contains("#register ");
+        visit.has_asked_to_leave |= line.contains("#disconnect#");
         let removes_other = line.contains("#deregister#") && !visit.may_have_registered;
         assert!(!removes_other, "a visit removes {}, which it has not registered", self.id);
     }
 
     /// A visit that ends without an error has left its id as it found it, and all its texts are
-    /// confirmed. One that ends with an error has told the outcome of each text.
+    /// confirmed. One that ends with an error has told the outcome of each text. After a refused
+    /// `disconnect` the member goes offline with the message socket, which ends with the visit.
     pub(crate) fn check_exit_of_visit(&self, code: u8, model: &mut Model) {
         let Some(visit) = &self.visit else { return };
         let id = &self.id;
@@ -119,7 +127,8 @@ impl SimParticipant {
         let member = model.members.get(id);
         let is_online =
             |member: &Member| member.link.is_some() && self.has_listened_at(member.address);
-        assert!(!member.is_some_and(is_online), "{id} is still online after a visit");
+        let has_left = visit.may_not_leave || !member.is_some_and(is_online);
+        assert!(has_left, "{id} is still online after a visit");
         model.cover(match member {
             Some(_) => CoveragePoint::MemberVisited,
             None => CoveragePoint::StrangerVisited,
