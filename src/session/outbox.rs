@@ -329,6 +329,9 @@ impl Outbox {
         output: &mut SessionOutput,
     ) {
         let lowest = requests.iter().filter_map(UserRequest::number).min();
+        if !requests.is_empty() && self.waiting.is_empty() {
+            self.waiting.end_refusals();
+        }
         for request in requests {
             self.finish(&request, output);
             output.fail_with(request.given_up(why.clone()));

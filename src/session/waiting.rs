@@ -61,10 +61,21 @@ pub(super) struct WaitingRequests {
     /// could not connect, or the coordinator refused a message.
     not_before: Option<Millis>,
     pauses: Backoff,
-    /// The coordinator's reason for which it takes no message for now.
+    /// The coordinator's reason for which it takes no message for now, until it is shown.
     refused: Option<Box<str>>,
-    /// The notice about this outage was shown.
-    reported: bool,
+    reported: WaitingReport,
+}
+
+/// The notice that was shown last about requests that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WaitingReport {
+    /// None since requests were sent.
+    NotShown,
+    /// They wait for the connection.
+    Outage,
+    /// They wait because the coordinator takes no text: its code. It is asked again and again, so
+    /// the notice is not repeated.
+    Refused(u16),
 }
 
 impl WaitingRequests {
@@ -79,7 +90,7 @@ impl WaitingRequests {
             not_before: None,
             pauses: Backoff::new(seed),
             refused: None,
-            reported: false,
+            reported: WaitingReport::NotShown,
         }
     }
 
@@ -267,31 +278,42 @@ impl WaitingRequests {
     /// Queues a refused text again. The notice tells the reason if it is not that this participant
     /// is offline.
     pub(super) fn refuse(&mut self, request: UserRequest, (code, line): (u16, &str)) {
-        if matches!(code, 506 | 507) {
+        if matches!(code, 506 | 507) && self.reported != WaitingReport::Refused(code) {
             self.refused = Some(line.into());
+            self.reported = WaitingReport::Refused(code);
         }
         self.insert(request);
     }
 
-    /// Removes the oldest request to send it. The end of a reported outage is shown.
+    /// Removes the oldest request to send it. The end of a reported outage is shown. A request that
+    /// the coordinator may refuse again is sent without a word.
     pub(super) fn pop_to_send(&mut self, output: &mut SessionOutput) -> Option<UserRequest> {
-        if std::mem::take(&mut self.reported) {
-            output.show(Notice::SendingWaiting(self.count()));
+        if self.reported == WaitingReport::Outage {
+            self.report_sending(output);
         }
         self.pop()
     }
 
+    fn report_sending(&mut self, output: &mut SessionOutput) {
+        self.reported = WaitingReport::NotShown;
+        output.show(Notice::SendingWaiting(self.count()));
+    }
+
     /// Returns true if [`Self::report`] has work: requests wait, or did.
     pub(super) fn has_report(&self) -> bool {
-        self.reported || !self.is_empty()
+        self.reported == WaitingReport::Outage || !self.is_empty()
     }
 
     /// Shows once in an outage that requests wait.
     pub(super) fn report(&mut self, is_in_outage: bool, output: &mut SessionOutput) {
+        let is_new = self.reported == WaitingReport::NotShown;
         match (self.is_empty(), is_in_outage) {
-            (true, false) => self.reported = false,
-            (false, true) if !std::mem::replace(&mut self.reported, true) => {
+            (true, false) => self.reported = WaitingReport::NotShown,
+            (false, true) if is_new || self.refused.is_some() => {
                 let (refused, limits) = (self.refused.take(), self.limits);
+                if is_new {
+                    self.reported = WaitingReport::Outage;
+                }
                 output.show(Notice::Waiting { refused, limits });
             }
             (_, _) => (),
@@ -303,9 +325,23 @@ impl WaitingRequests {
         self.not_before = None;
     }
 
-    /// Makes the next pause a short one: the coordinator has accepted a message.
-    pub(super) fn on_accepted(&mut self) {
+    /// Makes the next pause a short one: the coordinator has accepted a message. The end of its
+    /// refusals is shown, if more requests wait.
+    pub(super) fn on_accepted(&mut self, output: &mut SessionOutput) {
         self.pauses.reset();
+        if self.end_refusals() && !self.is_empty() {
+            self.report_sending(output);
+        }
+    }
+
+    /// The text that was refused is sent or given up, so the next refusal is shown. Returns true if
+    /// a refusal was shown.
+    pub(super) fn end_refusals(&mut self) -> bool {
+        let is_refused = matches!(self.reported, WaitingReport::Refused(_));
+        if is_refused {
+            self.reported = WaitingReport::NotShown;
+        }
+        is_refused
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {

@@ -106,7 +106,7 @@ impl Outbox {
         (line, fields): (&str, Fields<'_>),
         output: &mut SessionOutput,
     ) {
-        self.waiting.on_accepted();
+        self.waiting.on_accepted(output);
         let reply = match (request.number(), fields.value("seq")) {
             (None, _) => line.into(),
             (Some(_), Some(seq)) => format!("OK msend seq={seq}").into(),
@@ -147,6 +147,7 @@ impl Outbox {
             self.give_up(request, &NotSent::Quit, output); // The participant ends.
             return false;
         }
+        self.waiting.end_refusals();
         self.finish(&request, output);
         self.note_given_up(request.number());
         if request.may_be_accepted() {

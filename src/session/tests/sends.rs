@@ -97,14 +97,61 @@ fn a_text_refused_for_now_is_not_overtaken() {
         harness.texts(&["c"]);
         harness.forget();
         harness.wait_for_deadline();
+        if refusal.contains("503") {
+            assert_eq!(brief(harness.effects.remove(0)), "show * sending 3 messages that waited");
+        }
         harness.expect(&[
-            "show * sending 3 messages that waited",
             "send 1 me#send 1 a#10.0.0.2",
             "send 1 me#send 2 b#10.0.0.2",
             "send 1 me#send 3 c#10.0.0.2",
         ]);
         assert!(!harness.session.has_failed());
     }
+}
+
+#[test]
+fn a_refusal_for_now_is_shown_once_until_a_text_is_accepted() {
+    let mut harness = Harness::sender();
+    harness.texts(&["a"]);
+    harness.forget();
+    harness.reply(1, FULL);
+    harness.user("ping");
+    let shown = |harness: &mut Harness| {
+        let shown = harness.effects.drain(..).filter(|it| matches!(it, SessionEffect::Show(_)));
+        shown.map(brief).collect::<Vec<_>>()
+    };
+    assert!(shown(&mut harness)[0].contains(FULL));
+    for bytes in 0..3 {
+        harness.wait_for_deadline();
+        harness.reply(1, &format!("{FULL}: {bytes} bytes"));
+        assert_eq!(shown(&mut harness), [""; 0]);
+    }
+    harness.wait_for_deadline();
+    harness.reply(1, "ERR 506 journal");
+    assert!(shown(&mut harness)[0].contains("ERR 506"), "another reason");
+    harness.wait_for_deadline();
+    harness.reply(1, "OK send 1 seq=5");
+    assert_eq!(
+        shown(&mut harness),
+        ["show * sending 1 command that waited", "show OK msend seq=5"]
+    );
+    harness.reply(1, "OK ping");
+    for end in ["OK send 2 seq=6", "ERR 403 ip: not your address"] {
+        harness.texts(&["b"]);
+        harness.forget();
+        harness.reply(1, FULL);
+        assert!(shown(&mut harness)[0].contains(FULL), "a new refusal");
+        harness.wait_for_deadline();
+        harness.reply(1, end);
+        harness.forget();
+    }
+    harness.texts(&["c"]);
+    harness.reply(1, FULL);
+    harness.wait(130_000);
+    harness.texts(&["d"]);
+    harness.forget();
+    harness.reply(1, FULL);
+    assert!(shown(&mut harness)[0].contains(FULL), "the text before was given up");
 }
 
 #[test]
