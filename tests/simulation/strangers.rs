@@ -62,6 +62,11 @@ impl World {
         if self.coordinator.is_some() && self.model.members.contains_key(id) {
             self.model.cover(CoveragePoint::MemberTakenAway);
         }
+        self.let_an_operator_at(id, command);
+    }
+
+    /// Somebody on the coordinator's machine sends a command for a member.
+    pub(crate) fn let_an_operator_at(&mut self, id: &str, command: &str) {
         let end = self.environment.dial(Node::Nobody, "127.0.0.1".parse().unwrap(), HUB);
         let _ = self.environment.write(end, format!("{id}#{command}#127.0.0.1\n").as_bytes());
         self.environment.after(20_000, Event::Leave(end));

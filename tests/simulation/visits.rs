@@ -142,6 +142,21 @@ impl World {
         self.participants.iter().filter(|participant| participant.visit.is_none()).count()
     }
 
+    /// An operator removes the ids of visits that were killed: else the messages that wait for them
+    /// can fill the backlog for ever.
+    pub(crate) fn take_killed_visits_away(&mut self) {
+        let staying = self.staying();
+        let (members, visits) = self.participants.split_at(staying);
+        let is_own = |visit: &&SimParticipant| members.iter().all(|member| member.id != visit.id);
+        let ids = visits.iter().filter(is_own).map(|visit| visit.id.clone());
+        let killed = ids.filter(|id| self.model.members.contains_key(id));
+        for id in killed.collect::<Vec<String>>() {
+            self.let_an_operator_at(&id, "deregister");
+            // Texts that wait are sent after the longest pause.
+            self.run_until(self.environment.now + 40_000);
+        }
+    }
+
     pub(crate) fn check_visits_have_ended(&self) {
         for visit in &self.participants[self.staying()..] {
             assert!(visit.session.is_none(), "a visit as {} does not end", visit.id);
