@@ -1,7 +1,7 @@
 //! Numbered texts: each number of a member is accepted once, in order, across the coordinator's
 //! ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
 use groupcast::group::ConnId;
@@ -12,6 +12,17 @@ use crate::coverage::CoveragePoint;
 use crate::epoch_history::CoordinatorEnd;
 use crate::model::Model;
 use crate::model_journal::FactId;
+
+/// A message with a number of its sender.
+#[derive(Debug)]
+pub(crate) struct SentText {
+    /// Number of the sender's registration.
+    sender: u32,
+    number: u64,
+    text: String,
+    /// That registration has not ended.
+    is_of_member: bool,
+}
 
 impl Model {
     /// Accepts the text with the member's next number. Returns the reply.
@@ -43,27 +54,32 @@ impl Model {
         self.texts.contains(text) && !self.lost_texts.contains(text)
     }
 
-    /// Returns the sender, the number and the text of each numbered message.
-    pub(crate) fn sent(&self) -> Vec<(u32, u64, String)> {
+    /// Returns all numbered messages.
+    pub(crate) fn sent(&self) -> Vec<SentText> {
         let messages = (1..=self.life().last()).map(|seq| self.life().message(seq));
+        let members: BTreeSet<u32> = self.members.values().map(|member| member.number).collect();
         let numbered = messages.filter_map(|message| {
-            let text = message.line.trim_end_matches('\n').splitn(4, '#').nth(3)?;
-            Some((message.sender, message.number?.get(), text.to_owned()))
+            let text = message.line.trim_end_matches('\n').splitn(4, '#').nth(3)?.to_owned();
+            let (sender, number) = (message.sender, message.number?.get());
+            Some(SentText { sender, number, text, is_of_member: members.contains(&sender) })
         });
         numbered.collect()
     }
 
-    /// The coordinator came back without these numbers, which nobody was promised to stay: their
-    /// texts may be accepted again.
-    pub(crate) fn forget_lost_sends(&mut self, sent: &[(u32, u64, String)]) {
+    /// The coordinator came back without these numbers, or without the registration that they
+    /// belong to, which nobody was promised to stay: their texts may be accepted again.
+    pub(crate) fn forget_lost_sends(&mut self, sent: &[SentText]) {
         let members = self.members.values();
         let published: BTreeMap<u32, u64> =
             members.map(|member| (member.number, member.published)).collect();
         let is_lost = |sender: u32, number: u64| {
             published.get(&sender).is_some_and(|published| *published < number)
         };
-        for (_, _, text) in sent.iter().filter(|(sender, number, _)| is_lost(*sender, *number)) {
-            self.lost_texts.insert(text.clone());
+        for SentText { sender, number, text, is_of_member } in sent {
+            let is_unregistered = *is_of_member && !published.contains_key(sender);
+            if is_unregistered || is_lost(*sender, *number) {
+                self.lost_texts.insert(text.clone());
+            }
         }
         for seq in 1..=self.life().last() {
             let message = self.life_mut().message_mut(seq);
