@@ -220,13 +220,15 @@ impl World {
         let Some(end) = journal_state.end.take() else {
             return model.begin_anew(group.epoch());
         };
-        let unsafe_syncs =
-            syncs[..syncs.len() - 1].iter().filter(|sync| **sync != SyncPolicy::Always);
-        let unsafe_syncs = unsafe_syncs.count();
+        // The life before this start, and starts that were cut short since then.
+        let before = &syncs[..syncs.len() - 1];
+        let is_unsafe = |sync: &SyncPolicy| *sync != SyncPolicy::Always;
         let is_other_boot =
             end.by_power || copy_boot.is_some_and(|boot| boot != journal_state.boot);
-        let was_unsafe = is_other_boot && unsafe_syncs > 0 && cleanness != Cleanness::Yes;
-        let all_unsafe = unsafe_syncs + 1 == syncs.len() && cleanness == Cleanness::No;
+        // A start that was cut short may have begun a segment behind a clean end.
+        let clean_lives = usize::from(cleanness == Cleanness::Yes);
+        let was_unsafe = is_other_boot && before.iter().skip(clean_lives).any(is_unsafe);
+        let all_unsafe = before.iter().all(is_unsafe) && cleanness == Cleanness::No;
         let earlier = &drawn[..drawn.len().saturating_sub(1)];
         let back = Restart {
             end,
