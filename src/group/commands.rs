@@ -7,7 +7,7 @@ use super::addresses::{Destination, check_ip};
 use super::handler::InputHandler;
 use super::ids::{ConnId, LinkId, MemberSlot, Ticket};
 use super::links::{ConnectBack, ConnectOptions, ConnectPhase, ConnectPurpose, Link};
-use super::members::Member;
+use super::member::Member;
 use super::sends::SendOrder;
 use super::{Effect, Group, OfflineCause, Origin, backlog};
 use crate::facts::{Fact, Journal};

@@ -32,6 +32,7 @@ mod ids;
 mod invariants;
 mod io;
 mod links;
+mod member;
 mod member_change;
 mod members;
 mod order;
