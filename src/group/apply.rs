@@ -1,20 +1,15 @@
 //! Applies facts. Apart from the recorded state (`recorded.rs`), no other code adds or removes
 //! members, moves cursors, numbers messages or decides epochs.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
-use super::cursor_changes::CursorChange;
 use super::ids::{LinkId, MemberSlot, Ticket};
 use super::links::{ConnectBack, ConnectPhase, Link};
-use super::outbound::Outbound;
-use super::recorded::RecordedState;
 use super::sends::SendOrder;
-use super::{ChangeKind, Effect, Group};
+use super::{ChangeKind, Group};
 use crate::facts::{Fact, Ordered, Recorded, StateMachine};
 use crate::protocol::{
-    ANNOUNCER, Announcement, Bye, Conflict, Delivery, LimitReached, PeerName, Reply, RequestError,
-    Seq, Text,
+    ANNOUNCER, Announcement, Bye, Conflict, Delivery, Reply, RequestError, Seq, Text,
 };
 use crate::time::{Millis, UnixMillis};
 
@@ -87,147 +82,17 @@ impl StateMachine for Group {
 }
 
 /// The group and the request of a fact that is being applied.
-struct FactApplier<'a> {
-    group: &'a mut Group,
+pub(super) struct FactApplier<'a> {
+    pub(super) group: &'a mut Group,
     /// `None` if the fact was not proposed by this program run.
-    ticket: Option<Ticket>,
+    pub(super) ticket: Option<Ticket>,
     /// Time of the fact.
-    at: Millis,
+    pub(super) at: Millis,
 }
 
 impl<'a> FactApplier<'a> {
     fn new(group: &'a mut Group, ticket: Option<Ticket>, at: Millis) -> Self {
         Self { group, ticket, at }
-    }
-
-    fn apply_registered(&mut self, id: &str, owner: PeerName, address: SocketAddr, past: u64) {
-        if let Some(slot) = self.group.state.members.find(id) {
-            let refusal = self.group.check_owner(slot, owner, address.ip());
-            let refusal = refusal.err().unwrap_or_else(|| Conflict::AlreadyAMember.into());
-            return self.refuse(refusal);
-        }
-        let max = self.group.rules.members_max;
-        if self.group.state.members.len() >= max {
-            return self.refuse(LimitReached::Members { max }.into());
-        }
-        let waiting = self.proposed();
-        if waiting.is_some() {
-            self.group.links.registering.remove(id);
-            self.group.state.members.per_address.remove(address.ip());
-        }
-        let (now, at) = (self.group.now, self.at);
-        let RecordedState { members, history, .. } = &mut self.group.state;
-        let start = history.start_of_newcomer(past, at);
-        let slot = members.insert(id.into(), owner, address, start, history, now);
-        self.group.report_change(id.into(), ChangeKind::Registered(address));
-        if let Some((link, connect_back)) = waiting {
-            let options = &connect_back.options;
-            let outbound = Outbound::new(options.acks, options.hello(self.group.epoch()), start);
-            self.establish(link, slot, outbound, &connect_back);
-            let reply = Reply::Register {
-                epoch: self.group.epoch(),
-                next: start.next(),
-                ttl_s: self.group.ttl_s(),
-                line_bytes_max: self.group.rules.line_bytes_max,
-                past: options.last.map(|_| self.group.state.history.last().above(start)),
-            };
-            self.group.reply_after(connect_back.conn, reply, self.group.state.order.applied);
-        }
-        self.group.state.members.update_offline(slot, self.group.now);
-        self.update_announcement(id);
-    }
-
-    /// Updates the next announcement about a member that joined here, or at another coordinator.
-    fn update_announcement(&mut self, id: &str) {
-        self.group.state.announcements.joined(id, self.ticket.is_none());
-        self.group.state.update_announcement(id);
-    }
-
-    /// Brings a member back: deliveries continue after the cursor. A gap comes first if messages
-    /// after the cursor are missing. Without a waiting connect-back, the member came back to
-    /// another coordinator.
-    fn apply_returned(&mut self, id: &str, owner: PeerName, address: SocketAddr, acked: Seq) {
-        let Some(slot) = self.group.state.members.find(id) else {
-            return self.refuse(RequestError::NotAMember);
-        };
-        if let Err(refusal) = self.group.check_owner(slot, owner, address.ip()) {
-            return self.refuse(refusal);
-        }
-        let from = self.group.state.members.at(slot).map_or(address, |member| member.address);
-        let was_online = self.group.close_link(slot, Some(Bye::TakenOver(address)));
-        self.group.state.members.set_address(slot, address);
-        if let Some(member) = self.group.state.members.at_mut(slot) {
-            member.owner = owner;
-            member.resume_at(acked, &mut self.group.state.history);
-        }
-        self.group.state.members.cursor_went_back();
-        if let Some((link, connect_back)) = self.proposed() {
-            self.establish_again(link, slot, &connect_back);
-        }
-        self.group.state.members.update_offline(slot, self.group.now);
-        self.update_announcement(id);
-        self.group.stats.takeovers =
-            self.group.stats.takeovers.saturating_add(u64::from(was_online));
-        self.group.state.members.changes.mark(slot, CursorChange::Returned);
-        self.group.report_change(
-            id.into(),
-            match was_online {
-                true => ChangeKind::TakenOver { by: address, from },
-                false => ChangeKind::Reconnected(address),
-            },
-        );
-    }
-
-    /// Turns the connect-back of a reconnect into a message socket, and replies.
-    fn establish_again(&mut self, link: LinkId, slot: MemberSlot, connect_back: &ConnectBack) {
-        let (epoch, options) = (self.group.epoch(), &connect_back.options);
-        let Some(member) = self.group.state.members.at_mut(slot) else { return };
-        member.reconnecting = None;
-        let mut outbound = Outbound::new(options.acks, options.hello(epoch), member.acked());
-        let expired = outbound.skip_missing(&self.group.state.history, member.own());
-        let reply = Reply::Reconnect {
-            epoch,
-            next: outbound.next(),
-            ttl_s: self.group.rules.ttl_ms / 1000,
-            missed: member.pending(&self.group.state.history),
-            expired,
-            line_bytes_max: self.group.rules.line_bytes_max,
-            published: member.sends.published(),
-        };
-        let after = member.sends.accepted_at();
-        let (acks, sent) = (outbound.acks, outbound.sent());
-        self.group.stats.gaps = self.group.stats.gaps.saturating_add(u64::from(expired > 0));
-        self.establish(link, slot, outbound, connect_back);
-        if !acks {
-            self.group.state.apply_acked(slot, sent);
-        }
-        // The reply waits for the disk only if it names a number that is not committed. So a full
-        // disk keeps no member from its messages.
-        self.group.reply_after(connect_back.conn, reply, after);
-    }
-
-    /// Turns a connect-back into the message socket of a member, unless the connection has ended
-    /// while its fact was on the way.
-    fn establish(
-        &mut self,
-        link: LinkId,
-        slot: MemberSlot,
-        outbound: Outbound,
-        connect_back: &ConnectBack,
-    ) {
-        match &connect_back.phase {
-            ConnectPhase::Connecting | ConnectPhase::Proposed => {
-                self.group.links.establish(link, slot, outbound);
-                if connect_back.is_here {
-                    let from = connect_back.conn;
-                    self.group.effects.push_back(Effect::Upgrade { from, link });
-                }
-                if let Some(member) = self.group.state.members.at_mut(slot) {
-                    member.link = Some(link);
-                }
-            }
-            ConnectPhase::Ended => drop(self.group.links.remove(link)),
-        }
     }
 
     fn apply_deregistered(&mut self, id: &str) {
@@ -339,7 +204,7 @@ impl<'a> FactApplier<'a> {
     }
 
     /// Refuses the request of a proposed fact.
-    fn refuse(&mut self, refusal: RequestError) {
+    pub(super) fn refuse(&mut self, refusal: RequestError) {
         match self.ticket {
             Some(Ticket::Request(conn)) => self.group.reply(conn, refusal),
             Some(Ticket::Link(link)) => {
@@ -355,7 +220,7 @@ impl<'a> FactApplier<'a> {
     }
 
     /// Returns the connect-back that waits for a fact, if it still does.
-    fn proposed(&self) -> Option<(LinkId, ConnectBack)> {
+    pub(super) fn proposed(&self) -> Option<(LinkId, ConnectBack)> {
         let Some(Ticket::Link(link)) = self.ticket else { return None };
         match self.group.links.at(link)? {
             Link::Connecting(connect_back) => Some((link, connect_back.clone())),

@@ -31,6 +31,7 @@ mod history;
 mod ids;
 mod invariants;
 mod io;
+mod joining;
 mod links;
 mod member;
 mod member_change;
