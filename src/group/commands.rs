@@ -13,8 +13,8 @@ use super::{Effect, Group, OfflineCause, Origin, backlog};
 use crate::facts::{Fact, Journal};
 use crate::limits::{OWN_RANGES_MAX, Overflow};
 use crate::protocol::{
-    ANNOUNCER, BacklogHolder, Command, Conflict, DeliverTo, Delivery, LimitReached, Listing,
-    Options, PeerName, Query, Reply, Request, RequestError, Seq, Text, Unauthorized,
+    BacklogHolder, Command, Conflict, DeliverTo, Delivery, LimitReached, Listing, Options,
+    PeerName, Query, Reply, Request, RequestError, Seq, Text, Unauthorized,
 };
 
 impl<J: Journal<Group>> InputHandler<'_, J> {
@@ -294,29 +294,9 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
 
     /// Returns true if a line of `bytes` certainly fits into the backlog, because it fits together
     /// with all blocks of the history.
-    fn has_room(&self, bytes: u64) -> bool {
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
         let held = self.group.state.history.block_bytes();
         held.saturating_add(bytes) <= self.group.rules.backlog_bytes_max
-    }
-
-    /// Returns true if the journal and the backlog take an announcement now.
-    pub(super) fn has_room_for_announcement(&mut self, text: Text<'_>) -> bool {
-        let seq = self.group.state.history.last().next();
-        let delivery = Delivery { seq, sender: ANNOUNCER, accepted: self.now.unix, text };
-        let bytes = delivery.encoded_bytes() as u64;
-        if self.group.journal_state.check().is_err() || seq > Seq::LAST {
-            return false;
-        }
-        match self.group.rules.overflow {
-            // It is made later, so it does not count as refused.
-            Overflow::Reject if !self.has_room(bytes) => {
-                let oldest = self.group.state.find_needed();
-                let needed_bytes = self.group.state.history.bytes_from(oldest);
-                needed_bytes.saturating_add(bytes) <= self.group.rules.backlog_bytes_max
-            }
-            Overflow::Reject => true,
-            Overflow::DropOldest => self.make_room(bytes).is_ok(),
-        }
     }
 
     fn refuse_backlog_full(&mut self, max: u64, holder: BacklogHolder) -> RequestError {
@@ -327,7 +307,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     }
 
     /// Makes room for a line of `bytes` in the backlog, or refuses the line.
-    fn make_room(&mut self, bytes: u64) -> Result<(), RequestError> {
+    pub(super) fn make_room(&mut self, bytes: u64) -> Result<(), RequestError> {
         let max = self.group.rules.backlog_bytes_max;
         let exceeds = |kept: u64| kept.saturating_add(bytes) > max;
         if self.has_room(bytes) {

@@ -4,8 +4,10 @@ use super::ids::{LinkId, Ticket};
 use super::links::{ConnectBack, ConnectPhase, ConnectPurpose, Link};
 use super::{ChangeKind, Effect, Group, Input, OfflineCause};
 use crate::facts::{Fact, Journal, Recorded};
-use crate::limits::{TURN_ANNOUNCEMENTS_MAX, TURN_FORGETS_MAX};
-use crate::protocol::{ANNOUNCER, Announcement, Malformed, Options, RequestError, Seq, Text};
+use crate::limits::{Overflow, TURN_ANNOUNCEMENTS_MAX, TURN_FORGETS_MAX};
+use crate::protocol::{
+    ANNOUNCER, Announcement, Delivery, Malformed, Options, RequestError, Seq, Text,
+};
 use crate::time::Now;
 
 /// The group, the journal of its facts, and the time of an input.
@@ -175,6 +177,26 @@ impl<'a, J: Journal<Group>> InputHandler<'a, J> {
             let accepted = self.now.unix;
             let fact = Fact::Accepted { sender: ANNOUNCER, number: None, accepted, text };
             self.propose(fact, Ticket::Nobody);
+        }
+    }
+
+    /// Returns true if the journal and the backlog take an announcement now.
+    fn has_room_for_announcement(&mut self, text: Text<'_>) -> bool {
+        let seq = self.group.state.history.last().next();
+        let delivery = Delivery { seq, sender: ANNOUNCER, accepted: self.now.unix, text };
+        let bytes = delivery.encoded_bytes() as u64;
+        if self.group.journal_state.check().is_err() || seq > Seq::LAST {
+            return false;
+        }
+        match self.group.rules.overflow {
+            // It is made later, so it does not count as refused.
+            Overflow::Reject if !self.has_room(bytes) => {
+                let oldest = self.group.state.find_needed();
+                let needed_bytes = self.group.state.history.bytes_from(oldest);
+                needed_bytes.saturating_add(bytes) <= self.group.rules.backlog_bytes_max
+            }
+            Overflow::Reject => true,
+            Overflow::DropOldest => self.make_room(bytes).is_ok(),
         }
     }
 
