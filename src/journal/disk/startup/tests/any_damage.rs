@@ -176,7 +176,10 @@ impl World {
         let length = bytes.len();
         let offset = |share: usize| share * length / 1000;
         match damage {
-            Damage::Flip { share, bit } => bytes[offset(share)] ^= 1 << bit,
+            Damage::Flip { share, bit } => {
+                // An earlier damage may have cut the segment to nothing.
+                bytes.get_mut(offset(share)).into_iter().for_each(|byte| *byte ^= 1 << bit);
+            }
             Damage::Zero { share, bytes: count } => {
                 let first = offset(share);
                 let last = (first + count).min(length);
