@@ -34,6 +34,8 @@ pub enum Fact<'a> {
     Returned {
         /// Id of the member.
         id: &'a str,
+        /// Owner of the id when the request was checked.
+        before: PeerName,
         /// Owner of the id from here on.
         owner: PeerName,
         /// Address that the member listens on.

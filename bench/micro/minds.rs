@@ -44,6 +44,7 @@ fn rules() -> Rules {
         keep: KEEP_DEFAULT,
         foreign_ip_allowed: false,
         listening: (HOME, 5000).into(),
+        access: None,
     }
 }
 

@@ -92,6 +92,25 @@ impl DecidingRules {
         fitting
     }
 
+    /// Returns the rights of all rules that can fit a client that may use an id of this owner.
+    pub(super) fn most_rights(&self, owner: Option<PeerName>) -> Option<Rights> {
+        let mut most = None;
+        let names_key = |key: &KeyName| match owner {
+            Some(PeerName::Key(owner)) => self.is_one_id || *key == owner,
+            Some(PeerName::Address(_)) | None => true,
+        };
+        let names_address = |range: &AddressRange| match owner {
+            Some(PeerName::Address(ip)) => range.contains(ip),
+            Some(PeerName::Key(_)) | None => true,
+        };
+        let of_keys = self.keys.iter().filter(|(key, _)| names_key(key)).map(|(_, rights)| rights);
+        let of_addresses = self.addresses.iter().filter(|(range, _)| names_address(range));
+        let of_addresses = of_addresses.map(|(_, rights)| rights);
+        let others = self.secrets.values().chain(&self.ca).chain(&self.anyone);
+        of_keys.chain(of_addresses).chain(others).for_each(|rights| put(&mut most, *rights));
+        most
+    }
+
     /// Returns true if the client is an operator by these rules. Neither a secret nor `anyone`
     /// makes an operator.
     pub(super) fn is_operator(&self, identity: &Identity<'_>, name: &str) -> bool {

@@ -21,6 +21,7 @@
 mod address_range;
 mod deciding;
 mod identity;
+mod kept_identity;
 mod owned_ids;
 mod rate;
 mod rights;
@@ -29,6 +30,7 @@ mod table;
 
 pub use address_range::AddressRange;
 pub use identity::{CaCheck, Credentials, Identity};
+pub use kept_identity::KeptIdentity;
 pub use owned_ids::OwnedIds;
 pub use rate::SendRates;
 pub use rights::Rights;

@@ -27,10 +27,9 @@ impl OwnedIds {
         all.take_while(move |(other, _)| *other == owner).map(|(_, id)| &**id)
     }
 
-    /// Returns true if no id has an owner.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+    /// Returns all ids with their owners.
+    pub fn all(&self) -> impl Iterator<Item = (PeerName, &str)> {
+        self.ids.iter().map(|(owner, id)| (*owner, &**id))
     }
 }
 
@@ -66,6 +65,6 @@ mod tests {
                 ids.remove(owner, &format!("id-{id}"));
             }
         }
-        assert!(ids.is_empty());
+        assert_eq!(ids.all().count(), 0);
     }
 }

@@ -104,6 +104,15 @@ impl AccessTable {
         Ok((owner, rights))
     }
 
+    /// Returns the most rights that any client can have for an id of this owner, as far as that
+    /// can be known while the client is not connected. `None` if no rule can fit.
+    ///
+    /// `owner` is as for [`AccessTable::decide`].
+    #[must_use]
+    pub fn most_rights(&self, id: &str, owner: Option<PeerName>) -> Option<Rights> {
+        self.deciding(id).most_rights(owner)
+    }
+
     /// Returns true if the client may list the members and remove any of them.
     #[must_use]
     pub fn is_operator(&self, identity: &Identity<'_>) -> bool {

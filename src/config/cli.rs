@@ -231,7 +231,7 @@ const COORDINATOR_PURPOSE: &str = "serves one group: each message of a member go
 const COORDINATOR_FILE: &str = "\
 The config file: line 1 is the port (0: any free port), line 2 is the time to
 live of a message in whole seconds (0 to 31536000). Then come lines key=value,
-in any order. The keys are the options from --bind to --ca, with _ for -, as
+in any order. The keys are the options from --bind to --access, with _ for -, as
 in max_line=64k. An option wins over its key. BYTES may end in k, m or g
 (1k = 1024). SECONDS may have three decimals. Blank lines and lines that begin
 with // are skipped.

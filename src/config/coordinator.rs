@@ -45,6 +45,8 @@ pub struct SecurityConfig {
     pub tls: Option<PathBuf>,
     /// Certificates of the CAs of clients. Only with `tls`.
     pub ca: Option<PathBuf>,
+    /// Access file. Without one, everybody may do everything.
+    pub access: Option<PathBuf>,
 }
 
 /// Limits on the number of command sockets and of members.
@@ -112,7 +114,7 @@ impl CoordinatorConfig {
             },
             data_dir: None,
             sync: SyncPolicy::Always,
-            security: SecurityConfig { allow_foreign_ip: false, tls: None, ca: None },
+            security: SecurityConfig { allow_foreign_ip: false, tls: None, ca: None, access: None },
         }
     }
 }

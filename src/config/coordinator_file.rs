@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn every_key_is_read_from_the_file_and_from_an_option() {
-        let (tls, ca) = (Some("c.keys".into()), Some("ca.pem".into()));
+        let [tls, ca, access] = ["c.keys", "ca.pem", "access.txt"].map(|it| Some(it.into()));
         let config = CoordinatorConfig {
             listen: "[::1]:5000".parse().unwrap(),
             ttl_s: 60,
@@ -210,7 +210,7 @@ mod tests {
             timeouts: Timeouts { line_ms: 1_500, connect_ms: 250, stall_ms: 86_400_000 },
             data_dir: Some("/var/lib/my group".into()),
             sync: SyncPolicy::Every(250),
-            security: SecurityConfig { allow_foreign_ip: true, tls, ca },
+            security: SecurityConfig { allow_foreign_ip: true, tls, ca, access },
         };
         let values = [
             ("bind", "::1"),
@@ -233,6 +233,7 @@ mod tests {
             ("sync", "250ms"),
             ("tls", "c.keys"),
             ("ca", "ca.pem"),
+            ("access", "access.txt"),
         ];
         assert_eq!(values.map(|(name, _)| name), KEYS.each_ref().map(|key| key.name));
         for key in &KEYS {
@@ -301,7 +302,7 @@ mod tests {
         let keys = "expected bind, max_backlog, overflow, keep, max_line, max_connections, \
                     max_connections_per_address, max_members, max_members_per_address, \
                     forget_after, presence, presence_delay, line_timeout, connect_timeout, \
-                    stall_timeout, allow_foreign_ip, data_dir, sync, tls, ca";
+                    stall_timeout, allow_foreign_ip, data_dir, sync, tls, ca, access";
         for (line, found) in [
             ("color=always", "c.txt:3: key: found \"color\""),
             ("MAX_LINE=1k", "c.txt:3: key: found \"MAX_LINE\""),

@@ -32,7 +32,11 @@ impl ConfigKey {
 
     /// Returns the default value in words, if the value in the file is empty.
     pub(super) fn without_value(&self) -> &'static str {
-        if self.name == "data_dir" { "none: in memory only" } else { "none" }
+        match self.name {
+            "data_dir" => "none: in memory only",
+            "access" => "none: whoever reaches the port may do all",
+            _ => "none",
+        }
     }
 
     /// Returns the name of the option.
@@ -46,7 +50,7 @@ fn timeout_ms(text: &str) -> Result<u64, String> {
 }
 
 /// All keys, in the order of the help.
-pub(super) static KEYS: [ConfigKey; 20] = [
+pub(super) static KEYS: [ConfigKey; 21] = [
     ConfigKey {
         name: "bind",
         hint: "IP",
@@ -250,5 +254,16 @@ pub(super) static KEYS: [ConfigKey; 20] = [
             Ok(())
         },
         show: |config| value::show_file(config.security.ca.as_deref()),
+    },
+    ConfigKey {
+        name: "access",
+        hint: "FILE",
+        about: "file that says who may use which ids, and may send, receive and list; SIGHUP \
+                reads the file again",
+        assign: |config, text| {
+            config.security.access = value::file(text)?;
+            Ok(())
+        },
+        show: |config| value::show_file(config.security.access.as_deref()),
     },
 ];

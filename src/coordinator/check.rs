@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use super::CoordinatorError;
 use super::security::Security;
 use crate::config::CoordinatorRun;
-use crate::text;
+use crate::text::{self, Counted};
 
 /// Shows that the config `checked` is valid, with what its files hold.
 pub(super) fn check(checked: &str, run: &CoordinatorRun) -> Result<(), CoordinatorError> {
@@ -16,6 +16,11 @@ pub(super) fn check(checked: &str, run: &CoordinatorRun) -> Result<(), Coordinat
         let path = path.display().to_string();
         // Writing to a string cannot fail.
         let _ = writeln!(lines, "{}: key {key}", text::for_terminal(&path));
+    }
+    if let (Some(path), Some(file)) = (&run.config.security.access, &security.access) {
+        let path = path.display().to_string();
+        let count = Counted(file.rules.len(), "line", "lines");
+        let _ = writeln!(lines, "{}: {count}", text::for_terminal(&path));
     }
     let shown = io::stdout().write_all(lines.as_bytes());
     shown.map_err(|error| CoordinatorError::System("cannot write to standard output", error))

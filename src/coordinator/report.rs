@@ -7,7 +7,7 @@ use crate::config::{CoordinatorConfig, CountLimits};
 use crate::facts::Recorded;
 use crate::group::{BacklogChange, ChangeKind, Group, MemberChange};
 use crate::limits::BACKLOG_CALM_MS;
-use crate::protocol::{KeyName, Since};
+use crate::protocol::Since;
 use crate::text::Counted;
 
 /// Numbers of `stats` from outside the group.
@@ -62,19 +62,18 @@ pub(super) fn stats(group: &Group, server: ServerStats) -> Vec<(&'static str, St
     lines.into_iter().map(|(key, value)| (key, value.to_string())).collect()
 }
 
-/// Returns the line that is printed at the start: address, epoch, limits, storage and security.
-/// `key` is the coordinator's own key, with TLS.
+/// Returns the line that is printed at the start: address, epoch, limits, storage and `security`.
 pub(super) fn first_line(
     config: &CoordinatorConfig,
     group: &Group,
     files: &str,
-    key: Option<KeyName>,
+    security: &str,
 ) -> String {
     let gauges = group.gauges();
     format!(
         "coordinator {} listening on {}, epoch {}, ttl {} s, at most {} members, {} \
              connections, {} bytes a line, {} bytes of backlog ({}), {files} files; messages are \
-             kept in {}; {}",
+             kept in {}; {security}",
         env!("CARGO_PKG_VERSION"),
         config.listen,
         group.decided_epoch(),
@@ -87,10 +86,6 @@ pub(super) fn first_line(
         match &config.data_dir {
             Some(path) => format!("{}, {}", path.display(), config.sync.description()),
             None => "memory only".to_owned(),
-        },
-        match key {
-            Some(key) => format!("TLS, key {key}"),
-            None => "no TLS: whoever reaches this port can read and send".to_owned(),
         },
     )
 }

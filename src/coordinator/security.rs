@@ -1,7 +1,12 @@
 //! Files about who may use the group: loaded together, at the start, by `--check` and by SIGHUP.
 
-use crate::config::{ConfigError, SecurityConfig};
+use std::sync::Arc;
+
+use crate::access::AccessTable;
+use crate::config::{AccessFile, ConfigError, PossibleProofs, SecurityConfig};
+use crate::group::{AccessRules, Sha256};
 use crate::protocol::KeyName;
+use crate::text::Counted;
 
 #[cfg(feature = "tls")]
 use super::tls::TlsFiles;
@@ -9,6 +14,7 @@ use super::tls::TlsFiles;
 /// Contents of all files, checked. A fault in one of them is a fault of all.
 #[derive(Clone, Debug)]
 pub(super) struct Security {
+    pub(super) access: Option<AccessFile>,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<TlsFiles>,
 }
@@ -19,14 +25,15 @@ impl Security {
     /// # Errors
     ///
     /// The first fault.
-    #[cfg_attr(
-        not(feature = "tls"),
-        expect(clippy::unnecessary_wraps, reason = "only TLS has files that can be wrong")
-    )]
     pub(super) fn load(config: &SecurityConfig) -> Result<Self, ConfigError> {
-        #[cfg(not(feature = "tls"))]
-        let _ = config;
+        let possible = match (&config.tls, &config.ca) {
+            (None, _) => PossibleProofs::Addresses,
+            (Some(_), None) => PossibleProofs::Keys,
+            (Some(_), Some(_)) => PossibleProofs::KeysAndCertificates,
+        };
+        let access = config.access.as_deref().map(|path| AccessFile::load(path, possible));
         Ok(Self {
+            access: access.transpose()?,
             #[cfg(feature = "tls")]
             tls: TlsFiles::load(config)?,
         })
@@ -39,5 +46,35 @@ impl Security {
         #[cfg(not(feature = "tls"))]
         let key = None;
         key
+    }
+
+    /// Returns the table of the access file.
+    pub(super) fn access_table(&self) -> Option<Arc<AccessTable>> {
+        self.access.as_ref().map(|file| Arc::new(file.clone().into_table()))
+    }
+
+    /// Returns the access rules of a new group.
+    pub(super) fn access_rules(&self) -> Option<AccessRules> {
+        #[cfg(feature = "tls")]
+        let sha256: Option<Sha256> = Some(crate::net::tls::sha256);
+        #[cfg(not(feature = "tls"))]
+        let sha256: Option<Sha256> = None;
+        self.access_table().map(|table| AccessRules { table, sha256 })
+    }
+
+    /// Returns words for people, as `no TLS, access.txt with 31 lines`.
+    pub(super) fn summary(&self, config: &SecurityConfig) -> String {
+        let transport = match self.key() {
+            Some(key) => format!("TLS, key {key}"),
+            None => "no TLS".to_owned(),
+        };
+        match (&self.access, &config.access) {
+            (Some(file), Some(path)) => {
+                let lines = Counted(file.rules.len(), "line", "lines");
+                format!("{transport}, {} with {lines}", path.display())
+            }
+            _ if self.key().is_some() => transport,
+            _ => "no TLS: whoever reaches this port can read and send".to_owned(),
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! The event loop of the coordinator: its parts, and one turn.
 
+mod reload;
 mod wiring;
 
 use std::io;
+use std::sync::Arc;
 
 use mio::Events;
 
@@ -17,13 +19,14 @@ use super::report::{self, ServerStats};
 use super::shutdown::{Shutdown, ShutdownStep, TurnOutcome};
 use super::sockets::{CoordinatorTimer, Sockets};
 use super::system::System;
+use crate::access::AccessTable;
 use crate::config::CoordinatorConfig;
 use crate::facts::Recorded;
-use crate::group::{Group, Input, SocketEnd};
+use crate::group::{Group, Input, LinkId, SocketEnd};
 use crate::journal::JournalEnd;
 use crate::limits::TURN_PEER_CHECKS_MAX;
 use crate::net::{Acceptor, CLOCK, Key, LISTENER, Readiness, SIGNALS, WAKER};
-use crate::protocol::{Epoch, KeyName};
+use crate::protocol::Epoch;
 use crate::time::{Millis, Now};
 
 /// The group, and the parts around it.
@@ -75,10 +78,7 @@ impl Coordinator<System> {
         let (asked, is_hangup) =
             if signalled { self.platform.take_signals() } else { Default::default() };
         if is_hangup {
-            log::warn!(
-                "SIGHUP: ignored, the config is not read again. To apply changes of the config, \
-                 restart the coordinator"
-            );
+            reload::reload(self, now);
         }
         Ok(self.run_turn(asked, now))
     }
@@ -146,9 +146,19 @@ impl<P: Platform> Coordinator<P> {
         }
     }
 
+    /// Puts a new access table in force. Returns the number of members that went offline.
+    pub fn change_access(&mut self, table: Arc<AccessTable>, now: Now) -> usize {
+        for link in self.messages.links().collect::<Vec<LinkId>>() {
+            self.read_all_acks(link, now); // Acknowledgements that have arrived still count.
+        }
+        let before = self.group.gauges().online;
+        self.handle(Input::AccessChanged(table), now);
+        before.saturating_sub(self.group.gauges().online)
+    }
+
     /// Returns the line that is printed at the start.
-    pub(super) fn first_line(&self, files: &str, key: Option<KeyName>) -> String {
-        report::first_line(&self.config, &self.group, files, key)
+    pub(super) fn first_line(&self, files: &str, security: &str) -> String {
+        report::first_line(&self.config, &self.group, files, security)
     }
 
     /// Returns the time at which the next turn begins at the latest: now if work is left.

@@ -77,21 +77,22 @@ pub(super) fn start(run: &CoordinatorRun) -> Result<Coordinator<System>, Coordin
             listening.ip()
         );
     }
-    let rules = rules(config, listening);
+    let rules = Rules { access: security.access_rules(), ..rules(config, listening) };
     let startup = begin(config, rules, poll.registry(), &mut signals)?;
     let config = CoordinatorConfig { listen: listening, ..config.clone() };
     let begins_epoch = run.new_epoch && startup.keeps_epoch;
     let Startup { group, clock, .. } = startup;
     let now = clock.now();
     let mut platform = System::new(poll, clock, signals);
-    let key = security.key();
+    let summary = security.summary(&config.security);
     platform.secure(security).map_err(system("cannot prepare TLS"))?;
     let mut coordinator = Coordinator::new(config, group, platform, acceptor, now.steady);
     coordinator.prepare_epoch(Epoch::new(draw_random()?), begins_epoch, now);
-    write_line(StandardStream::Output, &coordinator.first_line(&files, key));
+    write_line(StandardStream::Output, &coordinator.first_line(&files, &summary));
     Ok(coordinator)
 }
 
+/// Returns the settings of a group without access rules.
 pub(super) fn rules(config: &CoordinatorConfig, listening: SocketAddr) -> Rules {
     Rules {
         ttl_ms: config.ttl_s * 1000,
@@ -105,6 +106,7 @@ pub(super) fn rules(config: &CoordinatorConfig, listening: SocketAddr) -> Rules 
         keep: config.keep,
         foreign_ip_allowed: config.security.allow_foreign_ip,
         listening,
+        access: None,
     }
 }
 

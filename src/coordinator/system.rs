@@ -61,7 +61,7 @@ impl System {
         #[cfg(feature = "tls")]
         let () = self.tls = security.tls.map(TlsSides::new).transpose()?;
         #[cfg(not(feature = "tls"))]
-        let Security {} = security;
+        let Security { access: _ } = security;
         Ok(())
     }
 

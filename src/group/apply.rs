@@ -29,8 +29,9 @@ impl StateMachine for Group {
             Fact::Registered { id, owner, address, past } => {
                 FactApplier::new(self, ticket, at).apply_registered(id, owner, address, past);
             }
-            Fact::Returned { id, owner, address, acked } => {
-                FactApplier::new(self, ticket, at).apply_returned(id, owner, address, acked);
+            Fact::Returned { id, before, owner, address, acked } => {
+                let owners = (before, owner);
+                FactApplier::new(self, ticket, at).apply_returned(id, owners, address, acked);
             }
             Fact::Deregistered { id } => FactApplier::new(self, ticket, at).apply_deregistered(id),
             Fact::Accepted { sender, number, accepted, text } => {
@@ -50,6 +51,7 @@ impl StateMachine for Group {
             Fact::Lost { first, last } => state.restore_lost(first, last),
             Fact::Recovered { epoch } => {
                 state.finish_recovery(epoch, at);
+                self.refresh_all();
                 if cfg!(debug_assertions) {
                     self.check();
                 }
@@ -138,7 +140,7 @@ impl<'a> FactApplier<'a> {
         let seq = self.group.state.history.last().next();
         self.group.state.history.append_message(&Delivery { seq, sender, accepted, text }, self.at);
         if self.group.state.order.recovering.is_none() {
-            self.group.state.members.trim_one(&self.group.state.history);
+            self.group.state.members.trim_one(&mut self.group.state.history);
         }
         if let Some(slot) = sender_slot {
             self.add_own(slot, seq, number);

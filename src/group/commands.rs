@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 
+use super::access::{is_of_own_machine, refuse_unknown};
 use super::addresses::{Destination, check_ip};
 use super::handler::InputHandler;
-use super::ids::{ConnId, LinkId, MemberSlot, Ticket};
+use super::ids::{LinkId, MemberSlot, Ticket};
 use super::links::{ConnectBack, ConnectOptions, ConnectPhase, ConnectPurpose, Link};
 use super::member::Member;
 use super::sends::SendOrder;
@@ -38,7 +39,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         let peer = origin.peer.to_canonical();
         let ip = request.ip.unwrap_or(peer);
         match request.command {
-            Command::Query(Query::List(listing)) => return Ok(self.list(origin.conn, listing)),
+            Command::Query(Query::List(listing)) => return self.list(origin, request.id, listing),
             Command::Query(Query::Ping) => return Ok(Some(Reply::Ping)),
             Command::Register { to, ref options } => {
                 return self.register(origin, request.id, (ip, to), options).map(|()| None);
@@ -51,12 +52,16 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
             | Command::Msend { .. }
             | Command::Send { .. } => (),
         }
-        if origin.has_no_key() && !is_operator(origin, &request.command) {
-            return Err(Unauthorized::NoCertificate.into());
+        if self.group.access.has_rules() {
+            self.check_by_rules(&origin, request, (peer, ip))?;
+        } else {
+            if origin.has_no_key() && !is_of_own_machine(origin, &request.command) {
+                return Err(Unauthorized::NoCertificate.into());
+            }
+            check_ip(&self.group.rules, peer, ip)?;
         }
-        check_ip(&self.group.rules, peer, ip)?;
         let slot = self.group.state.members.find(request.id).ok_or(RequestError::NotAMember)?;
-        if !is_operator(origin, &request.command) {
+        if !self.group.access.has_rules() && !is_of_own_machine(origin, &request.command) {
             self.group.check_client(slot, &origin, ip)?;
         }
         match request.command {
@@ -77,9 +82,28 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         }
     }
 
-    fn list(&mut self, to: ConnId, listing: Listing) -> Option<Reply> {
-        self.group.effects.push_back(Effect::List { to, listing });
-        None
+    /// Checks by the access rules that the client may use the id, and remembers the rights.
+    #[inline(never)]
+    fn check_by_rules(
+        &mut self,
+        origin: &Origin<'_>,
+        request: &Request<'_>,
+        addresses: (IpAddr, IpAddr),
+    ) -> Result<(), RequestError> {
+        let Group { access, rules, state, .. } = &mut *self.group;
+        access.check_request(&mut state.members, rules, origin, request, addresses)
+    }
+
+    fn list(
+        &mut self,
+        origin: Origin<'_>,
+        id: &str,
+        listing: Listing,
+    ) -> Result<Option<Reply>, RequestError> {
+        let Group { access, state, effects, .. } = &mut *self.group;
+        access.check_list(&state.members, &origin, id)?;
+        effects.push_back(Effect::List { to: origin.conn, listing });
+        Ok(None)
     }
 
     /// Most requests are messages, so this stays out of their code.
@@ -91,23 +115,27 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         (ip, to): (IpAddr, DeliverTo),
         options: &Options<'_>,
     ) -> Result<(), RequestError> {
-        origin.owner_at(ip)?;
-        let to = Destination::check(&self.group.rules, origin, ip, to)?;
-        let ip = to.address.ip();
-        let owner = origin.owner_at(ip)?;
-        if let Some(slot) = self.group.state.members.find(id) {
-            self.group.check_owner(slot, owner, ip)?;
+        let Group { access, state, rules, .. } = &*self.group;
+        let decision = access.check(&state.members, &origin, (id, ip), options.secret);
+        let decision = refuse_unknown(decision)?;
+        let to = Destination::check(rules, origin, ip, to)?;
+        let rights = decision?;
+        if state.members.find(id).is_some() {
             return Err(Conflict::AlreadyAMember.into());
         }
         if self.group.links.registering.contains_key(id) {
             return Err(Conflict::AlreadyRegistering.into());
         }
+        let ip = to.address.ip();
         self.check_room(ip)?;
+        let Group { access, state, .. } = &*self.group;
+        let owner = access.owner_of_new(&state.members, &origin, (id, ip), options.secret)?;
         self.group.journal_state.check()?;
         let purpose = ConnectPurpose::Register(id.into());
-        let link = self.insert_link(origin, purpose, (to, owner), options);
+        let last = options.last.filter(|_| rights.may_receive).or(options.last.map(|_| 0));
+        let link = self.insert_link(origin, purpose, (to, owner), &Options { last, ..*options });
         self.group.links.registering.insert(id.into(), link);
-        self.group.state.members.per_address.add(ip);
+        self.group.state.members.count_registering(id, owner, ip);
         self.connect(origin, link, to);
         Ok(())
     }
@@ -136,12 +164,12 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         (ip, to): (IpAddr, DeliverTo),
         options: &Options<'_>,
     ) -> Result<(), RequestError> {
-        origin.owner_at(ip)?;
-        let to = Destination::check(&self.group.rules, origin, ip, to)?;
-        let slot = self.group.state.members.find(id).ok_or(RequestError::NotAMember)?;
-        let ip = to.address.ip();
-        let owner = origin.owner_at(ip)?;
-        self.group.check_owner(slot, owner, ip)?;
+        let Group { access, state, rules, .. } = &*self.group;
+        let decision = refuse_unknown(access.check(&state.members, &origin, (id, ip), None))?;
+        let to = Destination::check(rules, origin, ip, to)?;
+        decision?;
+        let slot = state.members.find(id).ok_or(RequestError::NotAMember)?;
+        let owner = access.owner_of_returned(&origin, to.address.ip())?;
         self.check_since(id, options)?;
         self.group.cancel_reconnect(slot, Conflict::Superseded);
         let link = self.insert_link(origin, ConnectPurpose::Reconnect(slot), (to, owner), options);
@@ -160,9 +188,17 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         (Destination { address, is_here }, owner): (Destination, PeerName),
         options: &Options<'_>,
     ) -> LinkId {
+        let before = match purpose {
+            ConnectPurpose::Register(_) => None,
+            ConnectPurpose::Reconnect(slot) => {
+                self.group.state.members.at(slot).map(|member| member.access.owner)
+            }
+        };
         self.group.links.insert(Link::Connecting(ConnectBack {
             purpose,
             owner,
+            before,
+            identity: self.group.access.kept_identity(&origin),
             address,
             conn: origin.conn,
             is_here,
@@ -279,8 +315,11 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         if self.group.state.history.last() >= Seq::LAST {
             return Err(RequestError::NoNumberLeft);
         }
-        if member.own().reach_above(member.acked(), OWN_RANGES_MAX) {
+        if member.own().reach_above(member.acked(), OWN_RANGES_MAX) && member.access.receives {
             return Err(RequestError::TooManyUnacked { max: OWN_RANGES_MAX });
+        }
+        if self.group.access.has_rules() {
+            self.group.access.check_rate(member, self.now.steady)?;
         }
         let (seq, sender, accepted) =
             (self.group.state.history.last().next(), &*member.id, self.now.unix);
@@ -353,19 +392,5 @@ fn check_online(member: &Member) -> Result<(), RequestError> {
     match member.link {
         Some(_) => Ok(()),
         None => Err(Conflict::OfflineCannotSend.into()),
-    }
-}
-
-/// Returns true if the request comes from the coordinator's own machine and is a `disconnect` or
-/// `deregister`. An operator may send these for any id; otherwise a member whose address has
-/// changed would stay for ever.
-fn is_operator(origin: Origin<'_>, command: &Command<'_>) -> bool {
-    match command {
-        Command::Deregister | Command::Disconnect => origin.peer.to_canonical().is_loopback(),
-        Command::Register { .. }
-        | Command::Reconnect { .. }
-        | Command::Msend { .. }
-        | Command::Send { .. }
-        | Command::Query(_) => false,
     }
 }

@@ -46,6 +46,8 @@ impl<'a, J: Journal<Group>> InputHandler<'a, J> {
             Input::Lost { link, how } => group.on_link_end(link, OfflineCause::SocketEnded(how)),
             Input::Committed { through } => group.on_committed(through, steady),
             Input::DrawnEpoch(epoch) => group.state.epochs.drawn(epoch),
+            Input::CertificateExpired { link } => group.on_certificate_expired(link),
+            Input::AccessChanged(table) => group.on_access_changed(table),
             Input::BeginEpoch => self.begin_epoch(),
             Input::EpochCommitted => self.on_epoch_committed(),
             Input::JournalFails(fails) => group.journal_state.is_failing = fails,
@@ -81,7 +83,7 @@ impl<'a, J: Journal<Group>> InputHandler<'a, J> {
     /// Returns the fact of a connect-back that has succeeded. The cursor of a member that returns
     /// goes back to `since` as far as messages are kept, but not before the registration.
     fn joined<'f>(&self, connect_back: &'f ConnectBack, id: &'f str) -> Option<Fact<'f>> {
-        let ConnectBack { owner, address, .. } = *connect_back;
+        let ConnectBack { before, owner, address, .. } = *connect_back;
         match &connect_back.purpose {
             ConnectPurpose::Register(_) => {
                 let past = connect_back.options.last.unwrap_or(0);
@@ -94,7 +96,8 @@ impl<'a, J: Journal<Group>> InputHandler<'a, J> {
                 let since = connect_back.options.since.filter(|since| since.epoch == current);
                 let back_to = |seq: Seq| member.resumption(seq, &state.history);
                 let acked = since.map_or(member.acked(), |since| back_to(since.seq));
-                Some(Fact::Returned { id, owner, address, acked })
+                let before = before.unwrap_or(member.access.owner);
+                Some(Fact::Returned { id, before, owner, address, acked })
             }
         }
     }

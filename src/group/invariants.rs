@@ -1,8 +1,12 @@
 //! Invariants of a group, checked by tests after every input.
 
+use std::collections::BTreeSet;
+
+use super::links::Link;
 use super::recorded::RecordedState;
 use super::registration::Registration;
 use super::{Group, Network};
+use crate::protocol::PeerName;
 
 /// Checks all invariants of a group.
 pub(super) fn check(group: &Group) {
@@ -26,6 +30,7 @@ pub(super) fn check(group: &Group) {
             );
             assert!(member.acked() <= outbound.sent(), "delivered messages were sent");
             assert!(outbound.reaches(history.front()), "a dropped message is never sent");
+            assert!(member.access.receives || outbound.is_mute(), "only a right to receive counts");
         }
     }
     let known = members.known_lowest().map(|(_, acked)| acked);
@@ -38,6 +43,13 @@ pub(super) fn check(group: &Group) {
     let registering = registering.filter(|link| link.is_counted()).count();
     let counted = counted.count().saturating_add(registering);
     assert_eq!(counted, members.per_address.total(), "each member is counted at its address");
+    let registering = links.registering.iter().filter_map(|(id, link)| match links.at(*link)? {
+        Link::Connecting(connect_back) => Some((connect_back.owner, &**id)),
+        Link::Open { .. } => None,
+    });
+    let owned = members.sorted().map(|member| (member.access.owner, &*member.id));
+    let owned: BTreeSet<(PeerName, &str)> = owned.chain(registering).collect();
+    assert!(members.owned.all().eq(owned), "each id is counted for its owner");
     assert!(members.is_offline_in_order(), "the list of offline members is complete");
     let ids = members.sorted().map(|member| &*member.id);
     assert!(announcements.is_in_order(ids), "the list of due announcements is complete");

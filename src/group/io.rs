@@ -1,12 +1,13 @@
 //! Inputs and effects of a group, and its settings.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use super::backlog::BacklogChange;
 use super::history::NewcomerLimits;
 use super::ids::{ConnId, LinkId};
 use super::member_change::{MemberChange, SocketEnd};
-use crate::access::Credentials;
+use crate::access::{AccessTable, Credentials};
 use crate::facts::{FactIndex, JournalPosition};
 use crate::limits::{KEEP_BYTES_MAX, Overflow};
 use crate::protocol::{
@@ -38,6 +39,20 @@ pub struct Rules {
     pub foreign_ip_allowed: bool,
     /// Address of the coordinator's own listening socket. The group never connects to it.
     pub listening: SocketAddr,
+    /// `access`: `None` if everybody may do everything.
+    pub access: Option<AccessRules>,
+}
+
+/// A function that computes the SHA-256 of bytes.
+pub type Sha256 = fn(&[u8]) -> [u8; 32];
+
+/// Rules about who may do what.
+#[derive(Clone, Debug)]
+pub struct AccessRules {
+    /// The access file.
+    pub table: Arc<AccessTable>,
+    /// Computes the SHA-256 of a secret. `None` without TLS: then no rule names a secret.
+    pub sha256: Option<Sha256>,
 }
 
 impl Rules {
@@ -154,6 +169,15 @@ pub enum Input<'a> {
     },
     /// Random bits for the next epoch: the answer to [`Effect::DrawEpoch`].
     DrawnEpoch(Epoch),
+    /// The certificate of a message socket is no longer valid. Its member stays online if a rule
+    /// fits without the certificate.
+    CertificateExpired {
+        /// Link of the message socket.
+        link: LinkId,
+    },
+    /// The access rules have changed. The message sockets of the members that no rule fits any more
+    /// are closed. Ignored by a group without access rules.
+    AccessChanged(Arc<AccessTable>),
     /// A new epoch must begin.
     BeginEpoch,
     /// [`Group::is_epoch_due`](super::Group::is_epoch_due): the epoch begins. Acks that have

@@ -8,7 +8,7 @@ use super::ids::{LinkId, MemberSlot};
 use super::links::{ConnectBack, ConnectPhase};
 use super::outbound::Outbound;
 use super::recorded::RecordedState;
-use super::{ChangeKind, Effect};
+use super::{ChangeKind, Effect, Group, OfflineCause};
 use crate::facts::Recorded;
 use crate::protocol::{Bye, Conflict, LimitReached, PeerName, Reply, RequestError, Seq};
 
@@ -20,8 +20,8 @@ impl FactApplier<'_> {
         address: SocketAddr,
         past: u64,
     ) {
-        if let Some(slot) = self.group.state.members.find(id) {
-            let refusal = self.group.check_owner(slot, owner, address.ip());
+        if let Some(member) = self.group.state.members.of(id) {
+            let refusal = self.group.access.check_owner(member, owner, address.ip());
             let refusal = refusal.err().unwrap_or_else(|| Conflict::AlreadyAMember.into());
             return self.refuse(refusal);
         }
@@ -32,13 +32,14 @@ impl FactApplier<'_> {
         let waiting = self.proposed();
         if waiting.is_some() {
             self.group.links.registering.remove(id);
-            self.group.state.members.per_address.remove(address.ip());
+            self.group.state.members.end_registering(id, owner, address.ip());
         }
         let (now, at) = (self.group.now, self.at);
         let RecordedState { members, history, .. } = &mut self.group.state;
         let start = history.start_of_newcomer(past, at);
         let slot = members.insert(id.into(), owner, address, start, history, now);
         self.group.report_change(id.into(), ChangeKind::Registered(address));
+        let fits = self.admit(slot, waiting.as_ref());
         if let Some((link, connect_back)) = waiting {
             let options = &connect_back.options;
             let outbound = Outbound::new(options.acks, options.hello(self.group.epoch()), start);
@@ -54,6 +55,34 @@ impl FactApplier<'_> {
         }
         self.group.state.members.update_offline(slot, self.group.now);
         self.update_announcement(id);
+        self.end_unfit(slot, fits);
+    }
+
+    /// Keeps the identity of a message socket that is about to be established. Returns false if no
+    /// access rule fits any more.
+    fn admit(&mut self, slot: MemberSlot, proposed: Option<&(LinkId, ConnectBack)>) -> bool {
+        let Group { access, state, .. } = &mut *self.group;
+        if !access.has_rules() || state.is_recovering() {
+            return true;
+        }
+        if let Some(member) = state.members.at_mut(slot) {
+            member.access.connected = proposed.and_then(|(_, it)| it.identity.clone());
+        }
+        let member = state.members.at(slot);
+        let rights = member.and_then(|member| access.rights_of(&state.members, member));
+        if let Some(rights) = rights {
+            self.group.set_receives(slot, rights.may_receive);
+        }
+        rights.is_some()
+    }
+
+    /// Ends the message socket of a member that no access rule fits any more: the rules have
+    /// changed while its fact was on the way.
+    fn end_unfit(&mut self, slot: MemberSlot, fits: bool) {
+        let link = self.group.state.members.at(slot).and_then(|member| member.link);
+        if let Some(link) = link.filter(|_| !fits) {
+            self.group.on_link_end(link, OfflineCause::AccessRevoked);
+        }
     }
 
     /// Updates the next announcement about a member that joined here, or at another coordinator.
@@ -68,25 +97,30 @@ impl FactApplier<'_> {
     pub(super) fn apply_returned(
         &mut self,
         id: &str,
-        owner: PeerName,
+        (before, owner): (PeerName, PeerName),
         address: SocketAddr,
         acked: Seq,
     ) {
         let Some(slot) = self.group.state.members.find(id) else {
             return self.refuse(RequestError::NotAMember);
         };
-        if let Err(refusal) = self.group.check_owner(slot, owner, address.ip()) {
-            return self.refuse(refusal);
+        if let Some(member) = self.group.state.members.at(slot)
+            && member.access.owner != before
+            && let Err(refusal) = self.group.access.check_owner(member, owner, address.ip())
+        {
+            return self.refuse(refusal); // Another client got the id after the check.
         }
         let from = self.group.state.members.at(slot).map_or(address, |member| member.address);
         let was_online = self.group.close_link(slot, Some(Bye::TakenOver(address)));
         self.group.state.members.set_address(slot, address);
+        self.group.state.members.set_owner(slot, owner);
+        let proposed = self.proposed();
         if let Some(member) = self.group.state.members.at_mut(slot) {
-            member.owner = owner;
             member.resume_at(acked, &mut self.group.state.history);
         }
         self.group.state.members.cursor_went_back();
-        if let Some((link, connect_back)) = self.proposed() {
+        let fits = self.admit(slot, proposed.as_ref());
+        if let Some((link, connect_back)) = proposed {
             self.establish_again(link, slot, &connect_back);
         }
         self.group.state.members.update_offline(slot, self.group.now);
@@ -101,6 +135,7 @@ impl FactApplier<'_> {
                 false => ChangeKind::Reconnected(address),
             },
         );
+        self.end_unfit(slot, fits);
     }
 
     /// Turns the connect-back of a reconnect into a message socket, and replies.
@@ -137,11 +172,14 @@ impl FactApplier<'_> {
         &mut self,
         link: LinkId,
         slot: MemberSlot,
-        outbound: Outbound,
+        mut outbound: Outbound,
         connect_back: &ConnectBack,
     ) {
         match &connect_back.phase {
             ConnectPhase::Connecting | ConnectPhase::Proposed => {
+                if self.group.state.members.at(slot).is_some_and(|it| !it.access.receives) {
+                    outbound.mute();
+                }
                 self.group.links.establish(link, slot, outbound);
                 if connect_back.is_here {
                     let from = connect_back.conn;

@@ -9,6 +9,7 @@ use slab::Slab;
 use super::ids::{ConnId, LinkId, MemberSlot};
 use super::outbound::Outbound;
 use super::per_address::Network;
+use crate::access::KeptIdentity;
 use crate::protocol::{Epoch, MessageLine, Options, PeerName, Since};
 
 /// A connect-back, or the message socket that it became.
@@ -41,6 +42,10 @@ pub(super) struct ConnectBack {
     pub(super) purpose: ConnectPurpose,
     /// Owner of the id once the member has joined.
     pub(super) owner: PeerName,
+    /// Owner of the member when the request was checked; `None` for a new member.
+    pub(super) before: Option<PeerName>,
+    /// Identity of the client, with access rules only.
+    pub(super) identity: Option<Box<KeptIdentity>>,
     pub(super) address: SocketAddr,
     /// Command socket that waits for the reply.
     pub(super) conn: ConnId,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::access::MemberAccess;
 use super::history::{BlockSerial, History};
 use super::ids::LinkId;
 use super::presence::Presence;
@@ -16,8 +17,7 @@ use crate::time::Millis;
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) id: Box<str>,
-    /// Only the owner may use the id.
-    pub(super) owner: PeerName,
+    pub(super) access: MemberAccess,
     /// Address of the last connect-back.
     pub(super) address: SocketAddr,
     pub(super) registration: Registration,
@@ -49,7 +49,7 @@ impl Member {
     ) -> Self {
         Self {
             id,
-            owner,
+            access: MemberAccess::new(owner),
             address,
             registration,
             acked: registration.start,
@@ -63,10 +63,11 @@ impl Member {
         }
     }
 
-    pub(super) fn state(&self) -> MemberState<'_> {
-        let Self { ref id, owner, address, registration, acked, sends, .. } = *self;
+    pub(super) fn state(&self, history: &History) -> MemberState<'_> {
+        let Self { ref id, ref access, address, registration, sends, .. } = *self;
         let Registration { at: registered_at, start } = registration;
-        let published = sends.published();
+        let (owner, published) = (access.owner, sends.published());
+        let acked = self.shown_acked(history);
         MemberState { id, owner, address, registered_at, start, acked, published }
     }
 
@@ -128,6 +129,11 @@ impl Member {
 
     pub(super) fn acked(&self) -> Seq {
         self.acked
+    }
+
+    /// Returns the cursor for others: a member that may not receive has passed all messages.
+    pub(super) fn shown_acked(&self, history: &History) -> Seq {
+        if self.access.receives { self.acked } else { history.last() }
     }
 
     pub(super) fn own(&self) -> &SeqRanges {
@@ -194,11 +200,11 @@ impl Member {
 
     /// Returns the number of kept messages of others after the cursor.
     pub(super) fn pending(&self, history: &History) -> u64 {
-        history.others(self.acked, &self.own)
+        history.others(self.shown_acked(history), &self.own)
     }
 
     /// Returns the acceptance time of the oldest one of these messages.
     pub(super) fn oldest_pending(&self, history: &History) -> Option<Millis> {
-        history.oldest_other(self.acked, &self.own)
+        history.oldest_other(self.shown_acked(history), &self.own)
     }
 }

@@ -62,6 +62,10 @@ pub enum OfflineCause {
     NewEpoch,
     /// The member wrote a line that is not an ack, or acknowledged a seq that it was not sent.
     BadAck,
+    /// The access file was changed, and no line fits the member any more.
+    AccessRevoked,
+    /// The certificate of the member is no longer valid.
+    CertificateExpired,
     /// The socket ended, or the coordinator gave the socket up.
     SocketEnded(SocketEnd),
 }
@@ -91,6 +95,8 @@ impl OfflineCause {
             Self::Disconnected => Some(Bye::Disconnected),
             Self::NewEpoch => Some(Bye::NewEpoch),
             Self::BadAck => Some(Bye::BadAck),
+            Self::AccessRevoked => Some(Bye::AccessRevoked),
+            Self::CertificateExpired => Some(Bye::CertificateExpired),
             Self::SocketEnded(SocketEnd::Closed) => Some(Bye::Closed),
             Self::SocketEnded(SocketEnd::Stalled { .. }) => Some(Bye::Stalled),
             Self::SocketEnded(SocketEnd::Reset | SocketEnd::TimedOut | SocketEnd::Failed(_)) => {
@@ -109,6 +115,10 @@ impl fmt::Display for OfflineCause {
                 "bad ack: the participant wrote a line that is not an ack, or acked a message that \
                  it was not sent",
             ),
+            Self::AccessRevoked => {
+                f.write_str("access revoked: no line of the access file fits any more")
+            }
+            Self::CertificateExpired => f.write_str("certificate expired"),
             Self::SocketEnded(how) => how.fmt(f),
         }
     }

@@ -2,18 +2,20 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Bound;
 
 use slab::Slab;
 
-use super::cursor_changes::CursorChanges;
+use super::access::MemberAccess;
+use super::cursor_changes::{CursorChange, CursorChanges};
 use super::history::History;
 use super::ids::MemberSlot;
 use super::member::Member;
 use super::per_address::PerAddress;
 use super::presence::Presence;
 use super::registration::Registration;
+use crate::access::OwnedIds;
 use crate::protocol::{PeerName, Seq};
 use crate::time::Millis;
 
@@ -35,6 +37,8 @@ pub(super) struct Members {
     offline: BTreeSet<(Millis, MemberSlot)>,
     /// Number of members, and of registrations under way, by address.
     pub(super) per_address: PerAddress,
+    /// Ids of members, and of registrations under way, by owner.
+    pub(super) owned: OwnedIds,
 }
 
 impl Members {
@@ -49,6 +53,7 @@ impl Members {
         at: Millis,
     ) -> MemberSlot {
         self.per_address.add(address.ip());
+        self.owned.add(owner, &id);
         if start < history.last() {
             self.cursor_went_back();
         }
@@ -65,11 +70,17 @@ impl Members {
         let member = self.slots.try_remove(slot.index())?;
         self.by_id.remove(&member.id);
         self.per_address.remove(member.address.ip());
+        self.owned.remove(member.access.owner, &member.id);
         if let Presence::Offline { since } = member.presence {
             self.offline.remove(&(since, slot));
         }
         history.leave(member.block);
         Some(member)
+    }
+
+    /// Returns the member with this id.
+    pub(super) fn of(&self, id: &str) -> Option<&Member> {
+        self.at(self.find(id)?)
     }
 
     #[inline]
@@ -101,6 +112,36 @@ impl Members {
         if let Some(member) = slot.and_then(|slot| self.at_mut(slot)) {
             member.sends.withdraw();
         }
+    }
+
+    /// Changes the owner of a member.
+    pub(super) fn set_owner(&mut self, slot: MemberSlot, owner: PeerName) {
+        if let Some(member) = self.slots.get_mut(slot.index())
+            && member.access.owner != owner
+        {
+            self.owned.remove(member.access.owner, &member.id);
+            self.owned.add(owner, &member.id);
+            member.access.change_owner(owner);
+        }
+    }
+
+    /// Counts a registration under way.
+    pub(super) fn count_registering(&mut self, id: &str, owner: PeerName, ip: IpAddr) {
+        self.per_address.add(ip);
+        self.owned.add(owner, id);
+    }
+
+    /// Ends the count of a registration under way. A member of the same owner still counts.
+    pub(super) fn end_registering(&mut self, id: &str, owner: PeerName, ip: IpAddr) {
+        self.per_address.remove(ip);
+        if self.of(id).is_none_or(|member| member.access.owner != owner) {
+            self.owned.remove(owner, id);
+        }
+    }
+
+    /// Passes what the access rules say about each member to `change`.
+    pub(super) fn each_access(&mut self, mut change: impl FnMut(&mut MemberAccess)) {
+        self.slots.iter_mut().for_each(|(_, member)| change(&mut member.access));
     }
 
     /// Changes the address of a member.
@@ -166,9 +207,12 @@ impl Members {
 
     /// Trims the own seqs of one member, the next one at each call. One call for each accepted
     /// message is enough: a member that no longer publishes then keeps at most one range for each
-    /// kept message.
-    pub(super) fn trim_one(&mut self, history: &History) {
+    /// kept message. The cursor of a member that may not receive moves to the end.
+    pub(super) fn trim_one(&mut self, history: &mut History) {
         if let Some(member) = self.slots.get_mut(self.trimmed_next) {
+            if !member.access.receives && member.move_cursor(history.last(), history) {
+                self.changes.mark(MemberSlot::new(self.trimmed_next), CursorChange::Acked);
+            }
             member.trim_own(history);
         }
         let next = self.trimmed_next.saturating_add(1);
@@ -192,7 +236,7 @@ impl Members {
         self.slots.iter().filter(|(_, member)| member.link.is_some()).count()
     }
 
-    /// Returns the lowest cursor: every member has all messages up to it. Linear in the members.
+    /// Returns the lowest cursor of all members that may receive. Linear in the members.
     pub(super) fn lowest_acked(&self) -> Option<Seq> {
         self.lowest().map(|(_, acked)| acked)
     }
@@ -215,8 +259,8 @@ impl Members {
     }
 
     fn lowest(&self) -> Option<(MemberSlot, Seq)> {
-        let cursors =
-            self.slots.iter().map(|(slot, member)| (MemberSlot::new(slot), member.acked()));
+        let receiving = self.slots.iter().filter(|(_, member)| member.access.receives);
+        let cursors = receiving.map(|(slot, member)| (MemberSlot::new(slot), member.acked()));
         cursors.min_by_key(|(_, acked)| *acked)
     }
 }

@@ -18,6 +18,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+mod access;
 mod addresses;
 mod announcements;
 mod apply;
@@ -53,11 +54,11 @@ use std::net::IpAddr;
 use crate::access::Credentials;
 use crate::facts::{FactIndex, Journal, Recorded};
 use crate::protocol::{
-    Bye, Command, DeliverTo, Epoch, Forbidden, MemberLine, PeerName, Reply, Request, RequestError,
-    Seq,
+    Bye, Command, DeliverTo, Epoch, MemberLine, PeerName, Reply, Request, RequestError, Seq,
 };
 use crate::time::{Millis, Now};
 
+use access::AccessState;
 use backlog::BacklogState;
 use handler::InputHandler;
 use ids::MemberSlot;
@@ -68,7 +69,7 @@ use recorded::RecordedState;
 
 pub use backlog::BacklogChange;
 pub use ids::{ConnId, LinkId, Ticket};
-pub use io::{Effect, Input, Origin, Rules};
+pub use io::{AccessRules, Effect, Input, Origin, Rules, Sha256};
 pub use member_change::{ChangeKind, MemberChange, OfflineCause, SocketEnd};
 pub use outbound::Run;
 pub use per_address::{Network, PerAddress};
@@ -78,6 +79,7 @@ pub use stats::{Gauges, Stats};
 #[derive(Debug)]
 pub struct Group {
     rules: Rules,
+    access: AccessState,
     state: RecordedState,
     links: Links,
     effects: VecDeque<Effect>,
@@ -97,6 +99,7 @@ impl Group {
     pub fn new(rules: Rules, epoch: Epoch) -> Self {
         Self {
             state: RecordedState::new(&rules, epoch),
+            access: AccessState::new(&rules),
             rules,
             links: Links::default(),
             effects: VecDeque::new(),
@@ -195,7 +198,7 @@ impl Group {
             online: member.link.is_some(),
             address: member.address,
             pending: member.pending(&self.state.history),
-            acked: member.acked(),
+            acked: member.shown_acked(&self.state.history),
             seconds: self.now.since(member.presence.since()) / 1000,
             oldest_s: member
                 .oldest_pending(&self.state.history)
@@ -326,36 +329,16 @@ impl Group {
         origin: &Origin<'_>,
         ip: IpAddr,
     ) -> Result<(), RequestError> {
-        // Most clients have no TLS, and use their own id.
-        if let (Credentials::Plain, Some(member)) =
-            (origin.credentials, self.state.members.at(slot))
-            && matches!(member.owner, PeerName::Address(owner) if owner == ip)
-        {
-            return Ok(());
-        }
-        self.check_owner(slot, origin.owner_at(ip)?, ip)
-    }
-
-    /// Refuses the use of an id by another client: `client` is the owner of the ids that it
-    /// registers, and `ip` its address. A key may go on with an id that belongs to its address.
-    #[inline(never)]
-    fn check_owner(
-        &self,
-        slot: MemberSlot,
-        client: PeerName,
-        ip: IpAddr,
-    ) -> Result<(), RequestError> {
         let Some(member) = self.state.members.at(slot) else {
             return Err(RequestError::NotAMember);
         };
-        match (member.owner, client) {
-            (owner, client) if owner == client => Ok(()),
-            (PeerName::Address(owner), _) if owner == ip || self.rules.foreign_ip_allowed => Ok(()),
-            (PeerName::Address(owner), PeerName::Address(named)) => {
-                Err(RequestError::IdElsewhere { owner, named })
-            }
-            (_, peer) => Err(Forbidden::OwnedByOther { peer }.into()),
+        // Most clients have no TLS, and use their own id.
+        if matches!(origin.credentials, Credentials::Plain)
+            && matches!(member.access.owner, PeerName::Address(owner) if owner == ip)
+        {
+            return Ok(());
         }
+        self.access.check_owner(member, origin.owner_at(ip)?, ip)
     }
 
     fn ttl_s(&self) -> u64 {

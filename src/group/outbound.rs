@@ -74,6 +74,26 @@ impl Outbound {
         self.cursor.next()
     }
 
+    /// Sends no more messages: the member may not receive. A begun line is finished.
+    pub(super) fn mute(&mut self) {
+        self.gap = None;
+        self.cursor = Seq::LAST;
+        self.sent = Seq::LAST;
+    }
+
+    /// Returns true if no message is sent.
+    pub(super) fn is_mute(&self) -> bool {
+        self.cursor == Seq::LAST
+    }
+
+    /// Sends the messages after `acked` from here on, if it sent none.
+    pub(super) fn unmute(&mut self, acked: Seq) {
+        if self.is_mute() {
+            self.cursor = acked;
+            self.sent = acked;
+        }
+    }
+
     /// Returns the last bytes of a socket that is closed: the rest of a partial line, and a `bye`
     /// line. Empty for a member without acks, which does not know the `bye` line.
     pub(super) fn closing_bytes(&self, bye: Bye) -> Box<[u8]> {

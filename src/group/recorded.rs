@@ -64,7 +64,7 @@ impl Recorded for Group {
     fn member_states(&self) -> impl Iterator<Item = (MemberState<'_>, Vec<(Seq, Seq)>)> {
         self.state.members.sorted().map(|member| {
             let own = member.own().above(Seq::ZERO).map(|range| (range.first, range.last));
-            (member.state(), own.collect())
+            (member.state(&self.state.history), own.collect())
         })
     }
 
@@ -190,7 +190,7 @@ impl RecordedState {
     }
 
     fn state_at(&self, slot: MemberSlot) -> Option<MemberState<'_>> {
-        self.members.at(slot).map(|member| member.state())
+        self.members.at(slot).map(|member| member.state(&self.history))
     }
 
     /// Ends a recovery: all members are offline, in `epoch` from now on.
@@ -279,8 +279,8 @@ impl RecordedState {
             }
         };
         self.members.set_address(slot, address);
+        self.members.set_owner(slot, owner);
         if let Some(member) = self.members.at_mut(slot) {
-            member.owner = owner;
             member.sends.restore(published);
             member.restore(state, &mut self.history);
         }

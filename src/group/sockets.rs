@@ -1,9 +1,12 @@
 //! Connect-backs and message sockets: failure, cancellation and shutdown undo the request of a
 //! connect-back; written bytes, acks and the end of a socket move the cursor of its member.
 
+use std::sync::Arc;
+
 use super::ids::{LinkId, MemberSlot};
 use super::links::{ConnectBack, ConnectPhase, ConnectPurpose, Link};
 use super::{ChangeKind, Effect, Group, OfflineCause};
+use crate::access::AccessTable;
 use crate::facts::JournalPosition;
 use crate::protocol::{Bye, Conflict, RequestError, Seq};
 use crate::time::Millis;
@@ -57,6 +60,82 @@ impl Group {
             let (id, address) = (member.id.clone(), member.address);
             self.state.update_announcement(&id);
             self.report_change(id, ChangeKind::Offline { address, cause });
+        }
+    }
+
+    /// The certificate of a message socket is no longer valid.
+    pub(super) fn on_certificate_expired(&mut self, link: LinkId) {
+        let Some((slot, _)) = self.links.open(link) else { return };
+        if let Some(member) = self.state.members.at_mut(slot) {
+            member.access.connected.iter_mut().for_each(|identity| identity.expire());
+            member.access.forget_decision();
+        }
+        self.refresh_access(slot, OfflineCause::CertificateExpired);
+    }
+
+    /// Decides about all members by new rules. The message sockets of members that no rule fits are
+    /// closed, and their connect-backs are refused.
+    pub(super) fn on_access_changed(&mut self, table: Arc<AccessTable>) {
+        if !self.access.replace(table, &mut self.state.members) {
+            return;
+        }
+        for link in self.links.connecting().collect::<Vec<LinkId>>() {
+            if let Err(refusal) = self.decide_again(link)
+                && let Some(connect_back) = self.end_connect_back(link)
+            {
+                self.give_up(link);
+                self.reply(connect_back.conn, refusal);
+            }
+        }
+        self.refresh_all();
+    }
+
+    /// Decides about all members by the present rules.
+    pub(super) fn refresh_all(&mut self) {
+        if self.access.has_rules() {
+            for slot in self.state.members.slots() {
+                self.refresh_access(slot, OfflineCause::AccessRevoked);
+            }
+        }
+    }
+
+    /// Decides about a connect-back that has not succeeded yet. One whose fact is on its way is
+    /// decided about when the fact is applied.
+    fn decide_again(&self, link: LinkId) -> Result<(), RequestError> {
+        let Some(Link::Connecting(connect_back)) = self.links.at(link) else { return Ok(()) };
+        let id = self.id_of(connect_back);
+        let (Some(id), Some(identity)) = (id, &connect_back.identity) else { return Ok(()) };
+        match connect_back.phase {
+            ConnectPhase::Connecting => {
+                self.access.decide(&self.state.members, &identity.get(), &id).map(drop)
+            }
+            ConnectPhase::Proposed | ConnectPhase::Ended => Ok(()),
+        }
+    }
+
+    /// Decides about a member by the present rules. If no rule fits, its message socket is closed.
+    pub(super) fn refresh_access(&mut self, slot: MemberSlot, cause: OfflineCause) {
+        let Some(member) = self.state.members.at(slot) else { return };
+        let link = member.link;
+        match (self.access.rights_of(&self.state.members, member), link) {
+            (Some(rights), _) => self.set_receives(slot, rights.may_receive),
+            (None, Some(link)) => self.on_link_end(link, cause),
+            (None, None) => (), // Its messages wait: the rules may change again.
+        }
+    }
+
+    /// Changes whether a member needs messages. It gets those that are accepted from then on.
+    pub(super) fn set_receives(&mut self, slot: MemberSlot, receives: bool) {
+        let Some(member) = self.state.members.at_mut(slot) else { return };
+        let is_at_end = !receives || !member.access.receives;
+        member.access.receives = receives;
+        let (link, last) = (member.link, self.state.history.last());
+        if is_at_end {
+            self.state.apply_acked(slot, last);
+        }
+        self.state.members.cursor_went_back();
+        if let Some((_, outbound)) = link.and_then(|link| self.links.open_mut(link)) {
+            if receives { outbound.unmute(last) } else { outbound.mute() }
         }
     }
 
@@ -155,7 +234,8 @@ impl Group {
         match &connect_back.purpose {
             ConnectPurpose::Register(id) => {
                 self.links.registering.remove(id);
-                self.state.members.per_address.remove(connect_back.address.ip());
+                let ConnectBack { owner, address, .. } = connect_back;
+                self.state.members.end_registering(id, owner, address.ip());
             }
             ConnectPurpose::Reconnect(slot) => {
                 if let Some(member) = self.state.members.at_mut(*slot) {
@@ -187,10 +267,9 @@ impl Group {
     /// Closes a member's message socket with a `bye` line, if a reason is given. Returns false if
     /// the member has no message socket. The caller removes the member or updates its presence.
     pub(super) fn close_link(&mut self, slot: MemberSlot, bye: Option<Bye>) -> bool {
-        let Some(link) = self.state.members.at_mut(slot).and_then(|member| member.link.take())
-        else {
-            return false;
-        };
+        let Some(member) = self.state.members.at_mut(slot) else { return false };
+        member.access.connected = None;
+        let Some(link) = member.link.take() else { return false };
         let outbound = self.links.open(link).map(|(_, outbound)| outbound);
         let closing_bytes = outbound.zip(bye).map(|(outbound, bye)| outbound.closing_bytes(bye));
         self.links.remove(link);

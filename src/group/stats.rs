@@ -50,7 +50,10 @@ impl Stats {
     /// Counts the end of a message socket.
     pub(super) fn record_end(&mut self, cause: &OfflineCause) {
         let counter = match cause {
-            OfflineCause::Disconnected | OfflineCause::NewEpoch => return,
+            OfflineCause::Disconnected
+            | OfflineCause::NewEpoch
+            | OfflineCause::AccessRevoked
+            | OfflineCause::CertificateExpired => return,
             OfflineCause::BadAck => &mut self.lost.bad_ack,
             OfflineCause::SocketEnded(SocketEnd::Closed) => &mut self.lost.closed,
             OfflineCause::SocketEnded(SocketEnd::Reset) => &mut self.lost.reset,

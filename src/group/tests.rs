@@ -1,5 +1,6 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
+mod access;
 mod ages;
 mod backlog;
 mod closing_bytes;
@@ -17,14 +18,14 @@ mod runs;
 mod sends;
 mod strangers;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
 use crate::access::Credentials;
 use crate::facts::JournalPosition;
 use crate::facts::{Fact, Ordered, Recorded, StateMachine};
 use crate::limits::Overflow;
-use crate::protocol::{Conflict, LimitReached, RequestError};
+use crate::protocol::{Conflict, LimitReached, PeerName, RequestError};
 use crate::time::UnixMillis;
 use journal::TestJournal;
 
@@ -56,6 +57,7 @@ impl World {
             keep: 0,
             foreign_ip_allowed: false,
             listening: "10.0.0.1:5000".parse().unwrap(),
+            access: None,
         };
         change(&mut rules);
         let group = Group::new(rules, Epoch::new(1));

@@ -23,6 +23,10 @@ pub enum Bye {
     BadAck,
     /// A new epoch begins.
     NewEpoch,
+    /// The access file was changed, and no line fits the member any more.
+    AccessRevoked,
+    /// The certificate of the participant is no longer valid.
+    CertificateExpired,
 }
 
 const TAKEN_OVER: &str = "taken over by ";
@@ -42,6 +46,8 @@ impl Bye {
             Self::Closed,
             Self::BadAck,
             Self::NewEpoch,
+            Self::AccessRevoked,
+            Self::CertificateExpired,
         ];
         all.into_iter().find(|bye| bye.to_string() == reason)
     }
@@ -59,6 +65,8 @@ impl fmt::Display for Bye {
             Self::Closed => f.write_str("closed"),
             Self::BadAck => f.write_str("bad ack"),
             Self::NewEpoch => f.write_str("new epoch"),
+            Self::AccessRevoked => f.write_str("access revoked"),
+            Self::CertificateExpired => f.write_str("certificate expired"),
         }
     }
 }
@@ -82,6 +90,8 @@ mod tests {
                 Bye::Closed,
                 Bye::BadAck,
                 Bye::NewEpoch,
+                Bye::AccessRevoked,
+                Bye::CertificateExpired,
             ] {
                 let reason = bye.to_string();
                 assert_eq!(Bye::parse(&reason), Some(bye));

@@ -23,6 +23,8 @@ pub(super) fn fmt_bye(reason: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Bye::Closed => f.write_str("the coordinator saw the connection end"),
         Bye::BadAck => f.write_str("the coordinator refused an acknowledgement"),
         Bye::NewEpoch => f.write_str("the coordinator started a new epoch"),
+        Bye::AccessRevoked => f.write_str("the coordinator no longer lets this id in"),
+        Bye::CertificateExpired => f.write_str("the certificate of this participant has expired"),
     }
 }
 

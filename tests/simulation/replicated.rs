@@ -94,6 +94,7 @@ fn rules() -> Rules {
         keep: KEEP,
         foreign_ip_allowed: false,
         listening: "10.0.0.1:5000".parse().unwrap(),
+        access: None,
     }
 }
 

@@ -53,6 +53,7 @@ fn rules(seed: u64, rng: &mut Rng) -> Rules {
         keep: Rng::new(seed.rotate_left(7)).pick(&[0, 1, 5, 100]),
         foreign_ip_allowed: false,
         listening: HUB,
+        access: None,
     }
 }
 

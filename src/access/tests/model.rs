@@ -194,6 +194,10 @@ proptest! {
             let table = AccessTable::new(rules.iter().map(|text| rule(text)));
             let decision = table.decide(identity, id, owner, &all);
             assert_eq!(code(decision.clone()), expected);
+            if let Ok(rights) = &decision {
+                let most = table.most_rights(id, owner).unwrap();
+                assert_eq!(most.union(*rights), most);
+            }
             let mut turned: Vec<&String> = rules.iter().rev().collect();
             turned.rotate_left(turn.min(rules.len()));
             let turned = AccessTable::new(turned.into_iter().map(|text| rule(text)));

@@ -305,7 +305,7 @@ impl<P: Platform> Coordinator<P> {
         }
     }
 
-    fn read_all_acks(&mut self, link: LinkId, now: Now) {
+    pub(super) fn read_all_acks(&mut self, link: LinkId, now: Now) {
         if let Some(acks) = self.messages.read_all_acks(link, &mut self.sockets) {
             self.take_acks(acks, now);
         }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::access::CaCheck;
 use crate::facts::{Ordered, Recorded, StateMachine};
-use crate::protocol::{KeyName, PeerName};
+use crate::protocol::KeyName;
 
 const ELSEWHERE: &str = "10.0.0.8";
 
@@ -13,7 +13,11 @@ fn key(number: u8) -> Credentials {
 
 impl World {
     /// Returns the effects of a request of a client at `peer` with these credentials.
-    fn request_with(&mut self, (peer, shown): (&str, &Credentials), line: &str) -> Vec<Effect> {
+    pub(super) fn request_with(
+        &mut self,
+        (peer, shown): (&str, &Credentials),
+        line: &str,
+    ) -> Vec<Effect> {
         let peer: IpAddr = peer.parse().unwrap();
         let origin = Origin {
             conn: ConnId(9),
@@ -26,14 +30,14 @@ impl World {
         self.input(Input::Request { origin, request: &Request::parse(line.as_bytes()).unwrap() })
     }
 
-    fn answer_to(&mut self, client: (&str, &Credentials), line: &str) -> String {
+    pub(super) fn answer_to(&mut self, client: (&str, &Credentials), line: &str) -> String {
         let effects = self.request_with(client, line);
         let reply = effects.iter().find_map(replied);
         reply.map_or_else(|| format!("{effects:?}"), |(_, reply)| reply.to_string())
     }
 
     /// Registers or reconnects a member, and returns its reply.
-    fn join_with(&mut self, client: (&str, &Credentials), line: &str) -> String {
+    pub(super) fn join_with(&mut self, client: (&str, &Credentials), line: &str) -> String {
         let effects = self.request_with(client, line);
         let Some(Effect::Connect { link, key, .. }) = effects.last() else {
             panic!("{line}: {effects:?}");
@@ -43,7 +47,7 @@ impl World {
         effects.iter().find_map(replied).unwrap().1.to_string()
     }
 
-    fn owner(&self, id: &str) -> PeerName {
+    pub(super) fn owner(&self, id: &str) -> PeerName {
         self.group.member_state(id).unwrap().owner
     }
 }
@@ -122,7 +126,7 @@ fn a_member_does_not_return_with_the_fact_of_another_key() {
     world.join_with((HOME, &key(1)), "ann#register 9000");
     let apply = |world: &mut World, number, acked| {
         let (owner, address) = (PeerName::Key(KeyName([number; 32])), (LOCAL_IP, 9500).into());
-        let fact = Fact::Returned { id: "ann", owner, address, acked };
+        let fact = Fact::Returned { id: "ann", before: owner, owner, address, acked };
         let ordered = Ordered { ticket: None, is_committed: true };
         world.group.apply(fact, ordered, Millis::ZERO);
         world.group.member_state("ann").unwrap().address.port()

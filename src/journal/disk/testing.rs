@@ -37,6 +37,7 @@ pub(super) fn rules() -> Rules {
         keep: 0,
         foreign_ip_allowed: false,
         listening: SocketAddr::new(LOOPBACK, 5000),
+        access: None,
     }
 }
 

@@ -34,6 +34,7 @@ fn text_of(config: &CoordinatorConfig) -> String {
     let seconds = |millis: u64| format!("{}.{:03}", millis / 1000, millis % 1000);
     let yes_or_no = |is_yes: bool| if is_yes { "yes" } else { "no" }.to_owned();
     let directory = config.data_dir.as_ref().map(|path| path.display().to_string());
+    let access = config.security.access.as_ref().map(|path| path.display().to_string());
     let keys = [
         ("bind", listen.ip().to_string()),
         ("max_backlog", config.max_backlog.to_string()),
@@ -52,6 +53,7 @@ fn text_of(config: &CoordinatorConfig) -> String {
         ("allow_foreign_ip", yes_or_no(config.security.allow_foreign_ip)),
         ("data_dir", directory.unwrap_or_default()),
         ("sync", config.sync.to_string()),
+        ("access", access.unwrap_or_default()),
     ];
     let lines = keys.map(|(key, value)| format!("{key}={value}\n")).concat();
     format!("{}\n{ttl_s}\n{lines}", listen.port())

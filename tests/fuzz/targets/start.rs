@@ -132,5 +132,6 @@ fn rules() -> Rules {
         keep: 0,
         foreign_ip_allowed: false,
         listening: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5000),
+        access: None,
     }
 }

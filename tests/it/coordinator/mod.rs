@@ -1,5 +1,6 @@
 //! The coordinator as a program: config, files, output, journal, start and end.
 
+mod access;
 #[cfg(feature = "participant")]
 mod backup;
 mod config;

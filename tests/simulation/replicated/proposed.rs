@@ -15,7 +15,7 @@ use super::PRESENCE_DELAY_MS;
 #[derive(Clone, Debug)]
 pub(super) enum Proposed {
     Registered { id: String, owner: PeerName, address: SocketAddr, past: u64 },
-    Returned { id: String, owner: PeerName, address: SocketAddr, acked: Seq },
+    Returned { id: String, owners: [PeerName; 2], address: SocketAddr, acked: Seq },
     Deregistered { id: String },
     Accepted { sender: String, number: Option<NonZeroU64>, accepted: UnixMillis, text: String },
     NewEpoch { epoch: Epoch },
@@ -27,8 +27,8 @@ impl Proposed {
             Fact::Registered { id, owner, address, past } => {
                 Self::Registered { id: id.into(), owner, address, past }
             }
-            Fact::Returned { id, owner, address, acked } => {
-                Self::Returned { id: id.into(), owner, address, acked }
+            Fact::Returned { id, before, owner, address, acked } => {
+                Self::Returned { id: id.into(), owners: [before, owner], address, acked }
             }
             Fact::Deregistered { id } => Self::Deregistered { id: id.into() },
             Fact::Accepted { sender, number, accepted, text } => {
@@ -54,8 +54,8 @@ impl Proposed {
             Self::Registered { ref id, owner, address, past } => {
                 Fact::Registered { id, owner, address, past }
             }
-            Self::Returned { ref id, owner, address, acked } => {
-                Fact::Returned { id, owner, address, acked }
+            Self::Returned { ref id, owners: [before, owner], address, acked } => {
+                Fact::Returned { id, before, owner, address, acked }
             }
             Self::Deregistered { ref id } => Fact::Deregistered { id },
             Self::Accepted { ref sender, number, accepted, ref text } => {

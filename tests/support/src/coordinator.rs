@@ -28,6 +28,7 @@ pub struct Coordinator {
     port: Arc<ReservedPort>,
     /// Lines of standard output; the channel ends when the process ends.
     stdout: Receiver<String>,
+    first_line: String,
     /// The config file is in it, and the journal if there is one.
     directory: Arc<TempDir>,
     ttl_s: u64,
@@ -107,13 +108,19 @@ impl Coordinator {
         let stdout = read_lines(child.stdout.take().unwrap());
         let stderr = read_all(child.stderr.take().unwrap());
         let transcript = Transcript::new(child, stderr);
-        let address = match stdout.recv_timeout(DEADLINE) {
-            Ok(line) => address_in(&line).unwrap_or_else(|| {
-                transcript.fail(&format!("no address in the startup line {line:?}"))
-            }),
+        let first_line = match stdout.recv_timeout(DEADLINE) {
+            Ok(line) => line,
             Err(error) => transcript.fail(&format!("no startup line: {error}")),
         };
-        Self { transcript, address, port, stdout, directory, ttl_s, environment }
+        let address = address_in(&first_line).unwrap_or_else(|| {
+            transcript.fail(&format!("no address in the startup line {first_line:?}"))
+        });
+        Self { transcript, address, port, stdout, first_line, directory, ttl_s, environment }
+    }
+
+    /// The line that it has printed at its start.
+    pub fn first_line(&self) -> &str {
+        &self.first_line
     }
 
     /// Its config file.
@@ -156,6 +163,12 @@ impl Coordinator {
     pub fn terminate(&self) {
         let pid = Pid::from_child(&lock(&self.transcript.child));
         kill_process(pid, Signal::TERM).unwrap();
+    }
+
+    /// Sends it SIGHUP: it reads its files again.
+    pub fn hang_up(&self) {
+        let pid = Pid::from_child(&lock(&self.transcript.child));
+        kill_process(pid, Signal::HUP).unwrap();
     }
 
     /// Stops it, so that what follows has all arrived before it looks, in the order of our choice.
