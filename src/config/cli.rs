@@ -40,6 +40,10 @@ pub enum CoordinatorTask {
         /// Settings, for which the files must be valid.
         run: CoordinatorRun,
     },
+    /// Make the keys and the access file of the group of this config file, and exit.
+    InitKeys(PathBuf, CoordinatorConfig),
+    /// Make a further invitation to the group of this config file, and exit.
+    Invite(PathBuf, CoordinatorConfig),
     /// Print the contents of the journal in this directory, and exit.
     Inspect(PathBuf),
 }
@@ -74,6 +78,13 @@ impl CoordinatorRun {
             "new-epoch",
             "use once after data_dir was restored from a copy: start a new epoch",
         );
+        options.optflag(
+            "",
+            "init-keys",
+            "make coordinator.keys, coordinator.crt and access.txt beside the config file, add \
+             tls= and access= to it, print an invitation for participants, and exit",
+        );
+        options.optflag("", "invite", "print one more invitation for participants, and exit");
         options.optopt("", "inspect", "print the contents of the journal in DIR and exit", "DIR");
         let default = CoordinatorConfig::new(0, 0);
         for key in &KEYS {
@@ -101,6 +112,9 @@ impl CoordinatorRun {
         let overrides: Box<Overrides> = KEYS.iter().filter_map(value).collect();
         let config = CoordinatorConfig::load(Path::new(file), &overrides)?;
         let new_epoch = matches.opt_present("new-epoch");
+        if let Some(task) = set_up_task(&matches, file, &config)? {
+            return Ok(Invocation::Run(task));
+        }
         let run = Self { config, new_epoch, log_level };
         Ok(Invocation::Run(match matches.opt_present("check") {
             true => CoordinatorTask::Check { file: file.to_owned(), run },
@@ -200,11 +214,37 @@ fn log_level(matches: &Matches, default: LevelFilter) -> Result<LevelFilter, Con
     })
 }
 
+/// Returns the task of `--init-keys` or `--invite`, which must be the only option.
+fn set_up_task(
+    matches: &Matches,
+    file: &str,
+    config: &CoordinatorConfig,
+) -> Result<Option<CoordinatorTask>, ConfigError> {
+    let is_given = |option: &str| matches.opt_present(option);
+    let (option, task): (_, fn(PathBuf, CoordinatorConfig) -> CoordinatorTask) =
+        match (is_given("init-keys"), is_given("invite")) {
+            (false, false) => return Ok(None),
+            (true, _) => ("init-keys", CoordinatorTask::InitKeys),
+            (false, true) => ("invite", CoordinatorTask::Invite),
+        };
+    let is_other = ["init-keys", "invite", "check", "verbose", "log-level", "new-epoch"]
+        .iter()
+        .any(|other| *other != option && is_given(other));
+    if is_other || KEYS.iter().any(|key| is_given(&key.option())) {
+        return Err(ConfigError::Usage(format!("--{option} takes no other option")));
+    }
+    if !cfg!(feature = "tls") {
+        let reason = format!("--{option}: this program was built without TLS");
+        return Err(ConfigError::Usage(reason));
+    }
+    Ok(Some(task(file.into(), config.clone())))
+}
+
 /// Returns the directory of `--inspect`, which must be the only option.
 fn inspect_directory(matches: &Matches) -> Result<Option<PathBuf>, ConfigError> {
     let Some(directory) = matches.opt_str("inspect") else { return Ok(None) };
     let is_key = KEYS.iter().any(|key| matches.opt_present(&key.option()));
-    let is_other = ["check", "verbose", "log-level", "new-epoch"]
+    let is_other = ["check", "verbose", "log-level", "new-epoch", "init-keys", "invite"]
         .iter()
         .any(|option| matches.opt_present(option));
     match is_key || is_other || !matches.free.is_empty() {

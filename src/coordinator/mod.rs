@@ -26,6 +26,8 @@ mod replica;
 mod report;
 mod security;
 mod server;
+#[cfg(feature = "tls")]
+mod set_up;
 mod shutdown;
 mod sockets;
 mod startup;
@@ -142,6 +144,13 @@ pub fn run(task: &CoordinatorTask) -> Result<(), CoordinatorError> {
     match task {
         CoordinatorTask::Serve(run) => serve(run),
         CoordinatorTask::Check { file, run } => check::check(file, run),
+        #[cfg(feature = "tls")]
+        CoordinatorTask::InitKeys(path, config) => set_up::init_keys(path, config),
+        #[cfg(feature = "tls")]
+        CoordinatorTask::Invite(path, config) => set_up::invite(path, config),
+        #[cfg(not(feature = "tls"))]
+        // The command line refuses both.
+        CoordinatorTask::InitKeys(..) | CoordinatorTask::Invite(..) => Ok(()),
         CoordinatorTask::Inspect(directory) => inspect::inspect(directory),
     }
 }

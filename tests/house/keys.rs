@@ -18,15 +18,15 @@ fn shipped(config: &str) -> Vec<&str> {
     keys.filter(|key| is_key(key)).collect()
 }
 
+/// Options of the coordinator that are no keys.
+const TASKS_AND_LEVELS: [&str; 7] =
+    ["check", "init_keys", "inspect", "invite", "log_level", "new_epoch", "version"];
+
 /// Long options of a help that take a value of the config's, as keys.
 fn offered(help: &str) -> Vec<String> {
     let options = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
     let names = options.filter_map(|option| Some(option.split_once(' ')?.0.replace('-', "_")));
-    names
-        .filter(|name| {
-            !["check", "inspect", "log_level", "new_epoch", "version"].contains(&name.as_str())
-        })
-        .collect()
+    names.filter(|name| !TASKS_AND_LEVELS.contains(&name.as_str())).collect()
 }
 
 #[test]

@@ -75,7 +75,10 @@ fn run<R>(call: Result<Invocation<R>, ConfigError>) -> R {
 fn served(call: Result<Invocation<CoordinatorTask>, ConfigError>) -> CoordinatorRun {
     match run(call) {
         CoordinatorTask::Serve(run) => run,
-        other @ (CoordinatorTask::Check { .. } | CoordinatorTask::Inspect(_)) => {
+        other @ (CoordinatorTask::Check { .. }
+        | CoordinatorTask::InitKeys(..)
+        | CoordinatorTask::Invite(..)
+        | CoordinatorTask::Inspect(_)) => {
             panic!("{other:?}")
         }
     }

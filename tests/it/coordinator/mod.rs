@@ -11,6 +11,8 @@ mod diagnostics;
 mod durable;
 mod golden;
 mod inspect;
+#[cfg(feature = "tls")]
+mod set_up;
 mod shutdown;
 mod standstill;
 mod unread;

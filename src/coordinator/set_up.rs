@@ -1,0 +1,190 @@
+//! `--init-keys` and `--invite`: the files of a group with TLS, and invitations to the group.
+//!
+//! ```text
+//!   --init-keys CONFIG   coordinator.keys, coordinator.crt, access.txt beside CONFIG;
+//!                        tls= and access= in CONFIG; an invitation on standard output
+//!   --invite CONFIG      a line in the access file; an invitation on standard output
+//! ```
+//!
+//! An invitation is the name of the coordinator's key and a secret. The access file has the name of
+//! the secret only, so whoever reads the access file cannot use the invitation.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::CoordinatorError;
+use super::security::Security;
+use crate::config::{ConfigError, CoordinatorConfig, Invitation};
+use crate::net::tls::{generate_key, sha256};
+use crate::protocol::{KeyName, Secret};
+
+/// Mode of a file with secrets.
+const PRIVATE: u32 = 0o600;
+/// Mode of a file that others may read.
+const PUBLIC: u32 = 0o644;
+
+/// Comment at the beginning of a new access file.
+const ACCESS_HEADER: &str = "\
+// Who may do what: one rule a line, <who> <how> [<right>...]. After a change send SIGHUP to the
+// coordinator. All words: config/README.md of groupcast, \"Access file\".
+// Whoever has an invitation may join. This line has the name of its secret.
+";
+
+/// Makes the keys and the access file of a group, and prints the first invitation.
+///
+/// # Errors
+///
+/// [`CoordinatorError::Config`] if a file exists already or the config has `tls` or `access`;
+/// [`CoordinatorError::System`] for an error of the operating system. No new file is left then.
+pub(super) fn init_keys(path: &Path, config: &CoordinatorConfig) -> Result<(), CoordinatorError> {
+    let beside = |name: &str| path.with_file_name(name);
+    let [keys, certificate, access] =
+        ["coordinator.keys", "coordinator.crt", "access.txt"].map(beside);
+    for (key, value) in [("tls", &config.security.tls), ("access", &config.security.access)] {
+        if value.is_some() {
+            return Err(unusable(path, format!("has {key}= already: nothing was changed")));
+        }
+    }
+    let key =
+        generate_key().map_err(|error| system("cannot make a key", io::Error::other(error)))?;
+    let invitation = draw_invitation(key.name)?;
+    let rule = rule_of(&invitation);
+    let mut made = NewFiles::default();
+    made.create(&keys, PRIVATE, &key.private_key)?;
+    made.create(&certificate, PUBLIC, &key.certificate)?;
+    made.create(&access, PRIVATE, &format!("{ACCESS_HEADER}{rule}"))?;
+    let added = format!("\ntls={}\naccess={}\n", keys.display(), access.display());
+    append_to_config(path, &added)?;
+    made.keep();
+    eprintln!(
+        "Made {}, {} and {}, and added tls= and access= to {}. Give the line below to the \
+         participants: whoever has it can join. Each of them pastes it into a file that only its \
+         user can read, and starts: participant --keys FILE ...",
+        keys.display(),
+        certificate.display(),
+        access.display(),
+        path.display(),
+    );
+    print(&invitation)
+}
+
+/// Adds a secret to the access file, and prints its invitation.
+///
+/// # Errors
+///
+/// As [`init_keys`].
+pub(super) fn invite(path: &Path, config: &CoordinatorConfig) -> Result<(), CoordinatorError> {
+    let security = Security::load(&config.security).map_err(CoordinatorError::Config)?;
+    let (Some(access), Some(key)) = (&config.security.access, security.key()) else {
+        let reason = "has no tls= and access=: make them with --init-keys".to_owned();
+        return Err(unusable(path, reason));
+    };
+    let invitation = draw_invitation(key)?;
+    append(access, &rule_of(&invitation))
+        .map_err(|error| unusable(access, format!("cannot be written: {error}")))?;
+    eprintln!(
+        "Added a line to {}. Send SIGHUP to the coordinator, if it runs, before the invitation is \
+         used.",
+        access.display()
+    );
+    print(&invitation)
+}
+
+fn draw_invitation(coordinator: KeyName) -> Result<Invitation, CoordinatorError> {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits)
+        .map_err(|error| system("cannot draw a random number", io::Error::other(error)))?;
+    Ok(Invitation { coordinator, secret: Secret::new(bits) })
+}
+
+/// Returns the line of the access file that lets everybody with the secret in.
+fn rule_of(invitation: &Invitation) -> String {
+    format!("* secret={}\n", invitation.secret.name(sha256))
+}
+
+fn print(invitation: &Invitation) -> Result<(), CoordinatorError> {
+    let printed = writeln!(io::stdout(), "{}", invitation.reveal());
+    printed.map_err(|error| system("cannot write to standard output", error))
+}
+
+/// Files that were made. They are removed again unless all are there.
+#[derive(Debug, Default)]
+struct NewFiles(Vec<PathBuf>);
+
+impl NewFiles {
+    /// Makes a file, which must not exist, and makes it durable.
+    fn create(&mut self, path: &Path, mode: u32, text: &str) -> Result<(), CoordinatorError> {
+        let failed = |error: io::Error| {
+            let exists = error.kind() == io::ErrorKind::AlreadyExists;
+            let reason = if exists {
+                "exists already, and is never overwritten".to_owned()
+            } else {
+                format!("cannot be written: {error}")
+            };
+            unusable(path, reason)
+        };
+        let mut options = OpenOptions::new();
+        let mut file =
+            options.write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
+        self.0.push(path.to_owned());
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+        sync_folder(path).map_err(failed)
+    }
+
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for NewFiles {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // If this fails, the next call says that the file exists.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Replaces the config file by one with `added` at its end. The file is the old or the new one at
+/// every time, and keeps its mode.
+fn append_to_config(path: &Path, added: &str) -> Result<(), CoordinatorError> {
+    let failed = |error: io::Error| unusable(path, format!("cannot be changed: {error}"));
+    let mut text = fs::read(path).map_err(failed)?;
+    if !text.ends_with(b"\n") {
+        text.push(b'\n');
+    }
+    text.extend_from_slice(added.as_bytes());
+    let mode = fs::metadata(path).map_err(failed)?.permissions().mode();
+    let path = fs::canonicalize(path).map_err(failed)?; // A symbolic link stays one.
+    let new = path.with_extension("txt.new");
+    let mut made = NewFiles::default();
+    made.create(&new, mode & 0o7777, std::str::from_utf8(&text).unwrap_or_default())?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(mode)).map_err(failed)?;
+    fs::rename(&new, &path).map_err(failed)?;
+    made.keep();
+    sync_folder(&path).map_err(failed)
+}
+
+/// Appends a line to a file, whose last line may lack its line feed.
+fn append(path: &Path, line: &str) -> io::Result<()> {
+    let is_open_line = !fs::read(path)?.ends_with(b"\n");
+    let line = format!("{}{line}", if is_open_line { "\n" } else { "" });
+    let mut file = OpenOptions::new().append(true).open(path)?;
+    file.write_all(line.as_bytes())?;
+    file.sync_all()
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn unusable(path: &Path, reason: String) -> CoordinatorError {
+    CoordinatorError::Config(ConfigError::Unusable { path: path.to_owned(), reason })
+}
+
+fn system(what: &'static str, error: io::Error) -> CoordinatorError {
+    CoordinatorError::System(what, error)
+}
