@@ -214,7 +214,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         }
         let address = to.address;
         let from = (address.ip() == origin.peer.to_canonical()).then_some(origin.local);
-        let key = origin.credentials.key();
+        let key = origin.credentials.key().map(Box::new);
         self.group.effects.push_back(Effect::Connect { link, address, from, key });
     }
 

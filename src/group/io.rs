@@ -222,7 +222,8 @@ pub enum Effect {
         /// names another address than its own, which this local address may not reach.
         from: Option<IpAddr>,
         /// Key that the participant's listener must show, with TLS: the one of the request.
-        key: Option<KeyName>,
+        /// In a box, because effects are moved for each reply.
+        key: Option<Box<KeyName>>,
     },
     /// Turn a command socket into a message socket. The `OK` of its last request follows, and is
     /// sent before any byte of the message socket. If the command socket is gone, hand in

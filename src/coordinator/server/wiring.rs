@@ -38,7 +38,7 @@ impl<P: Platform> Coordinator<P> {
                 Effect::List { to, listing } => self.list(*to, *listing, now),
                 Effect::Connect { link, address, from, key } => {
                     self.sockets.spend(WORK_CONNECT);
-                    self.connect_back(*link, (*from, *address, *key), now);
+                    self.connect_back(*link, (*from, *address, key.as_deref().copied()), now);
                 }
                 Effect::Upgrade { from, link } => {
                     let sockets = &mut self.sockets;

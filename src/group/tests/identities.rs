@@ -42,7 +42,11 @@ impl World {
         let Some(Effect::Connect { link, key, .. }) = effects.last() else {
             panic!("{line}: {effects:?}");
         };
-        assert_eq!(*key, client.1.key(), "the listener must show the key of the request");
+        assert_eq!(
+            key.as_deref().copied(),
+            client.1.key(),
+            "the listener must show the key of the request"
+        );
         let effects = self.input(Input::Connected { link: *link });
         effects.iter().find_map(replied).unwrap().1.to_string()
     }
