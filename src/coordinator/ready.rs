@@ -38,6 +38,7 @@ pub(super) enum Queued {
 
 impl Queued {
     /// Returns the queue of a socket that got an event.
+    #[inline]
     pub(super) fn on_event(is_handshaking: bool) -> Self {
         if is_handshaking { Self::Handshake } else { Self::Fresh }
     }
@@ -79,6 +80,7 @@ impl Ready {
     }
 
     /// Queues a socket that is in no queue: `queued` is the socket's.
+    #[inline]
     pub(super) fn push(&mut self, key: Key, queued: &mut Queued, queue: Queued) {
         if *queued == Queued::No {
             *queued = queue;

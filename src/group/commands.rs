@@ -52,7 +52,8 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
             | Command::Msend { .. }
             | Command::Send { .. } => (),
         }
-        if self.group.access.has_rules() {
+        let has_rules = self.group.access.has_rules();
+        if has_rules {
             self.check_by_rules(&origin, request, (peer, ip))?;
         } else {
             if origin.has_no_key() && !is_of_own_machine(origin, &request.command) {
@@ -61,7 +62,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
             check_ip(&self.group.rules, peer, ip)?;
         }
         let slot = self.group.state.members.find(request.id).ok_or(RequestError::NotAMember)?;
-        if !self.group.access.has_rules() && !is_of_own_machine(origin, &request.command) {
+        if !has_rules && !is_of_own_machine(origin, &request.command) {
             self.group.check_client(slot, &origin, ip)?;
         }
         match request.command {
