@@ -45,6 +45,9 @@
 //! - `visits.rs` has programs that send texts and end, with an id of their own or with that of a
 //!   participant. A visit leaves its id as it found it, takes over nobody, and tells the outcome of
 //!   each text.
+//! - `access.rs` is a simulation of its own, of the group alone: access files that change at
+//!   random, clients with addresses and keys, and restarts. A second table that walks over all
+//!   lines predicts who may do what, who is set offline, and who holds up the backlog.
 //!
 //! Most runs have a journal, on a disk that is slow, fails, tears writes, and loses bytes that were
 //! not synced, with a wall clock that jumps. Every confirmed fact must be there after `kill -9`,
@@ -73,6 +76,7 @@
 
 #![cfg(test)]
 
+mod access;
 mod backup;
 mod coordinator;
 mod coordinator_journal;

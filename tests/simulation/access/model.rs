@@ -1,0 +1,239 @@
+//! The access rules, too simple to be wrong: each question walks over all lines, in words.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use groupcast::access::{
+    AccessRule, AccessTable, CaCheck, Credentials, Identity, Proof, Rights, Who,
+};
+use groupcast::protocol::{KeyName, PeerName, SecretName};
+use support::rng::Rng;
+
+/// Proof that a line asks for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum How {
+    Key(u8),
+    Secret(u8),
+    /// The connection comes from 10.0.0.<n>.
+    Address(u8),
+    Anyone,
+}
+
+/// A line of an access file.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    /// An id, or the beginning of ids and `*`.
+    who: &'static str,
+    how: How,
+    pub(super) send: bool,
+    pub(super) receive: bool,
+    list: bool,
+    rate: bool,
+    max_text: Option<usize>,
+    ids: Option<usize>,
+}
+
+/// Rights of a client.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Granted {
+    pub(super) send: bool,
+    pub(super) receive: bool,
+    pub(super) list: bool,
+    /// Sends without a limit of its rate, or of the bytes of a text.
+    pub(super) any_rate: bool,
+    pub(super) max_text: usize,
+    pub(super) ids: usize,
+}
+
+/// A client: its address, and its key with TLS.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Client {
+    pub(super) ip: u8,
+    pub(super) key: Option<u8>,
+}
+
+/// Owner of an id.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Owner {
+    Key(u8),
+    Address(u8),
+}
+
+pub(super) const RATE: u32 = 1;
+const OPERATOR: u8 = 9;
+
+pub(super) fn ip(last: u8) -> IpAddr {
+    IpAddr::from([10, 0, 0, last])
+}
+
+/// A digest for tests: the last digit of the secret, 32 times.
+pub(super) fn sha256(secret: &[u8]) -> [u8; 32] {
+    [secret.last().unwrap() - b'0'; 32]
+}
+
+impl Client {
+    pub(super) fn owner(self) -> Owner {
+        self.key.map_or(Owner::Address(self.ip), Owner::Key)
+    }
+
+    pub(super) fn credentials(self) -> Credentials {
+        match self.key {
+            Some(key) => Credentials::Certificate { key: KeyName([key; 32]), ca: CaCheck::Unknown },
+            None => Credentials::Plain,
+        }
+    }
+
+    pub(super) fn is_operator(self) -> bool {
+        self.ip == OPERATOR
+    }
+}
+
+impl Owner {
+    pub(super) fn name(self) -> PeerName {
+        match self {
+            Self::Key(key) => PeerName::Key(KeyName([key; 32])),
+            Self::Address(last) => PeerName::Address(ip(last)),
+        }
+    }
+
+    /// A key may go on with an id of its address.
+    fn lets_in(self, client: Client) -> bool {
+        match self {
+            Self::Key(key) => client.key == Some(key),
+            Self::Address(ip) => client.ip == ip,
+        }
+    }
+}
+
+impl Line {
+    fn random(rng: &mut Rng) -> Self {
+        let who = rng.pick(&["ann", "bob", "a*", "b*", "bo*", "*", "*", "*"]);
+        let number = u8::try_from(rng.between(1, 3)).unwrap();
+        let how = match rng.below(10) {
+            0..=1 => How::Key(number),
+            2..=3 => How::Secret(number),
+            4..=5 => How::Address(number),
+            _ => How::Anyone,
+        };
+        let [send, receive, list] = [70, 70, 60].map(|percent| rng.percent(percent));
+        let max_text = if rng.percent(30) && send { Some(6) } else { None };
+        let ids = if rng.percent(40) && who.ends_with('*') { Some(1) } else { None };
+        Self { who, how, send, receive, list, rate: send && rng.percent(30), max_text, ids }
+    }
+
+    pub(super) fn file(rng: &mut Rng) -> Vec<Self> {
+        (0..rng.between(1, 7)).map(|_| Self::random(rng)).collect()
+    }
+
+    /// A file that gives everybody all rights.
+    pub(super) fn open() -> Vec<Self> {
+        let (who, how) = ("*", How::Anyone);
+        let [send, receive, list] = [true; 3];
+        vec![Self { who, how, send, receive, list, rate: false, max_text: None, ids: None }]
+    }
+
+    fn granted(&self) -> Granted {
+        Granted {
+            send: self.send,
+            receive: self.receive,
+            list: self.list,
+            any_rate: self.send && !self.rate,
+            max_text: if self.send { self.max_text.unwrap_or(usize::MAX) } else { 0 },
+            ids: self.ids.unwrap_or(usize::MAX),
+        }
+    }
+
+    fn rule(&self) -> AccessRule {
+        let proof = match self.how {
+            How::Key(key) => Proof::Key(KeyName([key; 32])),
+            How::Secret(secret) => Proof::Secret(SecretName::new([secret; 32])),
+            How::Address(last) => Proof::Address(ip(last).to_string().parse().unwrap()),
+            How::Anyone => Proof::Anyone,
+        };
+        let rights = Rights {
+            may_send: self.send,
+            may_receive: self.receive,
+            may_list: self.list,
+            rate: self.rate.then_some(RATE),
+            text_bytes_max: self.max_text,
+            ids_max: self.ids,
+        };
+        AccessRule { who: Who::parse(self.who).unwrap(), proof, rights }
+    }
+
+    /// Bytes of the id that the line names; `None` if it names others.
+    fn specificity(&self, id: &str) -> Option<usize> {
+        match self.who.strip_suffix('*') {
+            Some(start) => id.starts_with(start).then_some(start.len()),
+            None => (self.who == id).then_some(usize::MAX),
+        }
+    }
+}
+
+pub(super) fn table(file: &[Line]) -> Arc<AccessTable> {
+    let operator = AccessRule {
+        who: Who::Operator,
+        proof: Proof::Address(ip(OPERATOR).to_string().parse().unwrap()),
+        rights: Rights::ALL,
+    };
+    Arc::new(AccessTable::new(file.iter().map(Line::rule).chain([operator])))
+}
+
+/// Returns the positions of the lines that decide about an id.
+pub(super) fn deciding(file: &[Line], id: &str) -> Vec<usize> {
+    let best = file.iter().filter_map(|line| line.specificity(id)).max();
+    let is_best = |line: &Line| best.is_some() && line.specificity(id) == best;
+    (0..file.len()).filter(|at| is_best(&file[*at])).collect()
+}
+
+fn sum<'a>(lines: impl Iterator<Item = &'a Line>) -> Option<Granted> {
+    let mut all = lines.map(Line::granted);
+    let first = all.next()?;
+    Some(all.fold(first, |sum, one| Granted {
+        send: sum.send || one.send,
+        receive: sum.receive || one.receive,
+        list: sum.list || one.list,
+        any_rate: sum.any_rate || one.any_rate,
+        max_text: sum.max_text.max(one.max_text),
+        ids: sum.ids.max(one.ids),
+    }))
+}
+
+/// Returns the rights of a client for an id; `None` if no line fits, or the id is another client's.
+pub(super) fn decide(
+    file: &[Line],
+    client: Client,
+    (id, owner): (&str, Option<Owner>),
+    secret: Option<u8>,
+) -> Option<Granted> {
+    let is_let_in = owner.is_none_or(|owner| owner.lets_in(client));
+    let fits = |line: &&Line| match line.how {
+        How::Key(key) => client.key == Some(key) && (is_let_in || line.who == id),
+        How::Secret(name) => {
+            let has_registered = client.key.is_some() && owner == Some(client.owner());
+            is_let_in && client.key.is_some() && (secret == Some(name) || has_registered)
+        }
+        How::Address(ip) => is_let_in && client.ip == ip,
+        How::Anyone => is_let_in,
+    };
+    sum(deciding(file, id).into_iter().map(|at| &file[at]).filter(fits))
+}
+
+/// Returns the most rights that a client of an absent owner can have.
+pub(super) fn most(file: &[Line], id: &str, owner: Owner) -> Option<Granted> {
+    let can_fit = |line: &&Line| match (line.how, owner) {
+        (How::Key(key), Owner::Key(owner)) => key == owner || line.who == id,
+        (How::Address(ip), Owner::Address(owner)) => ip == owner,
+        (How::Key(_), Owner::Address(_))
+        | (How::Address(_), Owner::Key(_))
+        | (How::Secret(_) | How::Anyone, _) => true,
+    };
+    sum(deciding(file, id).into_iter().map(|at| &file[at]).filter(can_fit))
+}
+
+/// The identity type of the library must agree about owners.
+pub(super) fn check_owner(client: Client) {
+    let credentials = client.credentials();
+    let identity = Identity { ip: ip(client.ip), credentials: &credentials, secret: None };
+    assert_eq!(identity.owner(), Some(client.owner().name()));
+}
