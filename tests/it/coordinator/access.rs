@@ -171,6 +171,31 @@ fn run(folder: &Path, arguments: &[&str], config: &Path) -> Output {
     Command::new(COORDINATOR).current_dir(folder).args(arguments).arg(config).output().unwrap()
 }
 
+/// Owners come from the journal, and rights from the file.
+#[test]
+fn after_a_restart_the_owners_are_the_same_and_the_rights_are_those_of_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("access.txt");
+    std::fs::write(&file, "* anyone\n").unwrap();
+    let access = format!("access={}", file.display());
+    let coordinator = Coordinator::start_with_data_dir(60, &[&access]);
+    let mut ann = coordinator.join("ann", "acks=1");
+    let mut eve = coordinator.join_from("127.0.0.2", "eve", "acks=1");
+    eve.disconnect();
+    ann.msend("one");
+    coordinator.kill();
+    std::fs::write(&file, "ann anyone receive list\neve anyone send\nobserver anyone list\n")
+        .unwrap();
+    let coordinator = coordinator.start_again();
+    let mut other = coordinator.client_from("127.0.0.3");
+    other.refused("eve#reconnect here#-", 403, "id: registered from 127.0.0.2");
+    let mut ann = coordinator.client();
+    let eve = ann.member("eve").unwrap();
+    assert!(eve.contains(" pending=0 acked=1 "), "it may not receive: {eve}");
+    ann.refused("ann#msend two#-", 403, "right: the access file does not give send");
+    other.refused("bob#register here#-", 401, "address: no line");
+}
+
 #[test]
 fn a_check_counts_the_lines_of_the_access_file() {
     let directory = tempfile::tempdir().unwrap();
