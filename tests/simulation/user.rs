@@ -26,7 +26,11 @@ impl World {
         for _ in 0..lines {
             let line = match kind {
                 0..=5 => "register 0".to_owned(),
-                6..=9 => format!("register 0 last={}", self.environment.rng.below(9)),
+                // Few messages, or so many that they begin in an earlier block of the history.
+                6..=9 => {
+                    let root = self.environment.rng.below(9);
+                    format!("register 0 last={}", 2 * root * root)
+                }
                 10..=13 => format!("register {}", self.environment.rng.between(4_000, 4_002)),
                 14..=25 => "reconnect 0".to_owned(),
                 26..=28 => format!("reconnect {}", self.environment.rng.between(4_000, 4_002)),
@@ -48,13 +52,14 @@ impl World {
 
     /// A text that nobody sends twice.
     pub(crate) fn message_of(&mut self, i: usize) -> String {
+        let longer = self.text_factor();
         let participant = &mut self.participants[i];
         participant.texts += 1;
         let filler = self.environment.rng.pick(&["", "", "#", "\t\u{e9}", "A # B"]);
         let times = self.environment.rng.pick(&[0, 1, 1, 40, 600]);
         let kind = if participant.visit.is_some() { "visit-" } else { "" };
         let SimParticipant { id, texts, .. } = participant;
-        format!("msend {kind}{id}-{texts} {}", filler.repeat(times))
+        format!("msend {kind}{id}-{texts} {}", filler.repeat(longer * times))
     }
 
     pub(crate) fn say(&mut self, i: usize, line: &str) {

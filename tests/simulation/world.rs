@@ -114,6 +114,14 @@ impl World {
         world
     }
 
+    /// Returns a factor of the length of texts. Where newcomers may get many messages, a few texts
+    /// fill a block of the history, so that newcomers need more than one block.
+    pub(crate) fn text_factor(&self) -> usize {
+        let rules = &self.model.rules;
+        let is_roomy = rules.backlog_bytes_max >= 1 << 20;
+        if is_roomy && rules.keep > 1 && rules.ttl_ms >= 20_000 { 8 } else { 1 }
+    }
+
     /// Prints a line of the trace, if this run is traced.
     pub(crate) fn trace(&self, text: impl FnOnce() -> String) {
         if self.is_loud {
