@@ -134,9 +134,7 @@ impl Members {
     /// Ends the count of a registration under way. A member of the same owner still counts.
     pub(super) fn end_registering(&mut self, id: &str, owner: PeerName, ip: IpAddr) {
         self.per_address.remove(ip);
-        if self.of(id).is_none_or(|member| member.access.owner != owner) {
-            self.owned.remove(owner, id);
-        }
+        self.owned.remove(owner, id);
     }
 
     /// Passes what the access rules say about each member to `change`.
