@@ -17,6 +17,7 @@ use crate::clock;
 use crate::command::DEADLINE;
 use crate::link::Link;
 use crate::ranks::Ranks;
+use crate::socket::Socket;
 use crate::stream::wait;
 use crate::texts::{Expectation, NUMBERS, Texts};
 use crate::wire::Wire;
@@ -79,7 +80,7 @@ pub(crate) struct Clients {
     receivers: Vec<(Link, Expectation)>,
     listeners: Vec<(TcpListener, NewWire)>,
     /// Sockets that stay open and bring nothing.
-    silent: Vec<TcpStream>,
+    silent: Vec<Socket>,
     /// Tokens of links that were read from and may owe acknowledgements.
     unacknowledged: Vec<usize>,
     progress: Progress,
@@ -120,22 +121,26 @@ impl Clients {
         })
     }
 
-    pub(crate) fn add_publisher(&mut self, stream: TcpStream, wire: Box<dyn Wire>) -> Result<()> {
+    pub(crate) fn add_publisher(
+        &mut self,
+        stream: impl Into<Socket>,
+        wire: Box<dyn Wire>,
+    ) -> Result<()> {
         let token = Token(2 * self.publishers.len() + 1);
-        self.publishers.push(Link::new(stream, wire, self.poll.registry(), token)?);
+        self.publishers.push(Link::new(stream.into(), wire, self.poll.registry(), token)?);
         Ok(())
     }
 
     /// Adds a receiver of all messages of `publishers` publishers, except those of `own`.
     pub(crate) fn add_receiver(
         &mut self,
-        stream: TcpStream,
+        stream: impl Into<Socket>,
         wire: Box<dyn Wire>,
         publishers: usize,
         own: Option<usize>,
     ) -> Result<()> {
         let token = Token(2 * self.receivers.len());
-        let link = Link::new(stream, wire, self.poll.registry(), token)?;
+        let link = Link::new(stream.into(), wire, self.poll.registry(), token)?;
         self.receivers.push((link, self.texts.expectation(publishers, own)));
         Ok(())
     }
@@ -153,8 +158,8 @@ impl Clients {
         Ok(())
     }
 
-    pub(crate) fn keep(&mut self, stream: TcpStream) {
-        self.silent.push(stream);
+    pub(crate) fn keep(&mut self, stream: impl Into<Socket>) {
+        self.silent.push(stream.into());
     }
 
     /// Publishes messages and waits until each one is answered and delivered to all receivers.
@@ -198,6 +203,12 @@ impl Clients {
     pub(crate) fn receive(&mut self, receivers: usize, messages: u64) -> Result<()> {
         (self.progress.receivers, self.progress.published) = (receivers, messages);
         self.run(Pace::Behind(0), Until::Messages(0)).map(drop)
+    }
+
+    /// TLS records that the receivers have read. `None` without TLS.
+    pub(crate) fn records(&self) -> Option<u64> {
+        let receivers = || self.receivers.iter().map(|(link, _)| link);
+        receivers().any(Link::has_tls).then(|| receivers().map(Link::records).sum())
     }
 
     /// Replies to all publishers since the clients exist.
@@ -279,9 +290,9 @@ impl Clients {
                 }
             }
         }
-        accepted
-            .into_iter()
-            .try_for_each(|(stream, wire)| self.add_receiver(stream.into(), wire, 1, None))
+        accepted.into_iter().try_for_each(|(stream, wire)| {
+            self.add_receiver(TcpStream::from(stream), wire, 1, None)
+        })
     }
 
     fn acknowledge(&mut self) -> Result<()> {

@@ -1,11 +1,15 @@
 //! Blocking sockets for the setup: the command socket, and the listener for message sockets.
 
-use anyhow::{Context as _, Result, bail};
-use rustix::net::{AddressFamily, SocketType};
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{AddressFamily, SocketType};
+
+use crate::socket::Socket;
+use crate::tls::Tls;
 
 /// Time after which anything counts as stalled.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -13,15 +17,20 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 /// A blocking socket for lines: a command socket with one request under way at a time.
 #[derive(Debug)]
 pub(crate) struct CommandSocket {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Socket>,
     /// Local address of the socket, which is part of every request.
     pub(crate) ip: IpAddr,
 }
 
 impl CommandSocket {
     pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
+        Self::connect_with(address, None)
+    }
+
+    /// Connects, with TLS if there is any.
+    pub(crate) fn connect_with(address: SocketAddr, tls: Option<&Tls>) -> Result<Self> {
         let stream = TcpStream::connect(address);
-        Self::new(stream.with_context(|| format!("cannot connect to {address}"))?)
+        Self::new(stream.with_context(|| format!("cannot connect to {address}"))?, tls)
     }
 
     /// Connects from a local address.
@@ -32,16 +41,40 @@ impl CommandSocket {
             rustix::net::connect(&socket, &address)?;
             Ok(socket.into())
         };
-        Self::new(connect().with_context(|| format!("cannot connect from {ip} to {address}"))?)
+        Self::new(
+            connect().with_context(|| format!("cannot connect from {ip} to {address}"))?,
+            None,
+        )
     }
 
-    /// Takes a connected socket and sets its deadlines.
-    pub(crate) fn new(stream: TcpStream) -> Result<Self> {
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(DEADLINE))?;
-        stream.set_write_timeout(Some(DEADLINE))?;
+    /// Takes a connected socket, sets its deadlines, and carries out the handshake.
+    pub(crate) fn new(stream: TcpStream, tls: Option<&Tls>) -> Result<Self> {
+        set_deadlines(&stream)?;
         let ip = stream.local_addr()?.ip();
+        let mut stream = Socket::client(stream, tls)?;
+        ensure!(stream.handshake().context("TLS")?, "no handshake in {DEADLINE:?}");
         Ok(Self { stream: BufReader::new(stream), ip })
+    }
+
+    /// Connects, and sends the first message of a handshake only. [`CommandSocket::shake_hands`]
+    /// comes next.
+    pub(crate) fn begin(address: SocketAddr, tls: &Tls) -> Result<Self> {
+        let stream = TcpStream::connect(address);
+        let stream = stream.with_context(|| format!("cannot connect to {address}"))?;
+        set_deadlines(&stream)?;
+        let ip = stream.local_addr()?.ip();
+        stream.set_nonblocking(true)?;
+        let mut stream = Socket::client(stream, Some(tls))?;
+        stream.handshake().context("TLS")?;
+        stream.tcp().set_nonblocking(false)?;
+        Ok(Self { stream: BufReader::new(stream), ip })
+    }
+
+    /// Ends a handshake that was begun.
+    pub(crate) fn shake_hands(&mut self) -> Result<()> {
+        let is_done = self.stream.get_mut().handshake().context("TLS")?;
+        ensure!(is_done, "no handshake in {DEADLINE:?}");
+        Ok(())
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -60,11 +93,17 @@ impl CommandSocket {
 
     /// Sends a request and returns the reply after `OK `. Another reply is an error.
     pub(crate) fn request(&mut self, id: &str, command: &str) -> Result<String> {
-        self.write(format!("{id}#{command}#{}\n", self.ip).as_bytes())?;
+        let request = format!("{id}#{command}#{}\n", self.ip);
+        self.write(request.as_bytes())?;
+        self.reply(&request)
+    }
+
+    /// Reads the reply to a request and returns what is behind `OK `.
+    pub(crate) fn reply(&mut self, request: &str) -> Result<String> {
         let reply = self.line()?;
         match reply.strip_prefix("OK ") {
             Some(behind) => Ok(behind.to_owned()),
-            None => bail!("{id}#{command}: {reply}"),
+            None => bail!("{}: {reply}", request.trim_end()),
         }
     }
 
@@ -87,8 +126,45 @@ impl CommandSocket {
         self.stream.read_to_end(&mut Vec::new()).map(drop).context("a socket is not closed")
     }
 
-    pub(crate) fn into_stream(self) -> TcpStream {
+    /// Registers `id` with the messages on this connection, and returns the reply. The connection
+    /// is a message socket then.
+    pub(crate) fn register_here(&mut self, id: &str, acks: bool) -> Result<String> {
+        self.request(id, &format!("register here{}", option(acks)))
+    }
+
+    pub(crate) fn into_stream(self) -> Socket {
         self.stream.into_inner()
+    }
+}
+
+fn set_deadlines(stream: &TcpStream) -> Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    stream.set_write_timeout(Some(DEADLINE))?;
+    Ok(())
+}
+
+/// The option of a `register` or a `reconnect` by a member that acknowledges.
+fn option(acks: bool) -> &'static str {
+    if acks { " acks=1" } else { "" }
+}
+
+/// Address of a coordinator, and TLS if it speaks TLS.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: Option<Tls>,
+}
+
+impl Endpoint {
+    pub(crate) fn connect(&self) -> Result<CommandSocket> {
+        CommandSocket::connect_with(self.address, self.tls.as_ref())
+    }
+
+    /// Begins to connect a socket that does not block.
+    pub(crate) fn begin_to_connect(&self) -> Result<Socket> {
+        let stream = mio::net::TcpStream::connect(self.address).context("cannot connect")?;
+        Socket::client(stream.into(), self.tls.as_ref())
     }
 }
 
@@ -98,6 +174,7 @@ pub(crate) struct ConnectBack {
     /// The socket, which does not block.
     pub(crate) listener: TcpListener,
     pub(crate) port: u16,
+    pub(crate) tls: Option<Tls>,
 }
 
 impl ConnectBack {
@@ -110,9 +187,14 @@ impl ConnectBack {
     pub(crate) fn listen_on(ip: IpAddr) -> Result<Self> {
         let listener = TcpListener::bind((ip, 0)).context("cannot listen for the coordinator")?;
         let port = listener.local_addr()?.port();
-        // The reply comes after the connection, so accepting need not wait.
+        // Without TLS the reply comes after the connection, so accepting need not wait.
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, port })
+        Ok(Self { listener, port, tls: None })
+    }
+
+    /// Expects TLS on the message sockets, if there is any.
+    pub(crate) fn with(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Registers `id` and returns its message socket.
@@ -121,12 +203,12 @@ impl ConnectBack {
         command: &mut CommandSocket,
         id: &str,
         acks: bool,
-    ) -> Result<TcpStream> {
+    ) -> Result<Socket> {
         self.enter(command, id, "register", acks).map(|(stream, _)| stream)
     }
 
     /// Reconnects `id` and returns its message socket.
-    pub(crate) fn reconnect(&self, command: &mut CommandSocket, id: &str) -> Result<TcpStream> {
+    pub(crate) fn reconnect(&self, command: &mut CommandSocket, id: &str) -> Result<Socket> {
         self.enter(command, id, "reconnect", false).map(|(stream, _)| stream)
     }
 
@@ -137,13 +219,37 @@ impl ConnectBack {
         id: &str,
         word: &str,
         acks: bool,
-    ) -> Result<(TcpStream, String)> {
-        let options = if acks { " acks=1" } else { "" };
-        let reply = command.request(id, &format!("{word} {}{options}", self.port))?;
+    ) -> Result<(Socket, String)> {
+        let request = format!("{id}#{word} {}{}#{}\n", self.port, option(acks), command.ip);
+        command.write(request.as_bytes())?;
+        if self.tls.is_some() {
+            self.await_connection(command)?;
+        }
+        // The handshake comes before the reply.
+        let accepted = if self.tls.is_some() { Some(self.accept(id)?) } else { None };
+        let reply = command.reply(&request)?;
+        let stream = accepted.map_or_else(|| self.accept(id), Ok)?;
+        Ok((stream, reply))
+    }
+
+    fn accept(&self, id: &str) -> Result<Socket> {
         let accepted = self.listener.accept();
         let (stream, _) = accepted.with_context(|| format!("{id} was not connected back"))?;
-        stream.set_nodelay(true)?;
-        Ok((stream, reply))
+        set_deadlines(&stream)?;
+        let mut stream = Socket::server(stream, self.tls.as_ref())?;
+        ensure!(stream.handshake().context("TLS")?, "no handshake in {DEADLINE:?}");
+        Ok(stream)
+    }
+
+    /// Waits for a connection, or for the reply that refuses one.
+    fn await_connection(&self, command: &CommandSocket) -> Result<()> {
+        let deadline = Timespec::try_from(DEADLINE)?;
+        let mut sockets = [
+            PollFd::new(&self.listener, PollFlags::IN),
+            PollFd::new(command.stream.get_ref(), PollFlags::IN),
+        ];
+        poll(&mut sockets, Some(&deadline)).context("cannot wait for a connection")?;
+        Ok(())
     }
 }
 

@@ -9,14 +9,16 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::command::CommandSocket;
+use crate::command::{CommandSocket, ConnectBack};
 use crate::cores::Cores;
 use crate::process::Server;
+use crate::tls::Tls;
 
 #[derive(Debug)]
 pub(crate) struct Coordinator {
     pub(crate) server: Server,
     pub(crate) address: SocketAddr,
+    pub(crate) tls: Option<Tls>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +32,13 @@ pub(crate) struct Start<'a> {
     pub(crate) cores: Option<Cores>,
     /// In a process group of its own, the process does not get Ctrl-C.
     pub(crate) is_apart: bool,
+    pub(crate) tls: Option<&'a Tls>,
 }
 
 impl<'a> Start<'a> {
     pub(crate) const fn new(program: &'a Path, ttl_s: u64, options: &'a [&'a str]) -> Self {
-        Self { program, ttl_s, options, files_max: None, cores: None, is_apart: false }
+        let (files_max, cores, is_apart, tls) = (None, None, false, None);
+        Self { program, ttl_s, options, files_max, cores, is_apart, tls }
     }
 
     /// Starts the process and waits until it listens.
@@ -43,6 +47,9 @@ impl<'a> Start<'a> {
         // The config comes through standard input, without a file.
         let options = ["--bind", "127.0.0.1", "--log-level", "error"];
         command.args(options).args(self.options).arg("/dev/stdin").stdin(Stdio::piped());
+        if let Some(tls) = self.tls {
+            command.arg("--tls").arg(tls.key_and_certificate());
+        }
         if self.is_apart {
             command.process_group(0);
         }
@@ -53,7 +60,7 @@ impl<'a> Start<'a> {
         }
         let line = server.line()?;
         match listening_on(&line) {
-            Some(address) => Ok(Coordinator { server, address }),
+            Some(address) => Ok(Coordinator { server, address, tls: self.tls.cloned() }),
             None => bail!("the coordinator's first line: {line}"),
         }
     }
@@ -73,7 +80,12 @@ impl<'a> Start<'a> {
 
 impl Coordinator {
     pub(crate) fn command(&self) -> Result<CommandSocket> {
-        CommandSocket::connect(self.address)
+        CommandSocket::connect_with(self.address, self.tls.as_ref())
+    }
+
+    /// A listener for members of this coordinator.
+    pub(crate) fn connect_back(&self) -> Result<ConnectBack> {
+        Ok(ConnectBack::listen()?.with(self.tls.clone()))
     }
 }
 

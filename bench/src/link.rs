@@ -3,16 +3,16 @@
 use std::io::Read;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use mio::net::TcpStream;
 use mio::{Registry, Token};
 
 use crate::cores::reset_when_closed;
-use crate::stream::{Output, ready, watch};
+use crate::socket::Socket;
+use crate::stream::{Output, ready};
 use crate::wire::{Frame, Wire};
 
 #[derive(Debug)]
 pub(crate) struct Link {
-    stream: TcpStream,
+    stream: Socket,
     wire: Box<dyn Wire>,
     /// An incomplete frame at the end of the bytes that were read.
     part: Vec<u8>,
@@ -24,13 +24,13 @@ pub(crate) struct Link {
 impl Link {
     /// Takes a connected socket and has its events reported under `token`.
     pub(crate) fn new(
-        stream: std::net::TcpStream,
+        mut stream: Socket,
         wire: Box<dyn Wire>,
         registry: &Registry,
         token: Token,
     ) -> Result<Self> {
         reset_when_closed(&stream)?;
-        let stream = watch(stream, registry, token)?;
+        stream.watch(registry, token)?;
         let (part, output) = (Vec::new(), Output::default());
         Ok(Self { stream, wire, part, output, published: 0, replies: 0 })
     }
@@ -39,6 +39,15 @@ impl Link {
     pub(crate) fn publish(&mut self, text: &[u8]) {
         self.wire.publish(text, self.output.bytes());
         self.published += 1;
+    }
+
+    pub(crate) fn has_tls(&self) -> bool {
+        self.stream.has_tls()
+    }
+
+    /// TLS records that were read.
+    pub(crate) fn records(&self) -> u64 {
+        self.stream.records()
     }
 
     /// Messages that have no reply yet. 0 if the protocol has no replies.

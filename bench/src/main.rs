@@ -10,9 +10,10 @@
 //!   bench instructions ► instructions     user instructions of units of work, under callgrind
 //! ```
 //!
-//! One thread drives all clients. The program shares no code with the coordinator, so a mistake in
-//! the coordinator is not repeated here. A round that loses, doubles, reorders or alters a message
-//! fails. A missed target is only reported, because times depend on the machine.
+//! One thread drives all clients, each on a `Socket` that is plain or speaks TLS. The program
+//! shares no code with the coordinator, so a mistake in the coordinator is not repeated here. A
+//! round that loses, doubles, reorders or alters a message fails. A missed target is only reported,
+//! because times depend on the machine.
 
 mod cases;
 mod cli;
@@ -32,9 +33,11 @@ mod peers;
 mod plot;
 mod process;
 mod ranks;
+mod socket;
 mod stream;
 mod table;
 mod texts;
+mod tls;
 mod wire;
 
 use std::env;

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use memchr::{memchr, memrchr};
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Registry, Token};
+use mio::{Events, Interest, Poll};
 
 /// Events that are watched for on every socket.
 pub(crate) const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
@@ -20,18 +19,6 @@ pub(crate) fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> R
         }
         polled => polled.context("cannot poll"),
     }
-}
-
-/// Watches a socket that was set up while it blocked. Its events have `token`.
-pub(crate) fn watch(
-    stream: std::net::TcpStream,
-    registry: &Registry,
-    token: Token,
-) -> Result<TcpStream> {
-    stream.set_nonblocking(true)?;
-    let mut stream = TcpStream::from_std(stream);
-    registry.register(&mut stream, token, BOTH).context("cannot watch a socket")?;
-    Ok(stream)
 }
 
 /// Result of a read or write that does not block. `None` if the socket is not ready.
@@ -71,7 +58,8 @@ impl Output {
         }
         self.bytes.clear();
         self.written = 0;
-        Ok(())
+        // With TLS a record may wait.
+        ready(stream.flush().map(|()| 0)).map(drop)
     }
 }
 

@@ -1,7 +1,5 @@
 //! Memory for messages that a server keeps for offline members.
 
-use std::net::TcpStream;
-
 use anyhow::{Context as _, Result};
 
 use super::storm::fill;
@@ -16,6 +14,7 @@ use crate::peers::mosquitto::{Client, Mosquitto, Session};
 use crate::peers::redis::{MEMORY_ONLY, Redis};
 use crate::peers::{Peer, Programs};
 use crate::process::Server;
+use crate::socket::Socket;
 use crate::table::Values;
 use crate::wire::Wire;
 
@@ -103,7 +102,7 @@ pub(crate) fn register_offline(coordinator: &Coordinator, members: usize) -> Res
 pub(crate) fn collect(
     text_bytes: usize,
     messages: u64,
-    stream: TcpStream,
+    stream: impl Into<Socket>,
     wire: Box<dyn Wire>,
 ) -> Result<()> {
     let mut clients = Clients::new(text_bytes)?;

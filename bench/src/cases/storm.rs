@@ -36,7 +36,7 @@ fn coordinator(case: &Case, programs: &Programs, acks: bool) -> Result<Values> {
     let coordinator = programs.coordinator(TTL_S, &[]).run()?;
     register_offline(&coordinator, members)?;
     drop(groupcast::publish(&coordinator, text_bytes, messages, 100)?);
-    let ConnectBack { listener, port } = ConnectBack::listen()?;
+    let ConnectBack { listener, port, .. } = ConnectBack::listen()?;
     lengthen_accept_queue(&listener)?;
     let mut clients = Clients::new(text_bytes)?;
     clients.accept_from(listener, Box::new(move || Box::new(Deliveries::new(text_bytes, acks))))?;

@@ -12,6 +12,7 @@ use crate::clock;
 use crate::command::ConnectBack;
 use crate::coordinator::{Coordinator, Start};
 use crate::peers::{Plan, groupcast};
+use crate::socket::Socket;
 use crate::table::{Samples, megabytes, ratio};
 
 const FILES: u32 = 40;
@@ -69,7 +70,7 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
 }
 
 /// Returns the message socket of a member with more messages than its socket and the backlog hold.
-fn member_that_never_reads(coordinator: &Coordinator, listener: &ConnectBack) -> Result<TcpStream> {
+fn member_that_never_reads(coordinator: &Coordinator, listener: &ConnectBack) -> Result<Socket> {
     let messages = listener.register(&mut coordinator.command()?, "unread", false)?;
     drop(groupcast::publish(coordinator, 100, UNREAD, 1_000)?);
     // The pair registers the same identifier.
@@ -78,9 +79,9 @@ fn member_that_never_reads(coordinator: &Coordinator, listener: &ConnectBack) ->
 }
 
 /// Sends requests until the coordinator stops reading. Returns the socket and the bytes sent.
-fn client_that_never_reads(coordinator: &Coordinator) -> Result<(TcpStream, u64)> {
+fn client_that_never_reads(coordinator: &Coordinator) -> Result<(Socket, u64)> {
     let mut client = coordinator.command()?.into_stream();
-    client.set_write_timeout(Some(PATIENCE)).context("cannot set a timeout")?;
+    client.tcp().set_write_timeout(Some(PATIENCE)).context("cannot set a timeout")?;
     let requests = "unread#members#127.0.0.1\n".repeat(1000);
     let mut bytes = 0;
     loop {

@@ -1,7 +1,6 @@
 //! Time that the requests of one client wait while other clients send as much as they can.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -12,6 +11,7 @@ use crate::command::{CommandSocket, ConnectBack, DEADLINE, value_of};
 use crate::coordinator::Coordinator;
 use crate::cores::reset_when_closed;
 use crate::peers::groupcast;
+use crate::socket::Socket;
 use crate::stream::ready;
 use crate::table::Samples;
 
@@ -129,7 +129,7 @@ fn going_back(setup: &Setup, report: &mut Report) -> Result<()> {
 }
 
 /// Registers many members and returns their message sockets.
-fn members(coordinator: &Coordinator, listener: &ConnectBack) -> Result<Vec<TcpStream>> {
+fn members(coordinator: &Coordinator, listener: &ConnectBack) -> Result<Vec<Socket>> {
     let mut command = coordinator.command()?;
     (0..MEMBERS)
         .map(|index| listener.register(&mut command, &format!("member{index}"), true))
@@ -138,7 +138,7 @@ fn members(coordinator: &Coordinator, listener: &ConnectBack) -> Result<Vec<TcpS
 
 /// A client that sends the next request when it has the reply to the one before.
 struct Probe {
-    stream: TcpStream,
+    stream: Socket,
     request: &'static str,
     sent: Option<Instant>,
     times_ms: Vec<f64>,
@@ -188,7 +188,7 @@ impl Probe {
 
 /// A socket that always has something to write, and is read from.
 struct Greedy {
-    stream: TcpStream,
+    stream: Socket,
     piece: Vec<u8>,
     written: usize,
     /// Lines of a reply after which the next request is written. `None` is at once.
@@ -197,13 +197,13 @@ struct Greedy {
 }
 
 impl Greedy {
-    fn new(stream: TcpStream, request: &[u8]) -> Result<Self> {
+    fn new(stream: Socket, request: &[u8]) -> Result<Self> {
         let piece = request.repeat(PIECE_BYTES / request.len());
         Ok(Self { stream: non_blocking(stream)?, piece, written: 0, reply_lines: None, lines: 0 })
     }
 
     /// A socket with one request under way at a time.
-    fn once(stream: TcpStream, request: &[u8], reply_lines: usize) -> Result<Self> {
+    fn once(stream: Socket, request: &[u8], reply_lines: usize) -> Result<Self> {
         let (stream, piece) = (non_blocking(stream)?, request.to_vec());
         Ok(Self { stream, piece, written: 0, reply_lines: Some(reply_lines), lines: 0 })
     }
@@ -231,9 +231,9 @@ impl Greedy {
     }
 }
 
-fn non_blocking(stream: TcpStream) -> Result<TcpStream> {
+fn non_blocking(stream: Socket) -> Result<Socket> {
     reset_when_closed(&stream)?;
-    stream.set_nonblocking(true)?;
+    stream.tcp().set_nonblocking(true)?;
     Ok(stream)
 }
 

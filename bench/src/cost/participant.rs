@@ -107,7 +107,7 @@ impl Member {
     /// Carries out the first request, a `register`.
     fn accept(listener: &TcpListener) -> Result<Self> {
         let (stream, peer) = listener.accept().context("no participant came")?;
-        let mut commands = CommandSocket::new(stream)?;
+        let mut commands = CommandSocket::new(stream, None)?;
         let request = commands.line()?;
         let asked = request.split_once("#register ").and_then(|(_, behind)| {
             let (port, behind) = behind.split_once(' ')?;

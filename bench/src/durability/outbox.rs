@@ -6,7 +6,6 @@
 //! ```
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 use std::thread;
@@ -21,6 +20,7 @@ use crate::clock;
 use crate::command::{ConnectBack, DEADLINE};
 use crate::coordinator::Coordinator;
 use crate::process::Server;
+use crate::socket::Socket;
 use crate::table::{Bound, Row, Table, Target, Values, count};
 use crate::texts::Texts;
 
@@ -72,7 +72,6 @@ fn round(setup: &Setup, mode: &str, texts: u64) -> Result<Values> {
     let coordinator = store::journaled(setup, directory.path(), &["--sync", "always"])?;
     let listener = ConnectBack::listen()?;
     let reader = listener.register(&mut coordinator.command()?, READER, false)?;
-    reader.set_read_timeout(Some(DEADLINE))?;
     let (participant, input) = start(setup, &coordinator, directory.path(), mode)?;
     await_online(&coordinator)?;
     let (before, begin) = (participant.usage()?, clock::now());
@@ -132,7 +131,7 @@ fn write_lines(mut input: ChildStdin, count: u64) -> Result<ChildStdin> {
 }
 
 /// Reads messages until all texts are there. Each must come once, in order.
-fn read_all(messages: TcpStream, count: u64) -> Result<()> {
+fn read_all(messages: Socket, count: u64) -> Result<()> {
     let mut expectation = Texts::new(TEXT_BYTES).expectation(1, None);
     let mut messages = BufReader::with_capacity(256 * 1024, messages);
     let mut line = Vec::new();

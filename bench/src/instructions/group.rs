@@ -2,14 +2,14 @@
 //! caused has come. So the coordinator does the same work in the same turns in every run.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-use crate::command::{CommandSocket, ConnectBack, DEADLINE};
+use crate::command::CommandSocket;
 use crate::coordinator::Coordinator;
 use crate::peers::groupcast::Deliveries;
+use crate::socket::Socket;
 use crate::texts::{Expectation, Texts};
 use crate::wire::{Frame, Wire as _};
 
@@ -19,7 +19,7 @@ pub(super) const TEXT_BYTES: usize = 100;
 struct Member {
     id: String,
     command: CommandSocket,
-    messages: TcpStream,
+    messages: Socket,
     wire: Deliveries,
     expectation: Expectation,
     /// Messages that the member has published.
@@ -48,12 +48,11 @@ pub(super) struct Group {
 
 impl Group {
     pub(super) fn connect(coordinator: Coordinator, members: usize, acks: bool) -> Result<Self> {
-        let (texts, listener) = (Texts::new(TEXT_BYTES), ConnectBack::listen()?);
+        let (texts, listener) = (Texts::new(TEXT_BYTES), coordinator.connect_back()?);
         let mut all = Vec::new();
         for index in 0..members {
             let (id, mut command) = (format!("member{index}"), coordinator.command()?);
             let messages = listener.register(&mut command, &id, acks)?;
-            messages.set_read_timeout(Some(DEADLINE))?;
             let expectation = texts.expectation(members, Some(index));
             let wire = Deliveries::new(TEXT_BYTES, acks);
             let (published, part) = (0, Vec::new());

@@ -40,6 +40,9 @@ pub(super) fn options() -> Options {
     options.optopt("", "ttl", "time that a message lives (default 60)", "SECONDS");
     options.optopt("", "seed", "seed of the churn (default 1)", "N");
     options.optflag("", "no-acks", "members do not acknowledge");
+    options.optflag("", "here", "members get messages on connections that they make");
+    let about = "all connections speak TLS 1.3; the key of a running coordinator is not checked";
+    options.optflag("", "tls", about);
     options.optopt("", "json", "write the results of all steps as JSON", "FILE");
     options.optopt("", "plot", "plot latency and throughput of all steps", "FILE.svg");
     options.optflag("", "system-calls", "count the coordinator's system calls with perf");
@@ -65,9 +68,13 @@ fn plans(matches: &Matches) -> Result<Vec<Plan>, String> {
     let default = Plan::default();
     let messages = one(matches, "messages")?;
     let duration_s = one(matches, "duration")?;
-    let (processes, no_acks) = (matches.opt_present("processes"), matches.opt_present("no-acks"));
+    let [processes, no_acks, here, tls] =
+        ["processes", "no-acks", "here", "tls"].map(|name| matches.opt_present(name));
     if processes && no_acks {
         return Err("--no-acks: participants always acknowledge".to_owned());
+    }
+    if processes && (here || tls) {
+        return Err("--processes: not with --here and not with --tls".to_owned());
     }
     let base = Plan {
         messages,
@@ -78,6 +85,8 @@ fn plans(matches: &Matches) -> Result<Vec<Plan>, String> {
         seed: one(matches, "seed")?.unwrap_or(default.seed),
         acks: !no_acks,
         processes,
+        here,
+        tls,
         ..default.clone()
     };
     let paces: Vec<Pace> = match (matches.opt_present("rate"), matches.opt_present("window")) {
@@ -157,6 +166,8 @@ mod tests {
             ("--churn -1", "--churn: found -1, expected 0 to 10000"),
             ("--duration nan", "--duration: found NaN, expected 0 to 1000000"),
             ("--processes --no-acks", "--no-acks: participants always acknowledge"),
+            ("--processes --here", "--processes: not with --here and not with --tls"),
+            ("--processes --tls", "--processes: not with --here and not with --tls"),
             ("--coordinator here", "--coordinator: found \"here\", expected HOST:PORT"),
             ("now", "there are no arguments besides options: found \"now\""),
         ] {

@@ -10,14 +10,14 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read};
 
-use mio::net::TcpStream;
-
+use super::here::{HereSocket, Step};
+use super::message_socket::{MessageSocket, read_all};
 use super::participants::{Process, Transport};
 use super::recorder::Recorder;
 use super::verifier::fault::{excerpt, unexpected};
 use super::verifier::stamp::Stamp;
+use crate::socket::Socket;
 use crate::stream::{Output, WholeLines, lines};
 
 /// Longest line of a message socket.
@@ -49,14 +49,6 @@ struct CommandChannel {
     unanswered: VecDeque<Request>,
 }
 
-#[derive(Debug)]
-struct MessageSocket {
-    stream: TcpStream,
-    lines: WholeLines,
-    acks: Output,
-    acked: u64,
-}
-
 /// Properties that a member keeps through all of its connections.
 #[derive(Debug)]
 pub(super) struct Profile {
@@ -77,6 +69,8 @@ pub(super) struct Member {
     messages: Option<MessageSocket>,
     /// Message socket before a takeover: open and no longer read until the new one is connected.
     previous: Option<MessageSocket>,
+    /// Connection that shall be the next message socket.
+    asking: Option<HereSocket>,
     /// Number of reconnects; each has its own nonce.
     attempt: u32,
     /// Own messages that some online member has still to receive.
@@ -87,13 +81,14 @@ pub(super) struct Member {
 
 impl Member {
     /// Returns a registered member; a process has no message socket here.
-    pub(super) fn new(profile: Profile, transport: Transport, messages: Option<TcpStream>) -> Self {
+    pub(super) fn new(profile: Profile, transport: Transport, messages: Option<Socket>) -> Self {
         let mut member = Self {
             profile,
             state: State::Online,
             commands: None,
             messages: messages.map(MessageSocket::new),
             previous: None,
+            asking: None,
             attempt: 0,
             in_flight: VecDeque::new(),
             ended_cpu_ns: 0,
@@ -111,6 +106,10 @@ impl Member {
 
     pub(super) fn transport(&self) -> Option<&Transport> {
         self.commands.as_ref().map(|commands| &commands.transport)
+    }
+
+    pub(super) fn transport_mut(&mut self) -> Option<&mut Transport> {
+        self.commands.as_mut().map(|commands| &mut commands.transport)
     }
 
     /// CPU time of all processes of a participant.
@@ -190,19 +189,57 @@ impl Member {
     /// Asks to be connected back at the given port in the given epoch, or at a process' own port.
     /// From here on the message socket before is not read.
     pub(super) fn reconnect(&mut self, recorder: &mut Recorder, listener: Option<(u16, &str)>) {
-        self.attempt += 1;
-        self.previous = self.messages.take();
+        self.begin_return();
         self.state = State::Returning { is_answered: false, is_connected: listener.is_none() };
         let command = listener.map_or_else(
             || "reconnect 0".to_owned(),
-            |(port, epoch)| {
-                let acks = if self.profile.acks { " acks=1" } else { "" };
-                let (nonce, acked) = (self.nonce(), recorder.verifier.acked(self.profile.index));
-                format!("reconnect {port}{acks} nonce={nonce} since={epoch}:{acked}")
-            },
+            |(port, epoch)| self.reconnect_command(recorder, &port.to_string(), epoch),
         );
         self.command(Request::Reconnect, |output| output.extend_from_slice(command.as_bytes()));
         self.write(recorder);
+    }
+
+    /// Asks for the messages on `socket`, which connects.
+    pub(super) fn reconnect_here(&mut self, recorder: &mut Recorder, socket: Socket, epoch: &str) {
+        self.begin_return();
+        self.state = State::Returning { is_answered: true, is_connected: false };
+        let command = self.reconnect_command(recorder, "here", epoch);
+        let (head, tail) = &self.profile.frame;
+        let request = format!("{head}{command}{tail}").into_bytes();
+        self.asking = Some(HereSocket::new(socket, request));
+    }
+
+    fn begin_return(&mut self) {
+        self.attempt += 1;
+        self.previous = self.messages.take();
+    }
+
+    fn reconnect_command(&self, recorder: &Recorder, target: &str, epoch: &str) -> String {
+        let acks = if self.profile.acks { " acks=1" } else { "" };
+        let (nonce, acked) = (self.nonce(), recorder.verifier.acked(self.profile.index));
+        format!("reconnect {target}{acks} nonce={nonce} since={epoch}:{acked}")
+    }
+
+    pub(super) fn is_asking(&self) -> bool {
+        self.asking.is_some()
+    }
+
+    /// Continues to ask for messages on a connection. Returns true if it is a message socket now.
+    pub(super) fn ask_here(&mut self, recorder: &mut Recorder, epoch: &str) -> bool {
+        match self.asking.take().map(HereSocket::advance) {
+            None => return false,
+            Some(Step::Waiting(asking)) => self.asking = Some(asking),
+            Some(Step::Ready(socket, hello))
+                if hello == format!("hello#{}#{epoch}", self.nonce()) =>
+            {
+                self.on_connect_back(recorder, socket);
+                return true;
+            }
+            Some(Step::Ready(_, line) | Step::Refused(line)) => {
+                recorder.fail(self.profile.index, unexpected(line.as_bytes()));
+            }
+        }
+        false
     }
 
     /// First field of the hello on the connection that was asked for last.
@@ -210,9 +247,9 @@ impl Member {
         format!("{:08x}{:08x}", self.profile.index, self.attempt)
     }
 
-    pub(super) fn on_connect_back(&mut self, recorder: &mut Recorder, stream: TcpStream) {
+    pub(super) fn on_connect_back(&mut self, recorder: &mut Recorder, socket: Socket) {
         if let State::Returning { is_answered, .. } = self.state {
-            self.messages = Some(MessageSocket::new(stream));
+            self.messages = Some(MessageSocket::new(socket));
             self.previous = None;
             recorder.on_reconnected(self.profile.index);
             self.on_return(is_answered, true);
@@ -312,8 +349,8 @@ impl Member {
     ) {
         let Some(messages) = &mut self.messages else { return };
         let index = self.profile.index;
-        let MessageSocket { stream, lines: whole, .. } = messages;
-        let is_open = read_all(stream, scratch, has_ended, |bytes| {
+        let MessageSocket { socket, lines: whole, .. } = messages;
+        let is_open = read_all(socket, scratch, has_ended, |bytes| {
             let now_ns = recorder.now_ns();
             whole.take(bytes, |run| recorder.on_lines(index, run, now_ns));
         });
@@ -341,36 +378,6 @@ impl Member {
             messages.acks.bytes().extend_from_slice(format!("ack {acked}\n").as_bytes());
         }
         // A failed write means that the socket has ended, which the next read reports.
-        let _ = messages.acks.write_to(&mut messages.stream);
-    }
-}
-
-impl MessageSocket {
-    fn new(stream: TcpStream) -> Self {
-        Self { stream, lines: WholeLines::default(), acks: Output::default(), acked: 0 }
-    }
-}
-
-/// Reads everything that `stream` has; returns false at its end.
-fn read_all(
-    stream: &mut impl Read,
-    scratch: &mut [u8],
-    has_ended: bool,
-    mut take: impl FnMut(&[u8]),
-) -> bool {
-    loop {
-        match stream.read(scratch) {
-            Ok(0) => return false,
-            Ok(read) => {
-                take(scratch.get(..read).unwrap_or_default());
-                // A short read empties the socket: more bytes bring an event, an end does not.
-                if read < scratch.len() && !has_ended {
-                    return true;
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
-            Err(error) if error.kind() == ErrorKind::Interrupted => (),
-            Err(_) => return false,
-        }
+        let _ = messages.write();
     }
 }

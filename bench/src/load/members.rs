@@ -1,13 +1,11 @@
 //! All members of a run on one poll: lightweight ones are sockets, real participants are processes.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use mio::event::Event;
-use mio::net::TcpStream;
-use mio::{Events, Poll, Token};
+use mio::{Events, Poll, Registry, Token};
 
 use super::connect_back::Listener;
 use super::member::{Member, Profile, State};
@@ -16,8 +14,8 @@ use super::plan::{Pace, Plan};
 use super::recorder::Recorder;
 use super::timer::Timer;
 use super::verifier::fault::malformed;
-use crate::command::{CommandSocket, ConnectBack, number_of, value_of};
-use crate::stream::{BOTH, watch};
+use crate::command::{ConnectBack, Endpoint, number_of, value_of};
+use crate::socket::Socket;
 
 /// Member i has token 2i for its command channel and 2i + 1 for its message socket.
 const fn command_token(index: usize) -> Token {
@@ -35,6 +33,10 @@ const LINGER: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 enum Kind {
     Sockets(Listener),
+    /// Messages come on connections that members make.
+    Here {
+        epoch: String,
+    },
     Processes(Participants),
 }
 
@@ -44,7 +46,7 @@ pub(super) struct Members {
     events: Events,
     timer: Timer,
     scratch: Vec<u8>,
-    coordinator: SocketAddr,
+    coordinator: Endpoint,
     pub(super) all: Vec<Member>,
     kind: Kind,
     /// Seconds that a message lives, by the reply to `register`.
@@ -57,14 +59,15 @@ impl Members {
     pub(super) fn register(
         plan: &Plan,
         participant: &Path,
-        coordinator: SocketAddr,
+        coordinator: &Endpoint,
         id: impl Fn(usize) -> String,
     ) -> Result<(Self, Vec<(String, u64)>)> {
         let poll = Poll::new().context("cannot poll")?;
-        let ip = CommandSocket::connect(coordinator)?.ip;
-        let listener = ConnectBack::listen_on(ip)?;
+        let ip = coordinator.connect()?.ip;
+        let listener = ConnectBack::listen_on(ip)?.with(coordinator.tls.clone());
+        let address = coordinator.address;
         let participants =
-            plan.processes.then(|| Participants::new(participant, coordinator)).transpose()?;
+            plan.processes.then(|| Participants::new(participant, address)).transpose()?;
         let (mut all, mut firsts) = (Vec::new(), Vec::new());
         let (mut epoch, mut ttl_s) = (String::new(), 0);
         for index in 0..plan.participants {
@@ -77,12 +80,11 @@ impl Members {
                     (Transport::Process(process), None, frame, reply)
                 }
                 None => {
-                    let mut commands = CommandSocket::connect(coordinator)?;
-                    let (messages, reply) =
-                        listener.enter(&mut commands, &id, "register", plan.acks)?;
-                    let registry = poll.registry();
-                    let commands = watch(commands.into_stream(), registry, command_token(index))?;
-                    let messages = watch(messages, registry, message_token(index))?;
+                    let listener = (!plan.here).then_some(&listener);
+                    let (mut commands, mut messages, reply) =
+                        register_sockets(coordinator, listener, &id, plan.acks)?;
+                    commands.watch(poll.registry(), command_token(index))?;
+                    messages.watch(poll.registry(), message_token(index))?;
                     let frame = (format!("{id}#"), format!("#{ip}\n"));
                     (Transport::Socket(commands), Some(messages), frame, reply)
                 }
@@ -96,6 +98,7 @@ impl Members {
         }
         let kind = match participants {
             Some(participants) => Kind::Processes(participants),
+            None if plan.here => Kind::Here { epoch },
             None => {
                 let tokens = (LISTENER, 2 * all.len());
                 Kind::Sockets(Listener::new(listener, epoch, poll.registry(), tokens)?)
@@ -103,6 +106,7 @@ impl Members {
         };
         let timer = Timer::new(poll.registry(), TIMER)?;
         let (events, scratch) = (Events::with_capacity(1024), vec![0; SCRATCH_BYTES]);
+        let coordinator = coordinator.clone();
         let members = Self { poll, events, timer, scratch, coordinator, all, kind, ttl_s };
         Ok((members, firsts))
     }
@@ -120,14 +124,12 @@ impl Members {
             (None, Kind::Processes(participants)) => participants
                 .start(&member.profile.id, registry, token)
                 .map(|process| member.open(Transport::Process(process))),
-            (None, Kind::Sockets(_)) => TcpStream::connect(self.coordinator)
-                .and_then(|mut stream| {
-                    registry.register(&mut stream, token, BOTH)?;
-                    member.open(Transport::Socket(stream));
+            (None, Kind::Sockets(_) | Kind::Here { .. }) => {
+                connect(&self.coordinator, registry, token).map(|socket| {
+                    member.open(Transport::Socket(socket));
                     member.state = State::Connecting;
-                    Ok(())
                 })
-                .context("cannot connect"),
+            }
         };
         match opened {
             Err(failure) => recorder.fail(index, format_args!("{failure:#}")),
@@ -141,6 +143,13 @@ impl Members {
         match &self.kind {
             Kind::Sockets(listener) => {
                 member.reconnect(recorder, Some((listener.port, &listener.epoch)));
+            }
+            Kind::Here { epoch } => {
+                let (registry, token) = (self.poll.registry(), message_token(index));
+                match connect(&self.coordinator, registry, token) {
+                    Ok(socket) => member.reconnect_here(recorder, socket, epoch),
+                    Err(failure) => recorder.fail(index, format_args!("{failure:#}")),
+                }
             }
             Kind::Processes(_) => member.reconnect(recorder, None),
         }
@@ -171,18 +180,26 @@ impl Members {
         let Token(token) = event.token();
         let has_ended = event.is_read_closed() || event.is_error();
         match (self.all.get_mut(token / 2), &mut self.kind) {
+            (Some(member), Kind::Here { epoch })
+                if event.token() == message_token(token / 2) && member.is_asking() =>
+            {
+                // Messages may be there behind the hello.
+                if member.ask_here(recorder, epoch) {
+                    member.read_messages(recorder, &mut self.scratch, has_ended);
+                }
+            }
             (Some(member), _) if event.token() == message_token(token / 2) => {
                 member.read_messages(recorder, &mut self.scratch, has_ended);
             }
             (Some(member), _) if member.state == State::Connecting => {
-                let Some(Transport::Socket(stream)) = member.transport() else { return };
-                match (stream.take_error(), stream.peer_addr()) {
-                    (Ok(None), Ok(_)) => {
-                        let _ = stream.set_nodelay(true);
+                let Some(Transport::Socket(socket)) = member.transport_mut() else { return };
+                match socket.is_connected().and_then(|is| Ok(is && socket.handshake()?)) {
+                    Ok(true) => {
+                        let _ = socket.tcp().set_nodelay(true);
                         self.request_reconnect(recorder, token / 2);
                     }
-                    (Ok(None), Err(_)) => (), // Not yet.
-                    (Ok(Some(error)) | Err(error), _) => {
+                    Ok(false) => (), // Not yet.
+                    Err(error) => {
                         recorder.fail(token / 2, format_args!("cannot connect: {error}"));
                     }
                 }
@@ -199,12 +216,13 @@ impl Members {
                     self.on_hello(recorder, &hello, stream);
                 }
             }
-            (None, Kind::Processes(_)) => (), // The timer ends the wait by its event alone.
+            // The timer ends the wait by its event alone.
+            (None, Kind::Processes(_) | Kind::Here { .. }) => (),
         }
     }
 
     /// Gives a connection to the member that its nonce names.
-    fn on_hello(&mut self, recorder: &mut Recorder, hello: &str, mut stream: TcpStream) {
+    fn on_hello(&mut self, recorder: &mut Recorder, hello: &str, socket: Socket) {
         let Kind::Sockets(listener) = &self.kind else { return };
         let mut fields = hello.split('#').skip(1);
         let (nonce, epoch) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
@@ -219,18 +237,18 @@ impl Members {
         if epoch != listener.epoch {
             return recorder.fail(index, malformed(hello.as_bytes()));
         }
-        let _ = stream.set_nodelay(true);
-        // Bytes that are already there bring an event after `reregister`.
-        let registry = self.poll.registry();
-        if registry.reregister(&mut stream, message_token(index), BOTH).is_ok() {
-            member.on_connect_back(recorder, stream);
+        let _ = socket.tcp().set_nodelay(true);
+        if socket.watch_as(self.poll.registry(), message_token(index)).is_ok() {
+            member.on_connect_back(recorder, socket);
+            // Text that TLS has opened already brings no event.
+            member.read_messages(recorder, &mut self.scratch, false);
         }
     }
 
     /// Returns true if every text has a reply and every member has every message.
     pub(super) fn are_complete(&mut self, recorder: &mut Recorder) -> Result<bool> {
         match &mut self.kind {
-            Kind::Sockets(_) => Ok(recorder.verifier.is_complete()),
+            Kind::Sockets(_) | Kind::Here { .. } => Ok(recorder.verifier.is_complete()),
             Kind::Processes(_) if recorder.verifier.unanswered_of_all() > 0 => Ok(false),
             Kind::Processes(participants) => participants.have_all(recorder.now_ns()),
         }
@@ -259,4 +277,31 @@ impl Members {
         let is_known = matches!(self.kind, Kind::Processes(_));
         is_known.then(|| self.all.iter().map(Member::cpu_ns).sum())
     }
+}
+
+/// Registers a member; returns its command socket, its message socket and the reply. Without a
+/// listener the messages come on a connection that is made here.
+fn register_sockets(
+    coordinator: &Endpoint,
+    listener: Option<&ConnectBack>,
+    id: &str,
+    acks: bool,
+) -> Result<(Socket, Socket, String)> {
+    let mut commands = coordinator.connect()?;
+    let (messages, reply) = match listener {
+        Some(listener) => listener.enter(&mut commands, id, "register", acks)?,
+        None => {
+            let mut messages = coordinator.connect()?;
+            let reply = messages.register_here(id, acks)?;
+            (messages.into_stream(), reply)
+        }
+    };
+    Ok((commands.into_stream(), messages, reply))
+}
+
+/// Begins to connect to the coordinator, and watches the socket.
+fn connect(coordinator: &Endpoint, registry: &Registry, token: Token) -> Result<Socket> {
+    let mut socket = coordinator.begin_to_connect()?;
+    socket.watch(registry, token)?;
+    Ok(socket)
 }

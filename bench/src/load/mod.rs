@@ -10,8 +10,10 @@
 mod arguments;
 mod churn;
 mod connect_back;
+mod here;
 mod member;
 mod members;
+mod message_socket;
 mod metrics;
 mod outcome;
 mod pacer;

@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
-use mio::net::TcpStream;
 use mio::unix::{SourceFd, pipe};
 use mio::{Interest, Registry, Token};
 use rustix::io::ioctl_fionbio;
@@ -26,6 +25,7 @@ use super::verifier::fault::malformed;
 use super::verifier::receiver::Gap;
 use crate::command::{CommandSocket, value_of};
 use crate::process::Server;
+use crate::socket::Socket;
 
 /// Interval of asking the coordinator if every member has every message.
 const ASK_INTERVAL_NS: u64 = 100_000_000;
@@ -39,7 +39,7 @@ pub(super) struct Process {
 
 #[derive(Debug)]
 pub(super) enum Transport {
-    Socket(TcpStream),
+    Socket(Socket),
     /// Standard input and output of a participant, which also shows messages.
     Process(Process),
 }
@@ -47,7 +47,7 @@ pub(super) enum Transport {
 impl Read for Transport {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Socket(stream) => stream.read(bytes),
+            Self::Socket(socket) => socket.read(bytes),
             Self::Process(process) => process.server.stdout.read(bytes),
         }
     }
@@ -56,14 +56,17 @@ impl Read for Transport {
 impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Socket(stream) => stream.write(bytes),
+            Self::Socket(socket) => socket.write(bytes),
             Self::Process(Process { input: Some(input), .. }) => input.write(bytes),
             Self::Process(_) => Err(ErrorKind::BrokenPipe.into()),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self {
+            Self::Socket(socket) => socket.flush(),
+            Self::Process(_) => Ok(()),
+        }
     }
 }
 

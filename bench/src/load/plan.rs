@@ -46,6 +46,9 @@ pub(super) struct Plan {
     pub(super) acks: bool,
     /// Members are real participants, each a process.
     pub(super) processes: bool,
+    /// Members get their messages on connections that they make.
+    pub(super) here: bool,
+    pub(super) tls: bool,
 }
 
 impl Default for Plan {
@@ -63,6 +66,8 @@ impl Default for Plan {
             seed: 1,
             acks: true,
             processes: false,
+            here: false,
+            tls: false,
         }
     }
 }
@@ -119,6 +124,11 @@ impl Display for Plan {
         }
         if self.churn > 0.0 {
             write!(f, ", churn {}/s away {} ms", self.churn, self.away_ms)?;
+        }
+        for (word, is_on) in [("here", self.here), ("TLS", self.tls)] {
+            if is_on {
+                write!(f, ", {word}")?;
+            }
         }
         let acks = if self.acks { "on" } else { "off" };
         write!(f, ", acks {acks}, ttl {} s, seed {}", self.ttl_s, self.seed)

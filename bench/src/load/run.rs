@@ -1,7 +1,5 @@
 //! One run from the start of the coordinator to the outcome.
 
-use std::net::SocketAddr;
-
 use anyhow::Result;
 
 use super::arguments::Arguments;
@@ -15,18 +13,19 @@ use super::recorder::Recorder;
 use super::syscalls::SystemCalls;
 use super::verifier::{Guarantees, Verifier};
 use super::workload::Workload;
-use crate::command::CommandSocket;
+use crate::command::Endpoint;
 use crate::coordinator::{Coordinator, Start};
 use crate::cores::Cores;
 use crate::process::Usage;
 use crate::table::ratio;
+use crate::tls::{Suite, Tls};
 
 /// Number of waits for messages that the coordinator has counted and no member has received.
 const WAITS_MAX: u32 = 10;
 
 #[derive(Debug)]
 struct Subject {
-    address: SocketAddr,
+    endpoint: Endpoint,
     /// The process, if it was started here.
     started: Option<Coordinator>,
 }
@@ -34,16 +33,24 @@ struct Subject {
 impl Subject {
     fn open(arguments: &Arguments, plan: &Plan) -> Result<Self> {
         if let Some(address) = arguments.coordinator {
-            return Ok(Self { address, started: None });
+            let tls = plan.tls.then(|| Tls::of_running_server(Suite::Any)).transpose()?;
+            return Ok(Self { endpoint: Endpoint { address, tls }, started: None });
         }
         // Real participants are many processes: they need all cores.
         let cores = if plan.processes { None } else { Cores::find()? };
         let members = (2 * plan.participants).max(10_000).to_string();
         let room = ["--max-members", &members, "--max-connections", &members];
         let program = arguments.programs.join("coordinator");
-        let start = Start { cores, is_apart: true, ..Start::new(&program, plan.ttl_s, &room) };
+        let tls = plan.tls.then(|| Tls::new(Suite::Any)).transpose()?;
+        let start = Start {
+            cores,
+            is_apart: true,
+            tls: tls.as_ref(),
+            ..Start::new(&program, plan.ttl_s, &room)
+        };
         let started = start.run()?;
-        Ok(Self { address: started.address, started: Some(started) })
+        let endpoint = Endpoint { address: started.address, tls };
+        Ok(Self { endpoint, started: Some(started) })
     }
 
     /// Returns an id that no other run uses on a running coordinator.
@@ -66,7 +73,7 @@ impl Subject {
         match self.started {
             Some(started) => started.server.stop(),
             None => {
-                let mut commands = CommandSocket::connect(self.address)?;
+                let mut commands = self.endpoint.connect()?;
                 ids.iter().try_for_each(|id| commands.request(id, "deregister").map(|_| ()))
             }
         }
@@ -110,7 +117,7 @@ fn measure(
 ) -> Result<Measured> {
     let participant = arguments.programs.join("participant");
     let (members, firsts) =
-        Members::register(plan, &participant, subject.address, |index| subject.id(index))?;
+        Members::register(plan, &participant, &subject.endpoint, |index| subject.id(index))?;
     let guarantees = Guarantees {
         text_bytes: plan.size,
         acks: plan.acks,
@@ -129,7 +136,7 @@ fn measure(
     let system_calls = system_calls.and_then(SystemCalls::end);
     workload.members.finish(&mut recorder)?;
     if !progress.is_cut_off {
-        let next = || CommandSocket::connect(subject.address)?.stat("next_seq");
+        let next = || subject.endpoint.connect()?.stat("next_seq");
         let next = if recorder.is_over { None } else { Some(next()?) };
         // The last message may be one of a publisher that crashed: nothing else announces it.
         let mut waits = 0;
@@ -160,7 +167,7 @@ fn outcome(plan: &Plan, subject: &Subject, measured: Measured, is_interrupted: b
     let members_cpu_ns = before.members_cpu_ns.zip(after.members_cpu_ns);
     Outcome {
         plan: plan.clone(),
-        coordinator: subject.address.to_string(),
+        coordinator: subject.endpoint.address.to_string(),
         elapsed_s,
         counts: metrics.counts,
         received: verifier.received,

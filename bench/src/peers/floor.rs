@@ -1,7 +1,7 @@
 //! The floor as a peer. Its publishers send the lines that a coordinator would deliver.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -14,6 +14,7 @@ use crate::clients::Clients;
 use crate::command::CommandSocket;
 use crate::cores::Cores;
 use crate::process::Server;
+use crate::socket::Socket;
 use crate::wire::{Framed, Wire, unexpected};
 
 /// Head of each line, as long as the head of a coordinator's delivery.
@@ -38,7 +39,7 @@ impl Floor {
 
     /// Connects a [`PUBLISHER`] or a [`SUBSCRIBER`]. Without `--keep` the floor answers a
     /// subscriber with one byte.
-    pub(crate) fn client(&self, byte: u8) -> Result<TcpStream> {
+    pub(crate) fn client(&self, byte: u8) -> Result<Socket> {
         let mut stream = CommandSocket::connect(self.address)?.into_stream();
         stream.write_all(&[byte]).context("cannot greet the floor")?;
         Ok(stream)

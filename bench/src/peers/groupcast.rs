@@ -6,13 +6,12 @@ use anyhow::Result;
 
 use super::Plan;
 use crate::clients::{Clients, Pace, Until};
-use crate::command::ConnectBack;
 use crate::coordinator::Coordinator;
 use crate::wire::{Frame, Framed, Wire, decimal, first_line, unexpected};
 
 /// Registers and connects all members of a plan.
 pub(crate) fn connect(coordinator: &Coordinator, plan: Plan, acks: bool) -> Result<Clients> {
-    let listener = ConnectBack::listen()?;
+    let listener = coordinator.connect_back()?;
     let mut clients = Clients::new(plan.text_bytes)?;
     let deliveries = || Box::new(Deliveries::new(plan.text_bytes, acks));
     let mut setup = coordinator.command()?;

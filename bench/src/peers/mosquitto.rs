@@ -5,7 +5,7 @@
 //! ```
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -16,6 +16,8 @@ use crate::clients::Clients;
 use crate::command::CommandSocket;
 use crate::cores::Cores;
 use crate::process::Server;
+use crate::socket::Socket;
+use crate::tls::Tls;
 use crate::wire::{Frame, Framed, Wire, unexpected};
 
 pub(crate) const PROGRAM: &str = "mosquitto";
@@ -29,6 +31,7 @@ const LENGTH_BYTES_MAX: usize = 4;
 pub(crate) struct Mosquitto {
     pub(crate) server: Server,
     address: SocketAddr,
+    tls: Option<Tls>,
 }
 
 /// The state of a client that outlives a connection.
@@ -44,24 +47,34 @@ pub(crate) enum Session {
 impl Mosquitto {
     /// Starts a server without limits on queued messages and without a disk.
     pub(crate) fn start(cores: Option<Cores>) -> Result<Self> {
+        Self::start_with(cores, None)
+    }
+
+    /// Starts a server that speaks TLS, if there is any.
+    pub(crate) fn start_with(cores: Option<Cores>, tls: Option<Tls>) -> Result<Self> {
         let address = free_address()?;
         let mut command = Command::new(program(PROGRAM));
         command.args(["-c", "/dev/stdin"]).stdin(Stdio::piped()).stderr(Stdio::null());
-        let config = format!(
+        let mut config = format!(
             "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type none\n\
              set_tcp_nodelay true\nmax_inflight_messages 0\nmax_queued_messages 0\n",
             address.port()
         );
+        if let Some(tls) = &tls {
+            config += &tls_config(tls);
+            tls.without_tickets(&mut command);
+        }
         let mut server = Server::start(PROGRAM, &mut command, cores)?;
         if let Some(mut stdin) = server.child.stdin.take() {
             stdin.write_all(config.as_bytes()).context("cannot write mosquitto's config")?;
         }
         reach(address)?;
-        Ok(Self { server, address })
+        Ok(Self { server, address, tls })
     }
 
-    pub(crate) fn client(&self, id: &str, session: Session) -> Result<TcpStream> {
-        let mut stream = CommandSocket::connect(self.address)?.into_stream();
+    pub(crate) fn client(&self, id: &str, session: Session) -> Result<Socket> {
+        let stream = CommandSocket::connect_with(self.address, self.tls.as_ref())?;
+        let mut stream = stream.into_stream();
         let mut body = b"\x00\x04MQTT\x04".to_vec();
         body.extend_from_slice(&[u8::from(session == Session::Clean) << 1, 0, 0]); // No keep-alive.
         push_string(&mut body, id.as_bytes());
@@ -70,7 +83,7 @@ impl Mosquitto {
         Ok(stream)
     }
 
-    pub(crate) fn subscribe(stream: &mut TcpStream, qos: u8) -> Result<()> {
+    pub(crate) fn subscribe(stream: &mut Socket, qos: u8) -> Result<()> {
         let mut body = vec![0, 1]; // The packet id.
         push_string(&mut body, TOPIC);
         body.push(qos);
@@ -92,7 +105,19 @@ impl Mosquitto {
     }
 }
 
-fn exchange(stream: &mut TcpStream, head: u8, body: &[u8], expected: &[u8]) -> Result<()> {
+/// Lines of a listener with one cipher suite, which requires the certificate of the clients. As
+/// another user than root, a server that root started could not read the key.
+fn tls_config(tls: &Tls) -> String {
+    format!(
+        "user root\ncertfile {}\nkeyfile {}\ncafile {}\nrequire_certificate true\n\
+         tls_version tlsv1.3\nciphers_tls1.3 TLS_AES_128_GCM_SHA256\n",
+        tls.certificate().display(),
+        tls.key().display(),
+        tls.clients().display(),
+    )
+}
+
+fn exchange(stream: &mut Socket, head: u8, body: &[u8], expected: &[u8]) -> Result<()> {
     let mut packet = vec![head];
     push_length(&mut packet, body.len());
     packet.extend_from_slice(body);

@@ -1,6 +1,6 @@
 //! Redis as a peer, in RESP: `PUBLISH` and `SUBSCRIBE`, and `XADD` to a stream.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -11,6 +11,8 @@ use crate::clients::Clients;
 use crate::command::CommandSocket;
 use crate::cores::Cores;
 use crate::process::Server;
+use crate::socket::Socket;
+use crate::tls::Tls;
 use crate::wire::{
     Frame, Framed, Wire, announced_length, decimal, first_line, push_counted, unexpected,
 };
@@ -19,24 +21,55 @@ pub(crate) const PROGRAM: &str = "redis-server";
 /// Options of a server that stores nothing on a disk.
 pub(crate) const MEMORY_ONLY: &[&str] = &["--appendonly", "no"];
 
+/// One cipher suite, no certificates of clients, and no sessions that are resumed.
+const TLS_OPTIONS: [&str; 8] = [
+    "--tls-protocols",
+    "TLSv1.3",
+    "--tls-ciphersuites",
+    "TLS_AES_128_GCM_SHA256",
+    "--tls-auth-clients",
+    "no",
+    "--tls-session-caching",
+    "no",
+];
+
 #[derive(Debug)]
 pub(crate) struct Redis {
     pub(crate) server: Server,
     address: SocketAddr,
+    tls: Option<Tls>,
 }
 
 impl Redis {
     /// Starts a server without snapshots and without a limit on the output of a subscriber.
     pub(crate) fn start(cores: Option<Cores>, further: &[&str]) -> Result<Self> {
+        Self::start_with(cores, further, None)
+    }
+
+    /// Starts a server that speaks TLS, if there is any.
+    pub(crate) fn start_with(
+        cores: Option<Cores>,
+        further: &[&str],
+        tls: Option<Tls>,
+    ) -> Result<Self> {
         let address = free_address()?;
         let port = address.port().to_string();
-        let options = ["--bind", "127.0.0.1", "--port", &port, "--save", "", "--daemonize", "no"];
         let mut command = Command::new(program(PROGRAM));
+        match &tls {
+            None => command.args(["--port", &port]),
+            Some(_) => command.args(["--port", "0", "--tls-port", &port]).args(TLS_OPTIONS),
+        };
+        if let Some(tls) = &tls {
+            command.arg("--tls-cert-file").arg(tls.certificate());
+            command.arg("--tls-key-file").arg(tls.key());
+            tls.without_tickets(&mut command);
+        }
+        let options = ["--bind", "127.0.0.1", "--save", "", "--daemonize", "no"];
         command.args(options).args(["--client-output-buffer-limit", "pubsub 0 0 0"]);
         command.args(further).stdin(Stdio::null());
         let mut server = Server::start(PROGRAM, &mut command, cores)?;
         while !server.line()?.contains("Ready to accept connections") {}
-        Ok(Self { server, address })
+        Ok(Self { server, address, tls })
     }
 
     pub(crate) fn connect(self, plan: Plan) -> Result<Connected> {
@@ -52,12 +85,16 @@ impl Redis {
         Ok(Connected { server: self.server, clients })
     }
 
-    pub(crate) fn client(&self) -> Result<TcpStream> {
-        CommandSocket::connect(self.address).map(CommandSocket::into_stream)
+    fn command(&self) -> Result<CommandSocket> {
+        CommandSocket::connect_with(self.address, self.tls.as_ref())
     }
 
-    fn subscribe(&self) -> Result<TcpStream> {
-        let mut subscriber = CommandSocket::connect(self.address)?;
+    pub(crate) fn client(&self) -> Result<Socket> {
+        self.command().map(CommandSocket::into_stream)
+    }
+
+    fn subscribe(&self) -> Result<Socket> {
+        let mut subscriber = self.command()?;
         subscriber.write(b"*2\r\n$9\r\nSUBSCRIBE\r\n$5\r\ngroup\r\n")?;
         for expected in ["*3", "$9", "subscribe", "$5", "group", ":1"] {
             let line = subscriber.line()?;
@@ -67,7 +104,7 @@ impl Redis {
     }
 
     pub(crate) fn stream_length(&self) -> Result<u64> {
-        let mut command = CommandSocket::connect(self.address)?;
+        let mut command = self.command()?;
         command.write(b"*2\r\n$4\r\nXLEN\r\n$5\r\ngroup\r\n")?;
         let reply = command.line()?;
         let count = reply.strip_prefix(':').and_then(|count| count.parse().ok());

@@ -4,13 +4,13 @@
 //! server answers when one is added.
 
 use std::io::Write;
-use std::net::TcpStream;
 
 use anyhow::{Context as _, Result};
 
 use super::redis::{Appender, Redis};
 use super::{Connected, Plan};
 use crate::clients::{Clients, Pace, Until};
+use crate::socket::Socket;
 use crate::wire::{Frame, Framed, Wire, announced_length, first_line, unexpected};
 
 /// Most entries of a reply.
@@ -43,7 +43,7 @@ impl Redis {
     }
 
     /// Connects a receiver that gets all of the stream.
-    pub(crate) fn reader(&self, text_bytes: usize) -> Result<(TcpStream, Box<dyn Wire>)> {
+    pub(crate) fn reader(&self, text_bytes: usize) -> Result<(Socket, Box<dyn Wire>)> {
         let (mut reader, mut request) = (Reader::new(text_bytes), Vec::new());
         reader.acknowledge(&mut request);
         let mut stream = self.client()?;

@@ -9,7 +9,7 @@
 //! code runs while something is measured.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -19,6 +19,7 @@ use crate::clients::Clients;
 use crate::command::CommandSocket;
 use crate::cores::Cores;
 use crate::process::Server;
+use crate::socket::Socket;
 use crate::wire::{Frame, Framed, Wire, unexpected};
 
 const PROGRAM: &str = "python3";
@@ -109,7 +110,7 @@ const LONG: u8 = 2;
 const COMMAND: u8 = 4;
 
 /// Connects a client with the given type of socket, without authentication.
-fn greet(address: SocketAddr, kind: &str) -> Result<TcpStream> {
+fn greet(address: SocketAddr, kind: &str) -> Result<Socket> {
     let mut stream = CommandSocket::connect(address)?.into_stream();
     let mut greeting = [0; GREETING_BYTES];
     for (at, byte) in [(0, 0xff), (9, 0x7f), (10, 3)].into_iter().chain((12..).zip(*b"NULL")) {
@@ -129,7 +130,7 @@ fn greet(address: SocketAddr, kind: &str) -> Result<TcpStream> {
     Ok(stream)
 }
 
-fn read(stream: &mut TcpStream, bytes: usize) -> Result<Vec<u8>> {
+fn read(stream: &mut Socket, bytes: usize) -> Result<Vec<u8>> {
     let mut all = vec![0; bytes];
     stream.read_exact(&mut all).context("zmq_proxy does not answer")?;
     Ok(all)

@@ -67,7 +67,7 @@ fn serve(mut stream: &TcpStream, group: &Mutex<Group>) {
         let Ok(line) = line else { return };
         let (id, tail) = line.split_once('#').unwrap();
         let (command, _ip) = tail.rsplit_once('#').unwrap();
-        let reply = group.lock().unwrap().reply(id, command);
+        let reply = group.lock().unwrap().reply(stream, id, command);
         if stream.write_all(reply.as_bytes()).is_err() {
             return;
         }
@@ -75,12 +75,15 @@ fn serve(mut stream: &TcpStream, group: &Mutex<Group>) {
 }
 
 impl Group {
-    fn reply(&mut self, id: &str, command: &str) -> String {
+    fn reply(&mut self, stream: &TcpStream, id: &str, command: &str) -> String {
         let (word, tail) = command.split_once(' ').unwrap_or((command, ""));
         match word {
             "register" => {
-                let port: u16 = tail.split(' ').next().unwrap().parse().unwrap();
-                let messages = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                let messages = match tail.split(' ').next().unwrap() {
+                    "here" => stream.try_clone(),
+                    port => TcpStream::connect(("127.0.0.1", port.parse().unwrap())),
+                };
+                let messages = messages.unwrap();
                 messages.set_nodelay(true).unwrap();
                 self.members.push(Member { id: id.to_owned(), messages, delayed: String::new() });
                 format!("OK register epoch=00000000000000aa next={} ttl=60\n", self.next)

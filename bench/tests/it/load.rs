@@ -32,10 +32,10 @@ fn load(options: &str, programs: Option<&Path>) -> Run {
     Run { code, text, steps: serde_json::from_str(&json).unwrap_or_default(), svg }
 }
 
-fn against(fault: Fault) -> Run {
+fn against(fault: Fault, further: &str) -> Run {
     let address = faulty::coordinator(fault);
     let options = "--participants 4 --publishers 2 --rate 1000 --messages 20";
-    load(&format!("--coordinator {address} {options}"), None)
+    load(&format!("--coordinator {address} {options}{further}"), None)
 }
 
 #[track_caller]
@@ -49,11 +49,13 @@ fn finds_nothing(options: &str) -> Value {
 
 #[test]
 fn a_right_coordinator_has_no_faults() {
-    let Run { code, text, steps, .. } = against(Fault::None);
-    assert_eq!(code, Some(0), "{text}");
-    assert_eq!(steps[0]["sent"], 20);
-    assert_eq!(steps[0]["received"]["deliveries"], 60);
-    assert!(text.contains("verified          nothing lost"), "{text}");
+    for further in ["", " --here"] {
+        let Run { code, text, steps, .. } = against(Fault::None, further);
+        assert_eq!(code, Some(0), "{text}");
+        assert_eq!(steps[0]["sent"], 20);
+        assert_eq!(steps[0]["received"]["deliveries"], 60);
+        assert!(text.contains("verified          nothing lost"), "{text}");
+    }
 }
 
 #[test]
@@ -73,7 +75,8 @@ fn every_fault_of_a_coordinator_is_found_and_named() {
         (Fault::Closes, "the coordinator closed the message socket"),
         (Fault::Babbles, "unexpected reply: \"FINE\""),
     ] {
-        check_fault(&against(fault), expected);
+        check_fault(&against(fault, ""), expected);
+        check_fault(&against(fault, " --here"), expected);
     }
 }
 
@@ -132,6 +135,24 @@ fn the_coordinator_keeps_its_guarantees_under_churn() {
             assert_ne!(step["departures"][kind], 0, "{kind}: {step}");
         }
         assert_eq!(step["received"]["gaps"] != 0, further.contains("ttl"), "{step}");
+    }
+}
+
+#[test]
+fn the_coordinator_keeps_its_guarantees_to_members_without_a_listener_and_with_tls() {
+    let calm = "--participants 20 --publishers 4 --rate 500 --messages 250";
+    let churn =
+        "--participants 20 --publishers 20 --rate 500 --duration 1 --churn 60 --away 100 --seed 5";
+    for how in ["--here", "--tls", "--here --tls", "--here --tls --no-acks"] {
+        let step = finds_nothing(&format!("{calm} {how}"));
+        assert_eq!(step["received"]["deliveries"], 250 * 19, "{how}");
+        for flag in ["here", "tls"] {
+            assert_eq!(step["plan"][flag], how.contains(flag), "{how}");
+        }
+        let step = finds_nothing(&format!("{churn} {how}"));
+        for kind in ["disconnected", "crashed", "took_over"] {
+            assert_ne!(step["departures"][kind], 0, "{how}: {kind}: {step}");
+        }
     }
 }
 
