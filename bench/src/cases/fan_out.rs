@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{CPU, ELAPSED, P50, P99, RANK};
+use super::{CPU, ELAPSED, P50, P99, RANK, RECORDS};
 use crate::clients::{Pace, Run, Until};
 use crate::peers::Connected;
 use crate::ranks::Ranks;
@@ -25,6 +25,7 @@ pub(super) fn measure(
     clients.settle()?;
     let is_by_clock = matches!(pace, Pace::Every(_));
     clients.ranks = (is_for_ranks && is_by_clock).then(Ranks::default);
+    let records = clients.records();
     let before = server.usage()?;
     let Run { deliveries, elapsed, .. } = clients.run(pace, Until::Messages(messages))?;
     clients.settle()?;
@@ -38,6 +39,8 @@ pub(super) fn measure(
     } else {
         values.push((ELAPSED, elapsed.as_secs_f64() * 1e9 / deliveries));
     }
+    let records = records.zip(clients.records()).map(|(before, after)| after - before);
+    values.extend(records.map(|records| (RECORDS, records as f64 / deliveries)));
     if is_for_ranks && !is_by_clock {
         clients.ranks = Some(Ranks::default());
         clients.run(pace, Until::Messages(messages))?;

@@ -15,13 +15,14 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::clients::Pace;
-use crate::peers::{Connected, PEERS, Peer, Plan, Programs};
+use crate::peers::{Connected, ENCRYPTED, PLAIN, Peer, Plan, Programs};
 use crate::table::{Row, Table, Values, count};
 
 pub(crate) const CPU: &str = "CPU of a delivery, ns";
 pub(crate) const ELAPSED: &str = "time of a delivery, ns";
 pub(crate) const P50: &str = "p50, µs";
 pub(crate) const P99: &str = "p99, µs";
+pub(crate) const RECORDS: &str = "TLS records of a delivery";
 pub(crate) const RANK: &str = "rank of the worst tenth, % from the middle";
 pub(crate) const TOTAL: &str = "time until all have everything, ms";
 pub(crate) const MEMORY: &str = "resident memory, MB";
@@ -46,6 +47,8 @@ pub(crate) struct Case {
     /// Slow peers get the messages divided by this number.
     pub(crate) slow_divisor: u64,
     pub(crate) rounds: usize,
+    /// Peers with TLS are measured, beside groupcast and the floor without.
+    pub(crate) is_encrypted: bool,
 }
 
 const fn fan_out(name: &'static str, receivers: usize, text_bytes: usize, messages: u64) -> Case {
@@ -53,7 +56,7 @@ const fn fan_out(name: &'static str, receivers: usize, text_bytes: usize, messag
     // Messages under way take memory of the kernel for each receiver.
     let window = if receivers >= 1000 || text_bytes > 1024 { 200 } else { 1000 };
     let work = Work::FanOut(Pace::Behind(window));
-    Case { name, plan, work, messages, slow_divisor: 20, rounds: 5 }
+    Case { name, plan, work, messages, slow_divisor: 20, rounds: 5, is_encrypted: false }
 }
 
 const fn paced(name: &'static str, receivers: usize, rate: u32, seconds: u32) -> Case {
@@ -81,7 +84,15 @@ pub(crate) const PACED: Case = paced("200/s → 100", 100, 200, 4);
 pub(crate) const PACED_WIDE: Case = paced("50/s → 1000", 1000, 50, 4);
 pub(crate) const STORM: Case = thousand("storm", Work::Storm, 1_000, 5);
 
-pub(crate) const CASES: [Case; 11] = [
+pub(crate) const FAN_OUT_TLS: Case = encrypted("TLS, 1 → 100", FAN_OUT);
+pub(crate) const PACED_TLS: Case = encrypted("TLS, 200/s → 100", PACED);
+
+/// The same work with TLS.
+const fn encrypted(name: &'static str, case: Case) -> Case {
+    Case { name, is_encrypted: true, ..case }
+}
+
+pub(crate) const CASES: [Case; 13] = [
     ONE,
     FAN_OUT,
     WIDE,
@@ -91,6 +102,8 @@ pub(crate) const CASES: [Case; 11] = [
     ALL_PUBLISH,
     PACED,
     PACED_WIDE,
+    FAN_OUT_TLS,
+    PACED_TLS,
     STORM,
     thousand("absent", Work::Absent, 100_000, 1),
 ];
@@ -112,7 +125,10 @@ impl Case {
     /// Peers that can do the work.
     pub(crate) fn peers(&self) -> Vec<Peer> {
         match self.work {
-            Work::FanOut(_) => PEERS.to_vec(),
+            Work::FanOut(_) if self.is_encrypted => {
+                [&[Peer::Floor, Peer::Groupcast][..], &ENCRYPTED].concat()
+            }
+            Work::FanOut(_) => PLAIN.to_vec(),
             Work::Storm => {
                 let floors = [Peer::Floor, Peer::FloorAcks];
                 let ours = [Peer::Groupcast, Peer::GroupcastAcks];
@@ -168,7 +184,8 @@ impl Case {
     fn is_for_ranks(&self) -> bool {
         let Plan { publishers, receivers, text_bytes, .. } = self.plan;
         let is_by_clock = matches!(self.work, Work::FanOut(Pace::Every(_)));
-        publishers == 1 && text_bytes == 100 && (receivers == 100 || is_by_clock)
+        let is_wide = receivers == 100 || is_by_clock;
+        publishers == 1 && text_bytes == 100 && is_wide && !self.is_encrypted
     }
 
     fn about(&self) -> String {
@@ -207,6 +224,14 @@ impl Case {
                  without streams, NATS without JetStream and mosquitto with QoS 0 keep nothing for \
                  offline clients"
             ),
+        };
+        let work = match self.is_encrypted {
+            true => format!(
+                "{work}. TLS 1.3 with the named cipher suite, and without session tickets; the \
+                 floor and the first groupcast have no TLS. Each side \
+                 shows a certificate, but to Redis only the server"
+            ),
+            false => work,
         };
         let rounds = count(*rounds, "round");
         format!("{messages} messages of {bytes} B, {rounds}. {work}.")

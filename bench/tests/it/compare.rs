@@ -35,6 +35,29 @@ fn every_installed_peer_delivers_everything() {
 }
 
 #[test]
+fn every_installed_peer_delivers_everything_with_tls() {
+    let names = ["floor", "groupcast", "Redis", "mosquitto"];
+    let suites = ["groupcast, ChaCha20-Poly1305"];
+    let aes = names.iter().skip(1).map(|name| format!("{name}, AES-128-GCM"));
+    let all: Vec<String> =
+        ["floor", "groupcast"].into_iter().chain(suites).map(str::to_owned).chain(aes).collect();
+    let chosen = all.iter().flat_map(|peer| ["--peer", peer]);
+    let tables = ["compare", "--quick", "--only", "TLS, 1 → 100", "--only", "handshake"];
+    let arguments: Vec<&str> = tables.into_iter().chain(chosen).collect();
+    let (code, text) = bench(&arguments, None, None);
+    assert_eq!(code, Some(0), "{text}");
+    for peer in &all {
+        let line = text.lines().find(|line| line.starts_with(&format!("  1 {peer:<26} ")));
+        let is_missing = text.contains(&format!("{peer}: NOT INSTALLED"));
+        assert!(line.is_some() || is_missing, "{peer}: {text}");
+        // Records are counted where there is TLS, and hold many messages of the coordinator.
+        let records = line.filter(|line| line.contains(" TLS records of a delivery"));
+        assert_eq!(records.is_some(), peer.contains('-') && !is_missing, "{peer}: {text}");
+    }
+    assert!(text.contains("handshake: CPU of a connection, groupcast to mosquitto"), "{text}");
+}
+
+#[test]
 fn a_zeromq_that_drops_messages_is_found() {
     let found = Command::new("sh").args(["-c", "command -v python3"]).output().unwrap();
     let real = String::from_utf8(found.stdout).unwrap();
