@@ -8,6 +8,7 @@ mod greedy;
 mod idle;
 pub(crate) mod participant;
 mod sizes;
+mod tls;
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -45,9 +46,10 @@ struct Report {
 
 type Figure = fn(&Setup, &mut Report) -> Result<()>;
 
-const FIGURES: [(&str, Figure); 7] = [
+const FIGURES: [(&str, Figure); 8] = [
     ("sizes", sizes::measure),
     ("idle", idle::measure),
+    ("tls", tls::measure),
     ("abuse", abuse::measure),
     ("absent", absent::measure),
     ("fan-out", fan_out::measure),

@@ -1,0 +1,186 @@
+//! Memory of an idle TLS connection, and the return of all members after a restart.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::nice;
+use tempfile::TempDir;
+
+use super::{Report, Setup};
+use crate::clients::{Clients, Pace, Until};
+use crate::clock;
+use crate::command::CommandSocket;
+use crate::coordinator::{Coordinator, Start};
+use crate::peers::groupcast::{Deliveries, Requests};
+use crate::process::Usage;
+use crate::socket::Socket;
+use crate::table::{Samples, megabytes, ratio};
+use crate::tls::{Suite, Tls};
+
+const MEMBERS: usize = 1000;
+/// Members that are back before the others come.
+const FIRST: usize = 100;
+/// Handshakes under way at a time. The coordinator allows 256.
+const WINDOW: usize = 100;
+const TTL_S: u64 = 3600;
+const TEXT_BYTES: usize = 100;
+const INTERVAL: Duration = Duration::from_millis(20);
+/// Messages before the others come, and when all are back.
+const MESSAGES: u64 = 100;
+/// Messages between two looks at the others.
+const STEP: u64 = 2;
+const SETTLE: Duration = Duration::from_secs(1);
+/// A lower priority, for clients that are not measured.
+const LOW: i32 = 10;
+
+pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
+    report.title(
+        "tls",
+        format_args!(
+            "{MEMBERS} online members with one socket each (`here`), without and with TLS; then \
+             all come back to a coordinator that has started again with its journal"
+        ),
+    );
+    let plain = memory_of_member(setup, report, None)?;
+    let encrypted = memory_of_member(setup, report, Some(&Tls::new(Suite::Any)?))?;
+    report.value("resident memory of a member without TLS", format!("{plain:.0} B"));
+    report.target("memory of TLS for an idle socket", encrypted - plain, 4608.0, "B");
+    all_return(setup, report)?;
+    the_first_are_served(setup, report)
+}
+
+/// Resident memory of an idle member that gets its messages on its own connection.
+fn memory_of_member(setup: &Setup, report: &mut Report, tls: Option<&Tls>) -> Result<f64> {
+    let start = Start::new(&setup.programs.coordinator, TTL_S, &[]);
+    let coordinator = Start { tls, ..start }.run()?;
+    let settled = || -> Result<Usage> {
+        clock::pause(SETTLE);
+        coordinator.server.usage()
+    };
+    let fresh = settled()?.rss_bytes;
+    let _sockets = register(&coordinator)?;
+    let full = settled()?.rss_bytes;
+    let how = if tls.is_some() { "with" } else { "without" };
+    report.value(&format!("resident memory, new, {how} TLS"), megabytes(fresh));
+    coordinator.server.stop()?;
+    Ok(ratio(full.saturating_sub(fresh), MEMBERS as u64))
+}
+
+/// All members come back at once. Nothing is published.
+fn all_return(setup: &Setup, report: &mut Report) -> Result<()> {
+    let restarted = Restarted::new(setup)?;
+    let before = restarted.coordinator.server.usage()?;
+    let sockets = come_back(restarted.coordinator.address, &restarted.tls, 0..MEMBERS)?;
+    let after = restarted.coordinator.server.usage()?;
+    let online = restarted.coordinator.command()?.stat("online")?;
+    ensure!(online == MEMBERS as u64, "{online} of {MEMBERS} members are online");
+    let cpu_s = after.cpu_ns_since(&before) as f64 / 1e9;
+    report.target(&format!("CPU of the return of {MEMBERS} members"), cpu_s, 1.0, "s");
+    drop(sockets);
+    restarted.coordinator.server.stop()
+}
+
+/// Times of deliveries to the members that are back, while the others come.
+fn the_first_are_served(setup: &Setup, report: &mut Report) -> Result<()> {
+    let Restarted { coordinator, tls, _directory } = Restarted::new(setup)?;
+    let mut clients = Clients::new(TEXT_BYTES)?;
+    for (index, socket) in come_back(coordinator.address, &tls, 0..FIRST)?.into_iter().enumerate() {
+        if index == 0 {
+            clients.keep(socket);
+            let wire = Box::new(Requests::new("member0"));
+            clients.add_publisher(coordinator.command()?.into_stream(), wire)?;
+        } else {
+            clients.add_receiver(socket, Box::new(Deliveries::new(TEXT_BYTES, false)), 1, None)?;
+        }
+    }
+    clients.run(Pace::Every(INTERVAL), Until::Messages(MESSAGES))?;
+    let alone = p99_ms(&clients.times);
+    let (is_over, address) = (AtomicBool::new(false), coordinator.address);
+    let (times, sockets) = thread::scope(|scope| {
+        let others = scope.spawn(|| {
+            // These clients must not take the core from the members that are measured.
+            let sockets = nice(LOW)
+                .context("cannot lower a priority")
+                .and_then(|_| come_back(address, &tls, FIRST..MEMBERS));
+            is_over.store(true, Ordering::Relaxed);
+            sockets
+        });
+        let mut times = Vec::new();
+        while !is_over.load(Ordering::Relaxed) {
+            clients.run(Pace::Every(INTERVAL), Until::Messages(STEP))?;
+            times.append(&mut clients.times);
+        }
+        let sockets = others.join().ok().context("the thread of the others panicked")??;
+        anyhow::Ok((times, sockets))
+    })?;
+    let beside = p99_ms(&times);
+    clients.run(Pace::Every(INTERVAL), Until::Messages(MESSAGES))?;
+    let all = p99_ms(&clients.times);
+    clients.settle()?;
+    report.value(&format!("p99 of the first {FIRST} members, alone"), format!("{alone:.3} ms"));
+    report.value("p99 while the others come back", format!("{beside:.3} ms"));
+    report.value("p99 when all are back", format!("{all:.3} ms"));
+    // Each message goes to ten times as many members then, which has nothing to do with TLS.
+    report.target("the second p99 to the third", beside / all, 2.0, "");
+    drop((clients, sockets));
+    coordinator.server.stop()
+}
+
+fn p99_ms(times: &[Duration]) -> f64 {
+    Samples::new(times.iter().map(|time| time.as_secs_f64() * 1e3).collect()).quantile(0.99)
+}
+
+/// A coordinator that has started again and knows its members, which are all offline.
+struct Restarted {
+    coordinator: Coordinator,
+    tls: Tls,
+    _directory: TempDir,
+}
+
+impl Restarted {
+    fn new(setup: &Setup) -> Result<Self> {
+        let (tls, directory) = (Tls::new(Suite::Any)?, TempDir::new()?);
+        let path = directory.path().to_str().context("a directory whose name is not UTF-8")?;
+        let options = ["--data-dir", path];
+        let start = Start { tls: Some(&tls), ..setup.programs.coordinator(TTL_S, &options) };
+        let first = start.run()?;
+        let sockets = register(&first)?;
+        first.server.stop()?;
+        drop(sockets);
+        let coordinator = start.run()?;
+        Ok(Self { coordinator, tls, _directory: directory })
+    }
+}
+
+/// Registers all members, each with a socket of its own.
+fn register(coordinator: &Coordinator) -> Result<Vec<Socket>> {
+    let member = |index| {
+        let mut command = coordinator.command()?;
+        command.register_here(&format!("member{index}"), false)?;
+        Ok(command.into_stream())
+    };
+    (0..MEMBERS).map(member).collect()
+}
+
+/// Members connect and reconnect, many at a time. Returns their message sockets.
+fn come_back(address: SocketAddr, tls: &Tls, members: Range<usize>) -> Result<Vec<Socket>> {
+    let (all, mut sockets): (Vec<usize>, _) = (members.collect(), Vec::new());
+    for some in all.chunks(WINDOW) {
+        let begun = some.iter().map(|_| CommandSocket::begin(address, tls));
+        let mut commands = begun.collect::<Result<Vec<_>>>()?;
+        let request = |index: &usize| format!("member{index}#reconnect here#-\n");
+        for (index, command) in some.iter().zip(&mut commands) {
+            command.shake_hands()?;
+            command.write(request(index).as_bytes())?;
+        }
+        for (index, mut command) in some.iter().zip(commands) {
+            command.reply(&request(index))?;
+            sockets.push(command.into_stream());
+        }
+    }
+    Ok(sockets)
+}
