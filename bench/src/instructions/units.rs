@@ -12,6 +12,7 @@ use super::profile::{self, Profile};
 use crate::coordinator::{Coordinator, Start};
 use crate::cost::participant::{self, Load};
 use crate::peers::Programs;
+use crate::tls::{Suite, Tls};
 
 /// Longer than any run.
 const TTL_S: u64 = 86_400;
@@ -61,12 +62,13 @@ const fn of_threads(unit: Unit) -> Unit {
     Unit { rounds: 3, ..unit }
 }
 
-pub(super) const UNITS: [Unit; 12] = [
+pub(super) const UNITS: [Unit; 13] = [
     unit("publish", "a message", 20, BURST, publish),
     unit("send", "a message", 20, BURST, send),
     unit("presence", "a message", 20, BURST, presence),
     unit("deliver-1-1", "a message", 20, BURST, deliver_to_one),
     unit("deliver-1-100", "a delivery", 20, RUN * 100, deliver),
+    unit("deliver-tls", "a delivery", 100, RUN * 100, deliver_tls),
     unit("paced", "a delivery", 50, 100, paced),
     unit("ack", "an ack", ACKS, 100, acks),
     unit("own-skip", "a delivery", 5, 101 * 100, own_skip),
@@ -172,6 +174,14 @@ fn deliver_to_one(run: Run) -> Result<()> {
 /// Each of 100 receivers gets 10 messages with one write.
 fn deliver(run: Run) -> Result<()> {
     in_bursts(run.group(MANY, false)?, run.amount, RUN)
+}
+
+/// The same work as in `deliver-1-100`, with TLS and AES-128-GCM. The runs are longer, because
+/// handshakes differ by some thousand instructions.
+fn deliver_tls(run: Run) -> Result<()> {
+    let tls = Tls::new(Suite::Aes128Gcm)?;
+    let start = Start { tls: Some(&tls), ..run.programs.coordinator(TTL_S, &[]) };
+    in_bursts(Group::connect(start.run()?, MANY, false)?, run.amount, RUN)
 }
 
 /// One message at a time, to members that acknowledge. Their acknowledgements at the end are the
