@@ -62,7 +62,8 @@ pub(crate) struct Model {
     pub(crate) attempts: BTreeMap<LinkId, Attempt>,
     pub(crate) is_shutting_down: bool,
     pub(crate) registrations: u32,
-    /// Listener of the program that made each registration.
+    /// Listener of the program that made each registration, unless the registration had ended and
+    /// came back.
     pub(crate) registered_from: BTreeMap<u32, SocketAddr>,
     /// Texts accepted in any life: none is ever accepted twice.
     pub(crate) texts: BTreeSet<String>,

@@ -71,12 +71,17 @@ impl Copied {
 type Found<'a> = (MemberState<'a>, Vec<(Seq, Seq)>);
 
 impl Model {
+    /// Returns what a copy holds: nothing of sockets.
     pub(crate) fn copy(&self) -> Copied {
+        let mut members = self.members.clone();
+        for member in members.values_mut() {
+            (member.link, member.reconnecting) = (None, None);
+        }
         Copied {
             epoch: self.epoch,
             decided: self.decided,
             life: self.life().clone(),
-            members: self.members.clone(),
+            members,
             registry: self.registry.clone(),
             front: self.front,
             exposed: self.exposed,
@@ -87,12 +92,22 @@ impl Model {
     /// not undone.
     pub(crate) fn put_back(&mut self, copied: Copied, copies: u32, must_begin: bool) {
         let Copied { epoch, decided, mut life, members, registry, front, exposed } = copied;
-        let sent = self.sent();
+        let (sent, ended) = (self.sent(), std::mem::take(&mut self.members));
         *self = Self { decided, members, registry, front, exposed, must_begin, ..self.next(epoch) };
+        self.disown_returned(&ended);
         let old = self.epochs.remove(&epoch).expect("that was the epoch once");
         life.replace(old, copies);
         self.epochs.insert(epoch, life);
         self.forget_lost_sends(&sent);
+    }
+
+    /// A registration that had ended is there again. The program that ended it cannot know.
+    fn disown_returned(&mut self, before: &BTreeMap<String, Member>) {
+        for (id, Member { number, .. }) in &self.members {
+            if before.get(id).is_none_or(|member| member.number != *number) {
+                self.registered_from.remove(number);
+            }
+        }
     }
 
     pub(crate) fn register_fact(&mut self, id: &str, registration: Option<Registration>) -> FactId {
@@ -154,6 +169,7 @@ impl Model {
             }
         }
         assert!(found.is_empty(), "nobody ever was {found:?}");
+        self.disown_returned(&old);
         self.forget_lost_sends(&sent);
         self.restore_announced(group, back.opened_at);
         self.advance();

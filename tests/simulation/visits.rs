@@ -99,7 +99,8 @@ impl SimParticipant {
     /// Returns true if the id is registered, and this process has registered it.
     fn has_registered(&self, model: &Model) -> bool {
         let member = model.members.get(&self.id);
-        member.is_some_and(|member| self.has_listened_at(model.registered_from[&member.number]))
+        let address = member.and_then(|member| model.registered_from.get(&member.number));
+        address.is_some_and(|address| self.has_listened_at(*address))
     }
 
     /// A visit is about to send a request. It sends `deregister` only if it has registered the id.
