@@ -273,6 +273,40 @@ fn a_number_of_another_epoch_is_not_taken_for_an_accepted_one() {
     }
 }
 
+/// The member may have been removed before the `register`, and be a new one after it. Then its
+/// number 1 is that of another text.
+#[test]
+fn a_kill_after_a_register_ends_the_numbers_of_the_texts_that_wait() {
+    const EPOCH: &str = "00000000000000aa";
+    for registers in [false, true] {
+        let fake = Fake::start();
+        let home = Home::new("alice", fake.address);
+        let path = outbox(&home).display().to_string();
+        let start = |more: &[&str]| Running::start(home.command(&with_outbox(&path, more)));
+        let mut alice = start(&["--join"]);
+        let (mut commands, _messages) = fake.join_published("reconnect", EPOCH, 0);
+        alice.write("msend one\n");
+        commands.expect("alice#send 1 one#127.0.0.1");
+        alice.signal(Signal::KILL);
+        alice.wait();
+        if registers {
+            let mut alice = start(&[]);
+            alice.write("register 0\n");
+            fake.accept().wish("register");
+            alice.signal(Signal::KILL);
+            alice.wait();
+        }
+        let mut alice = start(&["--join"]);
+        let (mut commands, _messages) = fake.join_published("reconnect", EPOCH, 1);
+        match registers {
+            true => alice.expect("error: msend: the reply is lost: the message may or may not "),
+            false => commands.expect("alice#send 1 one#127.0.0.1"),
+        }
+        alice.write("msend two\n");
+        commands.expect("alice#send 2 two#127.0.0.1");
+    }
+}
+
 #[test]
 fn commands_that_were_not_run_at_a_signal_are_a_failure() {
     let coordinator = Coordinator::start(60, &[]);
