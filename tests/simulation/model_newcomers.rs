@@ -1,6 +1,9 @@
 //! The conversation so far, in the simple coordinator.
 
+use groupcast::facts::Recorded as _;
+use groupcast::group::Group;
 use groupcast::limits::KEEP_BYTES_MAX;
+use groupcast::protocol::Seq;
 
 use crate::model::Model;
 
@@ -21,5 +24,14 @@ impl Model {
             start -= 1;
         }
         start
+    }
+    /// Panics if the group has freed a message that a newcomer may ask for.
+    pub(crate) fn check_newcomers(&self, group: &Group, now: u64) {
+        let oldest = group.lines(Seq::ZERO).next().map(|(seq, ..)| seq.as_u64());
+        let oldest = oldest.unwrap_or(self.life().last() + 1);
+        if oldest > self.front {
+            let first = self.start_of_newcomer(u64::MAX, now) + 1;
+            assert!(oldest <= first, "{first} is for newcomers, and {oldest} is the oldest one");
+        }
     }
 }

@@ -57,6 +57,7 @@ impl Observer for SimObserver {
                 model.take_announcements(group, now.steady.as_u64());
             }
             if self.has_delivered {
+                model.check_newcomers(group, now.steady.as_u64());
                 for (link, _) in sockets.messages.links() {
                     let is_due = group.run_for(link).is_some();
                     assert_eq!(is_due, model.is_due(link), "link {link}: what is due");

@@ -119,7 +119,7 @@ impl World {
     pub(crate) fn text_factor(&self) -> usize {
         let rules = &self.model.rules;
         let is_roomy = rules.backlog_bytes_max >= 1 << 20;
-        if is_roomy && rules.keep > 1 && rules.ttl_ms >= 20_000 { 8 } else { 1 }
+        if is_roomy && rules.keep > 1 && rules.ttl_ms >= 20_000 { 20 } else { 1 }
     }
 
     /// Prints a line of the trace, if this run is traced.
