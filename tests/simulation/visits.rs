@@ -66,8 +66,9 @@ impl SimParticipant {
     /// A reply is about to be handed in.
     pub(crate) fn on_reply_to_visit(&mut self, reply: &str) {
         if let Some(visit) = &mut self.visit {
-            let is_member = reply.starts_with("ERR 409 ");
-            visit.must_join |= is_member || reply.starts_with("ERR 404 ");
+            let is_offline = reply.starts_with("ERR 409 ");
+            visit.must_join |= is_offline || reply.starts_with("ERR 404 ");
+            let is_member = is_offline || reply.starts_with("OK reconnect ");
             visit.has_found_member |= is_member && !visit.may_have_registered;
             visit.may_not_leave |= visit.has_asked_to_leave
                 && ["ERR 503 ", "ERR 506 "].iter().any(|code| reply.starts_with(code));
