@@ -235,7 +235,7 @@ impl Session {
     }
 
     /// Returns true if texts wait until the user brings this participant online. A visit has none.
-    fn is_parked(&self) -> bool {
+    pub(super) fn is_parked(&self) -> bool {
         let is_kept = self.outbox.has_file() || self.outbox.waiting().must_front_stay();
         let has_left = || !self.messages.is_online() || self.requests.is_leaving();
         is_kept && self.join.is_none() && !self.visit.joins_to_send() && has_left()

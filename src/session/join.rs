@@ -260,8 +260,9 @@ impl SessionHandler<'_> {
         messages.open(MessageStream::new(socket, JoinWay::Here, true, self.now), epoch, output);
     }
 
-    /// Another program has the id. In a visit the texts without a reply are given up: the other
-    /// program may use their numbers, so nothing would prove that they were accepted.
+    /// Another program has the id. Texts without a reply are given up: the other program may use
+    /// their numbers, so nothing would prove that they were accepted. All texts of an id go through
+    /// its outbox file, so there the numbers stay. A visit leaves nothing that waits for a join.
     pub(super) fn on_taken_over(&mut self, by: SocketAddr) {
         let session = &mut *self.session;
         session.messages.take_stream();
@@ -271,7 +272,7 @@ impl SessionHandler<'_> {
             session.give_up_join();
         }
         session.output.show(Notice::TakenOver(by));
-        if session.visit.joins_to_send() {
+        if session.visit.joins_to_send() || !session.outbox.has_file() {
             session.outbox.on_forgotten(&mut session.output);
         }
     }

@@ -266,11 +266,11 @@ impl Session {
         self.shutdown.is_some()
     }
 
-    /// Returns true if all commands of the user so far are done.
+    /// Returns true if all commands of the user so far are done, or wait for a `join` of the user.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty()
-            && self.outbox.waiting().is_empty()
+            && (self.outbox.waiting().is_empty() || self.is_parked())
             && self.requests.has_room_for(false)
             && !self.join.as_ref().is_some_and(Join::is_for_user)
     }

@@ -357,3 +357,29 @@ fn a_fast_input_waits_for_the_coordinator() {
     let stored = harness.effects.iter().filter(|it| matches!(it, SessionEffect::Store(_)));
     assert_eq!(stored.count(), OUTBOX_AHEAD_MAX);
 }
+
+/// A script ends when the session is idle. Nobody may be there to take the id back.
+#[test]
+fn texts_that_wait_for_a_join_of_the_user_keep_no_script_from_its_end() {
+    let mut harness = Harness::with_file(Vec::new());
+    harness.goes_online(0);
+    harness.user("msend a");
+    harness.stored(1);
+    harness.command_socket_closed(1);
+    harness.message(1, "bye#taken over by 10.0.0.3:9000");
+    harness.user("msend b");
+    harness.stored(1);
+    assert!(harness.session.is_idle());
+    harness.user("reconnect 9001");
+    assert!(!harness.session.is_idle());
+    harness.listening(9001);
+    harness.dialed(2);
+    harness.forget();
+    harness.reply(2, &format!("{OK}1"));
+    harness.hello(2);
+    harness.written(1);
+    harness.stored(1);
+    let texts = |effect: &SessionEffect| brief(effect.clone()).contains("me#send ");
+    harness.effects.retain(texts);
+    harness.expect(&["send 2 me#send 1 a#10.0.0.2", "send 2 me#send 2 b#10.0.0.2"]);
+}

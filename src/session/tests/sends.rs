@@ -299,3 +299,22 @@ fn a_new_registration_does_not_have_the_numbers_of_the_last_one() {
     assert!(shown.iter().any(|line| line.contains("the reply is lost")), "{shown:?}");
     assert!(!shown.iter().any(|line| line.contains("me#send ")), "{shown:?}");
 }
+
+/// The other program may have used the number, so a `duplicate=1` would prove nothing. And nobody
+/// may be there to take the id back: a text that waits for that would keep a script from its end.
+#[test]
+fn a_text_without_a_reply_is_named_when_another_program_takes_the_id_over() {
+    let mut harness = Harness::sender();
+    harness.texts(&["a"]);
+    harness.command_socket_closed(1);
+    harness.forget();
+    harness.message(1, "bye#taken over by 10.0.0.3:9000");
+    let shown = harness.effects.drain(..).map(brief).collect::<Vec<_>>();
+    let named = "show error: msend: the reply is lost: ";
+    assert!(shown.iter().any(|effect| effect.starts_with(named)), "{shown:?}");
+    assert!(harness.session.is_idle());
+    harness.user("msend b");
+    harness.dialed(2);
+    harness.reply(2, "OK msend seq=9");
+    harness.expect(&["send 2 me#msend b#10.0.0.2", "show OK msend seq=9"]);
+}

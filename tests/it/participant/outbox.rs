@@ -313,9 +313,9 @@ fn commands_that_were_not_run_at_a_signal_are_a_failure() {
     coordinator.kill();
     let home = Home::new("alice", coordinator.address);
     let path = outbox(&home).display().to_string();
-    let commands = ["--exit-on-error", "-e", "msend ten", "-e", "msend eleven"];
+    let commands = ["--exit-on-error", "-e", "msend ten", "-e", "join", "-e", "msend eleven"];
     let mut alice = Running::start(home.command(&with_outbox(&path, &commands)));
-    alice.expect("* queued, 1 waiting\n");
+    alice.expect("* join failed: ");
     alice.signal(Signal::TERM);
     alice.expect("error: 1 command was not run\n");
     assert_eq!(alice.wait(), Some(1), "{}", alice.said);

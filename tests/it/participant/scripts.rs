@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 
 use support::coordinator::Coordinator;
+use support::fake::Fake;
 use support::member::Member;
 use support::participant::{Home, Running, texts};
 
@@ -210,6 +211,31 @@ fn lines_outlast_a_restart_of_the_coordinator_and_are_read_only_as_fast_as_they_
     }
     writer.join().unwrap();
     assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+}
+
+/// Nobody is there to take the id back.
+#[test]
+fn lines_whose_replies_are_lost_before_a_takeover_end_with_their_input() {
+    let kept = "* outbox: 1 message waits, to be sent when this participant is online\n";
+    let unknown = "error: msend: the reply is lost: the message may or may not be accepted";
+    for (has_file, said, code) in [(false, unknown, 1), (true, kept, 0)] {
+        let fake = Fake::start();
+        let home = Home::new("alice", fake.address);
+        let path = home.log_path().with_extension("outbox").display().to_string();
+        let options = ["--join", "--lines", "--outbox", &path];
+        let options = if has_file { &options[..] } else { &options[..2] };
+        let mut alice = Running::start(home.command_as_is(options));
+        let (mut commands, mut messages) = fake.join_published("reconnect", "00000000000000aa", 0);
+        alice.write("one\n");
+        commands.expect("alice#send 1 one#127.0.0.1");
+        drop((fake, commands)); // It cannot be asked again.
+        alice.expect("* not online: messages wait up to ");
+        messages.say("bye#taken over by 127.0.0.1:9");
+        alice.expect("* taken over by 127.0.0.1:9: ");
+        alice.input = None;
+        alice.expect(said);
+        assert_eq!(alice.wait(), Some(code), "{}", alice.said);
+    }
 }
 
 #[test]
