@@ -73,7 +73,7 @@ impl World {
         };
         if let Ok(request) = Request::parse(line) {
             self.group.handle(
-                Input::Request { origin, request: &request },
+                Input::Request { origin: &origin, request: &request },
                 now(0),
                 &mut MemoryJournal,
             );

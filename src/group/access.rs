@@ -275,7 +275,7 @@ pub(super) fn refuse_unknown<T>(
 
 /// Returns true for a request that an operator may send for any id, from the coordinator's own
 /// machine. Otherwise a member whose address has changed would stay for ever.
-pub(super) fn is_of_own_machine(origin: Origin<'_>, command: &Command<'_>) -> bool {
+pub(super) fn is_of_own_machine(origin: &Origin<'_>, command: &Command<'_>) -> bool {
     match command {
         Command::Deregister | Command::Disconnect => origin.peer.to_canonical().is_loopback(),
         Command::Register { .. }

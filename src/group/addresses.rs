@@ -39,7 +39,7 @@ impl Destination {
     /// client's own, as the coordinator sees it.
     pub(super) fn check(
         rules: &Rules,
-        origin: Origin<'_>,
+        origin: &Origin<'_>,
         ip: IpAddr,
         to: DeliverTo,
     ) -> Result<Self, RequestError> {
@@ -61,7 +61,7 @@ impl Destination {
 /// Refuses ports that a participant cannot listen on.
 fn check_port(
     rules: &Rules,
-    origin: Origin<'_>,
+    origin: &Origin<'_>,
     ip: IpAddr,
     port: u16,
 ) -> Result<(), RequestError> {

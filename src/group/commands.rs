@@ -19,7 +19,7 @@ use crate::protocol::{
 };
 
 impl<J: Journal<Group>> InputHandler<'_, J> {
-    pub(super) fn on_request(&mut self, origin: Origin<'_>, request: &Request<'_>) {
+    pub(super) fn on_request(&mut self, origin: &Origin<'_>, request: &Request<'_>) {
         match self.execute(origin, request) {
             Ok(Some(reply)) => self.group.reply(origin.conn, reply),
             Ok(None) => (), // A list, a connect-back or a fact answers.
@@ -30,7 +30,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     /// The order of the checks is the order in which their errors take precedence.
     fn execute(
         &mut self,
-        origin: Origin<'_>,
+        origin: &Origin<'_>,
         request: &Request<'_>,
     ) -> Result<Option<Reply>, RequestError> {
         if self.group.is_shutting_down {
@@ -54,7 +54,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         }
         let has_rules = self.group.access.has_rules();
         if has_rules {
-            self.check_by_rules(&origin, request, (peer, ip))?;
+            self.check_by_rules(origin, request, (peer, ip))?;
         } else {
             if origin.has_no_key() && !is_of_own_machine(origin, &request.command) {
                 return Err(Unauthorized::NoCertificate.into());
@@ -63,7 +63,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         }
         let slot = self.group.state.members.find(request.id).ok_or(RequestError::NotAMember)?;
         if !has_rules && !is_of_own_machine(origin, &request.command) {
-            self.group.check_client(slot, &origin, ip)?;
+            self.group.check_client(slot, origin, ip)?;
         }
         match request.command {
             Command::Deregister => {
@@ -97,12 +97,12 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
 
     fn list(
         &mut self,
-        origin: Origin<'_>,
+        origin: &Origin<'_>,
         id: &str,
         listing: Listing,
     ) -> Result<Option<Reply>, RequestError> {
         let Group { access, state, effects, .. } = &mut *self.group;
-        access.check_list(&state.members, &origin, id)?;
+        access.check_list(&state.members, origin, id)?;
         effects.push_back(Effect::List { to: origin.conn, listing });
         Ok(None)
     }
@@ -111,13 +111,13 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     #[inline(never)]
     fn register(
         &mut self,
-        origin: Origin<'_>,
+        origin: &Origin<'_>,
         id: &str,
         (ip, to): (IpAddr, DeliverTo),
         options: &Options<'_>,
     ) -> Result<(), RequestError> {
         let Group { access, state, rules, .. } = &*self.group;
-        let decision = access.check(&state.members, &origin, (id, ip), options.secret);
+        let decision = access.check(&state.members, origin, (id, ip), options.secret);
         let decision = refuse_unknown(decision)?;
         let to = Destination::check(rules, origin, ip, to)?;
         let rights = decision?;
@@ -130,7 +130,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         let ip = to.address.ip();
         self.check_room(ip)?;
         let Group { access, state, .. } = &*self.group;
-        let owner = access.owner_of_new(&state.members, &origin, (id, ip), options.secret)?;
+        let owner = access.owner_of_new(&state.members, origin, (id, ip), options.secret)?;
         self.group.journal_state.check()?;
         let purpose = ConnectPurpose::Register(id.into());
         let last = options.last.filter(|_| rights.may_receive).or(options.last.map(|_| 0));
@@ -160,17 +160,17 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     #[inline(never)]
     fn reconnect(
         &mut self,
-        origin: Origin<'_>,
+        origin: &Origin<'_>,
         id: &str,
         (ip, to): (IpAddr, DeliverTo),
         options: &Options<'_>,
     ) -> Result<(), RequestError> {
         let Group { access, state, rules, .. } = &*self.group;
-        let decision = refuse_unknown(access.check(&state.members, &origin, (id, ip), None))?;
+        let decision = refuse_unknown(access.check(&state.members, origin, (id, ip), None))?;
         let to = Destination::check(rules, origin, ip, to)?;
         decision?;
         let slot = state.members.find(id).ok_or(RequestError::NotAMember)?;
-        let owner = access.owner_of_returned(&origin, to.address.ip())?;
+        let owner = access.owner_of_returned(origin, to.address.ip())?;
         self.check_since(id, options)?;
         self.group.cancel_reconnect(slot, Conflict::Superseded);
         let link = self.insert_link(origin, ConnectPurpose::Reconnect(slot), (to, owner), options);
@@ -184,7 +184,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
 
     fn insert_link(
         &mut self,
-        origin: Origin<'_>,
+        origin: &Origin<'_>,
         purpose: ConnectPurpose,
         (Destination { address, is_here }, owner): (Destination, PeerName),
         options: &Options<'_>,
@@ -199,7 +199,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
             purpose,
             owner,
             before,
-            identity: self.group.access.kept_identity(&origin),
+            identity: self.group.access.kept_identity(origin),
             address,
             conn: origin.conn,
             is_here,
@@ -209,7 +209,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     }
 
     /// Starts a connect-back. With `here` the connection is there already.
-    fn connect(&mut self, origin: Origin<'_>, link: LinkId, to: Destination) {
+    fn connect(&mut self, origin: &Origin<'_>, link: LinkId, to: Destination) {
         if to.is_here {
             return self.on_connected(link);
         }
@@ -236,7 +236,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     #[inline(always)]
     fn send(
         &mut self,
-        origin: Origin<'_>,
+        origin: &Origin<'_>,
         slot: MemberSlot,
         id: &str,
         number: NonZeroU64,
@@ -262,7 +262,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
 
     fn propose_message(
         &mut self,
-        origin: Origin<'_>,
+        origin: &Origin<'_>,
         sender: &str,
         number: Option<NonZeroU64>,
         text: Text<'_>,
@@ -276,7 +276,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     #[cold]
     fn answer_repeated(
         &mut self,
-        origin: Origin<'_>,
+        origin: &Origin<'_>,
         slot: MemberSlot,
         number: NonZeroU64,
     ) -> Result<Option<Reply>, RequestError> {

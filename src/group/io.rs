@@ -112,7 +112,7 @@ pub enum Input<'a> {
     /// No further request of the command socket is handed in before the answer.
     Request {
         /// Source of the request.
-        origin: Origin<'a>,
+        origin: &'a Origin<'a>,
         /// The parsed request.
         request: &'a Request<'a>,
     },

@@ -93,7 +93,10 @@ impl World {
         let conn = ConnId(conn);
         let origin = Origin { conn, peer: LOCAL_IP, peer_port: 50_000, local, credentials };
         let line = format!("{line}#{LOCAL_IP}");
-        self.input(Input::Request { origin, request: &Request::parse(line.as_bytes()).unwrap() })
+        self.input(Input::Request {
+            origin: &origin,
+            request: &Request::parse(line.as_bytes()).unwrap(),
+        })
     }
 
     /// Returns the one reply to a request of command socket 0.
@@ -200,7 +203,7 @@ fn the_source_address_is_set_only_if_a_request_names_its_own_ip() {
         let origin = Origin { conn, peer: LOCAL_IP, peer_port: 50_000, local, credentials };
         let line = format!("id-at-{ip}#register 9000#{ip}");
         let request = Request::parse(line.as_bytes()).unwrap();
-        match &world.input(Input::Request { origin, request: &request })[..] {
+        match &world.input(Input::Request { origin: &origin, request: &request })[..] {
             [Effect::Connect { from, .. }] => assert_eq!(*from, expected, "{ip}"),
             other => panic!("{other:?}"),
         }

@@ -164,7 +164,7 @@ impl World {
         let origin = Origin { conn, peer, peer_port: 50_000, local, credentials: &credentials };
         let line = format!("{id}#{command}#-");
         let request = Request::parse(line.as_bytes()).unwrap();
-        let effects = self.input(Input::Request { origin, request: &request });
+        let effects = self.input(Input::Request { origin: &origin, request: &request });
         let case = format!("{client:?} {line} of {:?}\n{:?}", self.members.get(id), self.file);
         let replies = effects.iter().filter_map(replied).filter(|(to, _)| *to == conn);
         let reply = replies.map(|(_, reply)| reply).next();

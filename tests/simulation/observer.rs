@@ -83,7 +83,7 @@ fn show(input: &Input<'_>, model: &mut Model, sockets: &mut Sockets, now: Now) {
         Input::Request { origin, request } => {
             let end = sockets.client(origin.conn).expect("a request of an open socket");
             sockets.replies.on_request(end, request);
-            model.request(*origin, request, now);
+            model.request(**origin, request, now);
         }
         Input::Connected { link } => model.connected(*link, now.steady.as_u64()),
         Input::ConnectFailed { link, .. } => model.connect_failed(*link),

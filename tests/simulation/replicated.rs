@@ -176,7 +176,7 @@ impl World {
         let origin = Origin { conn, peer: HOME, peer_port: 50_000, local, credentials };
         let line = format!("{line}#{HOME}");
         let request = Request::parse(line.as_bytes()).unwrap();
-        self.input(at, Input::Request { origin, request: &request });
+        self.input(at, Input::Request { origin: &origin, request: &request });
     }
 
     fn step(&mut self) {

@@ -1,11 +1,13 @@
 //! The requests of one command socket in one turn.
 
 use std::mem;
+use std::rc::Rc;
 
-use super::client::ClientSocket;
+use super::client::{Addresses, ClientSocket};
+use super::replies::conn_of;
 use crate::access::Credentials;
 use crate::coordinator::ready::Share;
-use crate::group::Origin;
+use crate::group::{ConnId, Origin};
 use crate::limits::CLIENT_BYTES_SHARE;
 use crate::net::{Fill, Key, Scratch, Stream};
 use crate::protocol::{LastRequest, LineBuffer, Request};
@@ -17,7 +19,6 @@ pub(in crate::coordinator) struct RequestBatch {
     pub(super) left: Share,
     pub(super) input: LineBuffer,
     pub(super) last_request: Box<LastRequest>,
-    pub(super) credentials: Option<Box<Credentials>>,
     /// True if no whole line is in `input`.
     pub(super) needs_bytes: bool,
     /// True if the bytes before the end of the stream come next.
@@ -33,14 +34,36 @@ pub(super) struct LineLimits {
     pub(super) timeout_ms: u64,
 }
 
+/// Source of all requests of a batch.
+#[derive(Debug)]
+pub(in crate::coordinator) struct RequestSource {
+    conn: ConnId,
+    addresses: Addresses,
+    credentials: Option<Rc<Credentials>>,
+}
+
 /// Next line of a batch.
 #[derive(Debug)]
 pub(in crate::coordinator) enum Next<'a> {
-    Request(Origin<'a>, Request<'a>),
+    Request(Request<'a>),
     /// The line was answered with an error.
     Answered,
     /// No whole line is there.
     Nothing,
+}
+
+impl RequestSource {
+    pub(super) fn new<S>(key: Key, socket: &ClientSocket<S>) -> Self {
+        let (addresses, credentials) = (socket.client.addresses, socket.credentials.clone());
+        Self { conn: conn_of(key), addresses, credentials }
+    }
+
+    /// Returns the origin of the requests.
+    pub(in crate::coordinator) fn origin(&self) -> Origin<'_> {
+        let Addresses { peer, peer_port, local } = self.addresses;
+        let credentials = self.credentials.as_deref().unwrap_or(Origin::PLAIN);
+        Origin { conn: self.conn, peer, peer_port, local, credentials }
+    }
 }
 
 impl RequestBatch {
@@ -50,7 +73,6 @@ impl RequestBatch {
             left: share,
             input: mem::take(&mut socket.connection.input),
             last_request: socket.last_request.take().unwrap_or_default(),
-            credentials: socket.credentials.take(),
             needs_bytes: false,
             is_last: false,
             share,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use bytes::Bytes;
 
@@ -27,8 +28,8 @@ pub(super) struct ClientSocket<S> {
     pub(super) encoder: ReplyEncoder,
     /// Unfinished handshake. No request is read and nothing is written before its end.
     pub(super) handshake: Option<Box<ClientHandshake>>,
-    /// Credentials after a handshake. `None` without TLS, and while requests are served.
-    pub(super) credentials: Option<Box<Credentials>>,
+    /// Credentials after a handshake. `None` without TLS.
+    pub(super) credentials: Option<Rc<Credentials>>,
 }
 
 /// State of a client.

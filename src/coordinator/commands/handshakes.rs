@@ -7,6 +7,7 @@
 //! ```
 
 use std::io;
+use std::rc::Rc;
 
 use super::CommandSockets;
 use super::replies::conn_of;
@@ -93,7 +94,7 @@ impl<'a, S: Stream> Handshakes<'a, S> {
         let commands = self.commands;
         let refusal = end(commands, key, sockets);
         let Some(socket) = commands.sockets.get_mut(key) else { return };
-        socket.credentials = Some(Box::new(credentials));
+        socket.credentials = Some(Rc::new(credentials));
         // Requests may have arrived behind the handshake.
         socket.connection.assume_readable();
         commands.ready.push(key, &mut socket.queued, Queued::Fresh);

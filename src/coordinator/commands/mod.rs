@@ -28,13 +28,12 @@ use std::io;
 use super::ready::{Queued, Ready, Share};
 use super::sockets::{CoordinatorTimer, Sockets};
 use crate::config::CoordinatorConfig;
-use crate::group::Origin;
 use crate::limits::{KEEPALIVE, WORK_BYTES};
 use crate::net::{Connection, Key, Readiness, Slots, Stream, TimerId, Transport, UnackedBytes};
 use crate::protocol::{LimitReached, LineBuffer, Reply, Request, RequestError, TooLong};
 use crate::time::Millis;
 use admission::Admission;
-use batch::{LineLimits, RequestBatch};
+use batch::{LineLimits, RequestBatch, RequestSource};
 use budget::Budget;
 use client::{Client, ClientPhase, ClientSocket, LineDeadline};
 use handshakes::Handshakes;
@@ -200,7 +199,7 @@ impl<S: Stream> CommandSockets<S> {
         key: Key,
         share: Share,
         sockets: &mut Sockets,
-    ) -> Option<RequestBatch> {
+    ) -> Option<(RequestBatch, RequestSource)> {
         let socket = self.sockets.get_mut(key).filter(|socket| socket.handshake.is_none())?;
         if socket.client.is_refused() {
             self.discard(key, share.bytes, sockets);
@@ -208,7 +207,8 @@ impl<S: Stream> CommandSockets<S> {
         }
         socket.client.has_list = false;
         self.serving = Some(key);
-        Some(RequestBatch::new(key, share, socket))
+        let source = RequestSource::new(key, socket);
+        Some((RequestBatch::new(key, share, socket), source))
     }
 
     fn may_be_served(&self, key: Key) -> bool {
@@ -256,16 +256,13 @@ impl<S: Stream> CommandSockets<S> {
         batch.left.requests = batch.left.requests.saturating_sub(1);
         let client = &mut socket.client;
         self.admission.on_line(client);
-        let conn = conn_of(key);
         match Request::parse_after(line, &mut batch.last_request) {
             Ok(request) => {
                 client.phase = ClientPhase::Waiting;
-                let Addresses { peer, peer_port, local } = client.addresses;
-                let credentials = batch.credentials.as_deref().unwrap_or(Origin::PLAIN);
-                Next::Request(Origin { conn, peer, peer_port, local, credentials }, request)
+                Next::Request(request)
             }
             Err(malformed) => {
-                self.answer(conn, &Reply::from(malformed), None);
+                self.answer(conn_of(key), &Reply::from(malformed), None);
                 Next::Answered
             }
         }
@@ -294,12 +291,11 @@ impl<S: Stream> CommandSockets<S> {
     pub(super) fn finish(&mut self, batch: RequestBatch, sockets: &mut Sockets, now: Millis) {
         self.serving = None;
         let (Share { requests, bytes }, is_share_used) = (batch.used(), batch.is_share_used());
-        let RequestBatch { key, input, last_request, credentials, is_last, .. } = batch;
+        let RequestBatch { key, input, last_request, is_last, .. } = batch;
         sockets.spend(requests + bytes / WORK_BYTES);
         let unsent_max = self.budget.unread_bytes_max();
         let Some(socket) = self.sockets.get_mut(key) else { return };
         socket.last_request = Some(last_request);
-        socket.credentials = credentials;
         if is_last && socket.client.phase == ClientPhase::Serving {
             socket.client.phase = ClientPhase::Ended;
         }

@@ -43,13 +43,14 @@ impl Part {
         let mut asked = Vec::new();
         for (queue, share) in [(Queued::Fresh, FRESH), (Queued::Leftover, LEFTOVER)] {
             let Some(key) = self.commands.next_ready(queue) else { continue };
-            let Some(mut batch) = self.commands.begin(key, share, &mut self.sockets) else {
+            let Some((mut batch, source)) = self.commands.begin(key, share, &mut self.sockets)
+            else {
                 continue;
             };
             while self.commands.advance(&mut batch, &mut self.sockets) {
                 let next = self.commands.next(&mut batch, &mut self.sockets, self.now);
-                if let Next::Request(origin, _) = next {
-                    asked.push(origin.conn);
+                if let Next::Request(_) = next {
+                    asked.push(source.origin().conn);
                 }
             }
             self.commands.finish(batch, &mut self.sockets, self.now);

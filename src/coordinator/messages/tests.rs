@@ -64,7 +64,7 @@ impl Part {
             local: LOCALHOST,
             credentials: &Credentials::Plain,
         };
-        self.handle(Input::Request { origin, request: &request })
+        self.handle(Input::Request { origin: &origin, request: &request })
     }
 
     /// Registers a member that acknowledges. Its connect-back is in progress.

@@ -135,10 +135,13 @@ impl<P: Platform> Coordinator<P> {
     }
 
     fn serve_share(&mut self, key: Key, share: Share, now: Now) {
-        let Some(mut batch) = self.commands.begin(key, share, &mut self.sockets) else { return };
+        let Some((mut batch, source)) = self.commands.begin(key, share, &mut self.sockets) else {
+            return;
+        };
+        let origin = source.origin();
         while self.commands.advance(&mut batch, &mut self.sockets) {
             match self.commands.next(&mut batch, &mut self.sockets, now.steady) {
-                Next::Request(origin, request) => self.execute(origin, &request, now),
+                Next::Request(request) => self.execute(&origin, &request, now),
                 Next::Answered | Next::Nothing => (),
             }
         }
@@ -146,7 +149,7 @@ impl<P: Platform> Coordinator<P> {
     }
 
     #[inline]
-    fn execute(&mut self, origin: Origin<'_>, request: &Request<'_>, now: Now) {
+    fn execute(&mut self, origin: &Origin<'_>, request: &Request<'_>, now: Now) {
         // Messages are logged at `trace` only: there may be a million in a second.
         let is_message = matches!(request.command, Command::Msend { .. });
         let level = if is_message { log::Level::Trace } else { log::Level::Debug };

@@ -33,7 +33,7 @@ impl World {
         };
         let line = format!("{line}#{LOCAL_IP}");
         self.backlog_changes(Input::Request {
-            origin,
+            origin: &origin,
             request: &Request::parse(line.as_bytes()).unwrap(),
         })
     }

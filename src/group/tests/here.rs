@@ -164,11 +164,11 @@ fn the_owner_is_the_address_that_the_coordinator_sees() {
         credentials: &Credentials::Plain,
     };
     let request = Request::parse(b"ann#register here#192.0.2.9").unwrap();
-    world.input(Input::Request { origin, request: &request });
+    world.input(Input::Request { origin: &origin, request: &request });
     assert_eq!(world.state("ann"), "ann online 10.0.0.7:50001");
     for line in ["ann#register here#0.0.0.0", "ann#register here#fe80::1"] {
         let request = Request::parse(line.as_bytes()).unwrap();
-        let effects = world.input(Input::Request { origin, request: &request });
+        let effects = world.input(Input::Request { origin: &origin, request: &request });
         let (_, reply) = replied(&effects[0]).unwrap();
         assert!(reply.to_string().starts_with("ERR 403 ip: "), "{line}: {reply}");
     }
@@ -186,7 +186,7 @@ fn a_dash_is_the_address_of_the_client_in_every_command() {
     };
     let mut request = |line: &str| {
         let request = Request::parse(line.as_bytes()).unwrap();
-        let effects = world.input(Input::Request { origin, request: &request });
+        let effects = world.input(Input::Request { origin: &origin, request: &request });
         if let Some(Effect::Connect { address, from, link, .. }) = effects.first() {
             assert_eq!((address.ip(), *from), (LOCAL_IP, Some(origin.local)));
             return world.input(Input::Connected { link: *link });

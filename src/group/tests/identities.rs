@@ -27,7 +27,10 @@ impl World {
             credentials: shown,
         };
         let line = format!("{line}#{peer}");
-        self.input(Input::Request { origin, request: &Request::parse(line.as_bytes()).unwrap() })
+        self.input(Input::Request {
+            origin: &origin,
+            request: &Request::parse(line.as_bytes()).unwrap(),
+        })
     }
 
     pub(super) fn answer_to(&mut self, client: (&str, &Credentials), line: &str) -> String {

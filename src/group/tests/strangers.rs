@@ -15,7 +15,10 @@ impl World {
             credentials: &Credentials::Plain,
         };
         let line = format!("{line}#{peer}");
-        self.input(Input::Request { origin, request: &Request::parse(line.as_bytes()).unwrap() })
+        self.input(Input::Request {
+            origin: &origin,
+            request: &Request::parse(line.as_bytes()).unwrap(),
+        })
     }
 
     fn reply_to(&mut self, peer: &str, line: &str) -> String {
@@ -130,6 +133,6 @@ fn the_owner_of_an_id_uses_it_from_any_address_of_the_member() {
         credentials: &Credentials::Plain,
     };
     let request = Request::parse(b"ann#reconnect 9001#10.0.0.9").unwrap();
-    let effects = world.input(Input::Request { origin, request: &request });
+    let effects = world.input(Input::Request { origin: &origin, request: &request });
     assert!(matches!(effects[..], [Effect::Connect { .. }]), "{effects:?}");
 }

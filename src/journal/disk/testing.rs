@@ -81,7 +81,7 @@ pub(super) fn decide(opened: &mut GroupOnDisk, now: u64, lines: &[&str]) -> Vec<
     for line in lines {
         let line = format!("{line}#{LOOPBACK}");
         let request = Request::parse(line.as_bytes()).unwrap();
-        group.handle(Input::Request { origin, request: &request }, at(now), commits);
+        group.handle(Input::Request { origin: &origin, request: &request }, at(now), commits);
         report_fullness(group, commits, now);
         while let Some(effect) = group.poll_effect() {
             match effect {

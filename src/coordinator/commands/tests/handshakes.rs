@@ -51,13 +51,13 @@ fn a_request_comes_behind_the_handshake_and_has_its_credentials() {
     part.finish(key);
     for _ in 0..2 {
         let ready = part.commands.next_ready(Queued::Fresh).unwrap();
-        let mut batch = part.commands.begin(ready, FRESH, &mut part.sockets).unwrap();
+        let (mut batch, source) = part.commands.begin(ready, FRESH, &mut part.sockets).unwrap();
         let mut asked = None;
         while part.commands.advance(&mut batch, &mut part.sockets) {
             let next = part.commands.next(&mut batch, &mut part.sockets, part.now);
-            if let Next::Request(origin, _) = next {
-                assert_eq!(origin.credentials.key(), Some(KEY));
-                asked = Some(origin.conn);
+            if let Next::Request(_) = next {
+                assert_eq!(source.origin().credentials.key(), Some(KEY));
+                asked = Some(source.origin().conn);
             }
         }
         part.commands.finish(batch, &mut part.sockets, part.now);

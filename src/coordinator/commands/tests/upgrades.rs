@@ -3,6 +3,7 @@
 use super::*;
 use crate::access::Credentials;
 use crate::coordinator::startup::rules;
+use crate::group::Origin;
 use crate::group::{Effect, Group, Input, LinkId};
 use crate::journal::MemoryJournal;
 use crate::protocol::Epoch;
@@ -28,7 +29,7 @@ fn link(from: ConnId) -> LinkId {
         credentials: &Credentials::Plain,
     };
     let now = Now { steady: Millis::ZERO, unix: UnixMillis(0) };
-    group.handle(Input::Request { origin, request: &request }, now, &mut MemoryJournal);
+    group.handle(Input::Request { origin: &origin, request: &request }, now, &mut MemoryJournal);
     match group.poll_effect() {
         Some(Effect::MemberChange(_)) => (),
         other => panic!("{other:?}"),
