@@ -14,12 +14,12 @@ pub struct LastRequest {
     /// IP address of the last request, as [`Request::ip`]; `None` before the first request.
     ip: Option<Option<IpAddr>>,
     /// Number of the last `send`.
-    number: CountedText,
+    number: CountedText<1>,
 }
 
 impl Default for LastRequest {
     fn default() -> Self {
-        let number = CountedText::new(&["", " "]);
+        let number = CountedText::new([""], " ");
         Self { id: Box::default(), ip_text: Box::default(), ip: None, number }
     }
 }
@@ -38,7 +38,7 @@ impl LastRequest {
         &self.id
     }
 
-    pub(super) fn number(&mut self) -> &mut CountedText {
+    pub(super) fn number(&mut self) -> &mut CountedText<1> {
         &mut self.number
     }
 

@@ -74,13 +74,18 @@ pub enum Reply {
 /// Writes the replies to one client.
 #[derive(Debug)]
 pub struct ReplyEncoder {
-    /// First words of the last reply to a `send`, with its number.
-    send: CountedText,
+    /// The last reply to a `msend`.
+    msend: CountedText<1>,
+    /// The last reply to a `send`.
+    send: CountedText<2>,
 }
 
 impl Default for ReplyEncoder {
     fn default() -> Self {
-        Self { send: CountedText::new(&["OK send ", " seq="]) }
+        Self {
+            msend: CountedText::new(["OK msend seq="], "\n"),
+            send: CountedText::new(["OK send ", " seq="], "\n"),
+        }
     }
 }
 
@@ -91,14 +96,10 @@ impl ReplyEncoder {
         if out.capacity() == 0 {
             out.reserve(REPLIES_BYTES);
         }
-        let seq = match reply {
-            Reply::Msend { seq } => {
-                out.extend_from_slice(b"OK msend seq=");
-                seq
-            }
+        match reply {
+            Reply::Msend { seq } => self.msend.append([seq.as_u64()], out),
             Reply::Send { number, seq: Some(seq) } => {
-                self.send.append(*number, out);
-                seq
+                self.send.append([number.get(), seq.as_u64()], out);
             }
             Reply::Register { .. }
             | Reply::Reconnect { .. }
@@ -110,11 +111,8 @@ impl ReplyEncoder {
             | Reply::Refused(_) => {
                 // Writing to memory cannot fail.
                 let _ = writeln!(out, "{reply}");
-                return;
             }
-        };
-        out.extend_from_slice(itoa::Buffer::new().format(seq.as_u64()).as_bytes());
-        out.extend_from_slice(b"\n");
+        }
     }
 }
 

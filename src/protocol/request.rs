@@ -102,10 +102,10 @@ impl<'a> Request<'a> {
     ///
     /// The leftmost part with a syntax error.
     pub fn parse(line: &'a [u8]) -> Result<Self, Malformed> {
-        Self::parse_whole(line, &mut CountedText::new(&["", " "]))
+        Self::parse_whole(line, &mut CountedText::new([""], " "))
     }
 
-    fn parse_whole(line: &'a [u8], last_number: &mut CountedText) -> Result<Self, Malformed> {
+    fn parse_whole(line: &'a [u8], last_number: &mut CountedText<1>) -> Result<Self, Malformed> {
         if line.is_empty() {
             return Err(Malformed::Empty);
         }
@@ -187,7 +187,7 @@ impl<'a> Command<'a> {
     }
 
     /// Parses a command. `last_number` has the number of the last `send`.
-    fn parse(bytes: &'a [u8], last_number: &mut CountedText) -> Result<Self, Malformed> {
+    fn parse(bytes: &'a [u8], last_number: &mut CountedText<1>) -> Result<Self, Malformed> {
         if let Some(text) = bytes.strip_prefix(b"msend ") {
             return Text::parse(text).map(|text| Self::Msend { text });
         }
@@ -229,12 +229,12 @@ impl<'a> Command<'a> {
 #[cold]
 fn split_number<'a>(
     bytes: &'a [u8],
-    last_number: &mut CountedText,
+    last_number: &mut CountedText<1>,
 ) -> Result<(NonZeroU64, &'a [u8]), Malformed> {
     let mut parts = bytes.splitn(2, |byte| *byte == b' ');
     let number = parts.next().and_then(parse_digits).and_then(NonZeroU64::new);
     let number = number.ok_or(Malformed::Number)?;
-    last_number.set(number);
+    last_number.set([number.get()]);
     Ok((number, parts.next().unwrap_or_default()))
 }
 
