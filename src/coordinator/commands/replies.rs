@@ -84,11 +84,12 @@ impl<S: Stream> CommandSockets<S> {
         for key in mem::take(&mut self.with_pending_replies) {
             let Some(socket) = self.sockets.get_mut(key) else { continue };
             let client = &mut socket.client;
-            while let Some(replies) = client.pending_replies.release(committed) {
-                if !client.write_closed {
-                    socket.connection.output.extend_from_slice(&replies);
-                }
-            }
+            let mut dropped = BytesMut::new();
+            let output = match client.write_closed {
+                true => &mut dropped,
+                false => &mut socket.connection.output,
+            };
+            client.pending_replies.release(committed, output);
             if client.pending_replies.bytes() > 0 {
                 self.with_pending_replies.push(key);
             }
