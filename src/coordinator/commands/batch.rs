@@ -34,9 +34,9 @@ pub(super) struct LineLimits {
     pub(super) timeout_ms: u64,
 }
 
-/// Source of all requests of a batch.
+/// Origin of all requests of a batch, with credentials of its own.
 #[derive(Debug)]
-pub(in crate::coordinator) struct RequestSource {
+pub(in crate::coordinator) struct OwnedOrigin {
     conn: ConnId,
     addresses: Addresses,
     credentials: Option<Rc<Credentials>>,
@@ -52,7 +52,7 @@ pub(in crate::coordinator) enum Next<'a> {
     Nothing,
 }
 
-impl RequestSource {
+impl OwnedOrigin {
     pub(super) fn new<S>(key: Key, socket: &ClientSocket<S>) -> Self {
         let (addresses, credentials) = (socket.client.addresses, socket.credentials.clone());
         Self { conn: conn_of(key), addresses, credentials }

@@ -33,7 +33,7 @@ use crate::net::{Connection, Key, Readiness, Slots, Stream, TimerId, Transport, 
 use crate::protocol::{LimitReached, LineBuffer, Reply, Request, RequestError, TooLong};
 use crate::time::Millis;
 use admission::Admission;
-use batch::{LineLimits, RequestBatch, RequestSource};
+use batch::{LineLimits, OwnedOrigin, RequestBatch};
 use budget::Budget;
 use client::{Client, ClientPhase, ClientSocket, LineDeadline};
 use handshakes::Handshakes;
@@ -199,7 +199,7 @@ impl<S: Stream> CommandSockets<S> {
         key: Key,
         share: Share,
         sockets: &mut Sockets,
-    ) -> Option<(RequestBatch, RequestSource)> {
+    ) -> Option<(RequestBatch, OwnedOrigin)> {
         let socket = self.sockets.get_mut(key).filter(|socket| socket.handshake.is_none())?;
         if socket.client.is_refused() {
             self.discard(key, share.bytes, sockets);
@@ -207,7 +207,7 @@ impl<S: Stream> CommandSockets<S> {
         }
         socket.client.has_list = false;
         self.serving = Some(key);
-        let source = RequestSource::new(key, socket);
+        let source = OwnedOrigin::new(key, socket);
         Some((RequestBatch::new(key, share, socket), source))
     }
 
