@@ -76,7 +76,8 @@ impl<const N: usize> CountedText<N> {
         self.text.get(..self.length.into()).unwrap_or_default()
     }
 
-    /// Replaces the numbers, and appends the text. 0 must not follow [`u64::MAX`]. To copy a fixed number of bytes costs less.
+    /// Replaces the numbers, and appends the text. 0 must not follow [`u64::MAX`]. To copy a fixed
+    /// number of bytes costs less.
     #[inline]
     pub(super) fn append(&mut self, numbers: [u64; N], out: &mut BytesMut) {
         let mut is_right = true;
