@@ -1,7 +1,7 @@
 //! A TCP connection, plain or with TLS 1.3, that blocks or does not.
 //!
-//! Where a socket does not block, a read of fewer bytes than there is room for means that the
-//! socket is empty, as with plain TCP.
+//! A non-blocking socket is empty if a read returns fewer bytes than there is room for, as with
+//! plain TCP.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};

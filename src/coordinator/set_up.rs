@@ -27,9 +27,9 @@ const PUBLIC: u32 = 0o644;
 
 /// Comment at the beginning of a new access file.
 const ACCESS_HEADER: &str = "\
-// Who may do what: one rule a line, <who> <how> [<right>...]. After a change send SIGHUP to the
+// Access rules, one a line: <who> <how> [<right>...]. After a change send SIGHUP to the
 // coordinator. All words: config/README.md of groupcast, \"Access file\".
-// Whoever has an invitation may join. This line has the name of its secret.
+// The next line lets everybody join who has an invitation. It holds the SHA-256 of its secret.
 ";
 
 /// Makes the keys and the access file of a group, and prints the first invitation.

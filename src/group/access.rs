@@ -59,7 +59,7 @@ impl MemberAccess {
         self.decided = None;
     }
 
-    /// Forgets the last decision: the next request is decided anew.
+    /// Forgets the last decision: the next request is checked again.
     pub(super) fn forget_decision(&mut self) {
         self.decided = None;
     }

@@ -175,8 +175,8 @@ pub enum Input<'a> {
         /// Link of the message socket.
         link: LinkId,
     },
-    /// The access rules have changed. The message sockets of the members that no rule fits any more
-    /// are closed. Ignored by a group without access rules.
+    /// The access rules have changed. Message sockets are closed if no rule fits their member now.
+    /// Ignored by a group without access rules.
     AccessChanged(Arc<AccessTable>),
     /// A new epoch must begin.
     BeginEpoch,

@@ -59,7 +59,7 @@ impl FactApplier<'_> {
     }
 
     /// Keeps the identity of a message socket that is about to be established. Returns false if no
-    /// access rule fits any more.
+    /// access rule fits now.
     fn admit(&mut self, slot: MemberSlot, proposed: Option<&(LinkId, ConnectBack)>) -> bool {
         let Group { access, state, .. } = &mut *self.group;
         if !access.has_rules() || state.is_recovering() {
@@ -76,8 +76,8 @@ impl FactApplier<'_> {
         rights.is_some()
     }
 
-    /// Ends the message socket of a member that no access rule fits any more: the rules have
-    /// changed while its fact was on the way.
+    /// Ends the message socket of a member if no access rule fits now: the rules have changed while
+    /// its fact was on the way.
     fn end_unfit(&mut self, slot: MemberSlot, fits: bool) {
         let link = self.group.state.members.at(slot).and_then(|member| member.link);
         if let Some(link) = link.filter(|_| !fits) {

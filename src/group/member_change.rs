@@ -62,7 +62,7 @@ pub enum OfflineCause {
     NewEpoch,
     /// The member wrote a line that is not an ack, or acknowledged a seq that it was not sent.
     BadAck,
-    /// The access file was changed, and no line fits the member any more.
+    /// The access file was changed: no line fits the member now.
     AccessRevoked,
     /// The certificate of the member is no longer valid.
     CertificateExpired,
@@ -116,7 +116,7 @@ impl fmt::Display for OfflineCause {
                  it was not sent",
             ),
             Self::AccessRevoked => {
-                f.write_str("access revoked: no line of the access file fits any more")
+                f.write_str("access revoked: no line of the access file fits this member now")
             }
             Self::CertificateExpired => f.write_str("certificate expired"),
             Self::SocketEnded(how) => how.fmt(f),

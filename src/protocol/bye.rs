@@ -23,7 +23,7 @@ pub enum Bye {
     BadAck,
     /// A new epoch begins.
     NewEpoch,
-    /// The access file was changed, and no line fits the member any more.
+    /// The access file was changed: no line fits the member now.
     AccessRevoked,
     /// The certificate of the participant is no longer valid.
     CertificateExpired,

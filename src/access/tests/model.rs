@@ -84,7 +84,8 @@ fn specificity(who: &str, id: &str) -> Option<usize> {
     }
 }
 
-/// How a rule fits: not at all, only for the owner of the id, or for whom it names.
+/// Returns true if the rule fits the client, and true if the client may use the id then: the id is
+/// free or belongs to the client, or the rule replaces the owner.
 fn fits(rule: &str, identity: &Identity<'_>, id: &str, owner: Option<PeerName>) -> (bool, bool) {
     let words: Vec<&str> = rule.split(' ').collect();
     let shown = identity.key();

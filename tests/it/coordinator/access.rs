@@ -104,7 +104,7 @@ fn a_new_access_file_closes_the_connections_that_it_no_longer_allows_and_no_othe
     let [ann, bob, eve] = &mut members;
     bob.socket().expect("bye#access revoked");
     bob.socket().expect_eof();
-    let said = "bob: offline: access revoked: no line of the access file fits any more (";
+    let said = "bob: offline: access revoked: no line of the access file fits this member now (";
     guarded.coordinator.until_said(said);
     bob.refused("msend hi", 401);
     bob.refused("reconnect here", 401);

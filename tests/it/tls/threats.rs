@@ -1,5 +1,5 @@
-//! What an attacker on the network, on the machine or in the group can try against TLS. SECURITY.md
-//! names these tests.
+//! Attacks on TLS from the network, from the same machine and from members of the group.
+//! SECURITY.md names these tests.
 
 use std::fs;
 use std::io::{Read as _, Write as _};

@@ -202,7 +202,7 @@ fn a_secret_lets_a_key_register_and_the_key_alone_come_back() {
     assert!(world.join_with(home, "ann#reconnect 9001").starts_with("OK reconnect"));
     assert!(world.answer_to(away, "ann#reconnect 9001").starts_with("ERR 401 secret: missing"));
     assert!(world.change_rules("* secret=7").is_empty());
-    assert_eq!(world.change_rules("* secret=6").len(), 0, "the owner needs no secret any more");
+    assert_eq!(world.change_rules("* secret=6").len(), 0, "the owner needs no secret now");
     let plain = ("10.0.0.7", &Credentials::Plain);
     let reply = world.answer_to(plain, &format!("eve#register 9000 secret={right}"));
     assert!(reply.starts_with("ERR 401 address"), "{reply}");

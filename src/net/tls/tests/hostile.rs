@@ -163,7 +163,7 @@ fn a_write_between_the_parts_of_a_message_is_harmless() {
         assert_eq!(server.kept_capacity(), 0);
         server.write_all(b"after").unwrap();
         server.shutdown_write().unwrap();
-        // The keys have changed, so these ones are of no use any more.
+        // The keys have changed, so these ones have no effect.
         forger.send(TEXT, b"text", 0);
         assert_eq!(read_all(&mut server).1.unwrap_err().kind(), ErrorKind::InvalidData);
     }
