@@ -85,10 +85,8 @@ impl<S: Stream> CommandSockets<S> {
             let Some(socket) = self.sockets.get_mut(key) else { continue };
             let client = &mut socket.client;
             let mut dropped = BytesMut::new();
-            let output = match client.write_closed {
-                true => &mut dropped,
-                false => &mut socket.connection.output,
-            };
+            let output = &mut socket.connection.output;
+            let output = if client.write_closed { &mut dropped } else { output };
             client.pending_replies.release(committed, output);
             if client.pending_replies.bytes() > 0 {
                 self.with_pending_replies.push(key);

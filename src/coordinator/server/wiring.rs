@@ -88,9 +88,7 @@ impl<P: Platform> Coordinator<P> {
     fn list(&mut self, to: ConnId, listing: Listing, now: Now) {
         match listing {
             _ if !self.commands.is_reachable(to) => self.commands.append_short_list(to, ""),
-            Listing::Members => {
-                self.commands.list_members(to, &self.group, &mut self.sockets);
-            }
+            Listing::Members => self.commands.list_members(to, &self.group, &mut self.sockets),
             Listing::Stats => {
                 self.sockets.spend(WORK_STATS + self.group.member_count() / WORK_STATS);
                 let stats = self.stats(now.steady);
@@ -135,9 +133,8 @@ impl<P: Platform> Coordinator<P> {
     }
 
     fn serve_share(&mut self, key: Key, share: Share, now: Now) {
-        let Some((mut batch, source)) = self.commands.begin(key, share, &mut self.sockets) else {
-            return;
-        };
+        let Some(begun) = self.commands.begin(key, share, &mut self.sockets) else { return };
+        let (mut batch, source) = begun;
         let origin = source.origin();
         while self.commands.advance(&mut batch, &mut self.sockets) {
             match self.commands.next(&mut batch, &mut self.sockets, now.steady) {
