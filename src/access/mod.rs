@@ -38,4 +38,6 @@ pub use rule::{AccessRule, OPERATOR, Proof, Who};
 pub use table::{AccessTable, ConnectedMember};
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::protocol::{PeerName, RequestError};
+use crate::protocol::{KeyName, PeerName, RequestError};
 
 const IDS: [&str; 5] = ["a", "ab", "abc", "b", "c"];
 

@@ -5,40 +5,11 @@ mod owners;
 use std::sync::Arc;
 
 use super::*;
-use crate::access::{AccessRule, AccessTable, CaCheck, Proof, Rights, Who};
-use crate::protocol::{KeyName, SecretName};
+use crate::access::testing::rule;
+use crate::access::{AccessTable, CaCheck};
+use crate::protocol::KeyName;
 
 const OPERATORS: &str = "@operator address=10.0.0.9";
-
-/// Parses a rule in words: `who how [right...]`, where one digit stands for a key or a secret.
-fn rule(text: &str) -> AccessRule {
-    let mut words = text.split(' ');
-    let who = Who::parse(words.next().unwrap()).unwrap();
-    let proof = match words.next().unwrap().split_once('=').unwrap_or((text, "")) {
-        ("key", number) => Proof::Key(KeyName([number.parse().unwrap(); 32])),
-        ("secret", number) => Proof::Secret(SecretName::new([number.parse().unwrap(); 32])),
-        ("address", range) => Proof::Address(range.parse().unwrap()),
-        _ if text.contains(" ca") => Proof::Ca,
-        _ => Proof::Anyone,
-    };
-    let all = Rights::ALL;
-    let mut rights = Rights { may_send: false, may_receive: false, may_list: false, ..all };
-    for word in words {
-        match word.split_once('=').unwrap_or((word, "")) {
-            ("send", _) => rights.may_send = true,
-            ("receive", _) => rights.may_receive = true,
-            ("list", _) => rights.may_list = true,
-            ("rate", n) => rights.rate = Some(n.parse().unwrap()),
-            ("max_text", n) => rights.text_bytes_max = Some(n.parse().unwrap()),
-            ("ids", n) => rights.ids_max = Some(n.parse().unwrap()),
-            other => panic!("{other:?}"),
-        }
-    }
-    if !(rights.may_send || rights.may_receive || rights.may_list) {
-        (rights.may_send, rights.may_receive, rights.may_list) = (true, true, true);
-    }
-    AccessRule { who, proof, rights }
-}
 
 fn table(rules: &str) -> Arc<AccessTable> {
     Arc::new(AccessTable::new(rules.split("; ").map(rule)))
