@@ -16,18 +16,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use rcgen::CertifiedKey;
+use rustls::ClientConfig;
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{cipher_suite, default_provider};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::version::TLS13;
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error,
-    SignatureScheme,
-};
+use support::peer_verifier::PeerVerifier;
 use tempfile::TempDir;
 
 /// Key and certificate of the server, in one file.
@@ -118,8 +114,7 @@ impl Tls {
         expected: Option<CertificateDer<'static>>,
     ) -> Result<Self> {
         let provider = Arc::new(suite.provider());
-        let algorithms = provider.signature_verification_algorithms;
-        let peer = Arc::new(Peer { expected, algorithms });
+        let peer = PeerVerifier::new(expected);
         let chain = || vec![of_clients.cert.der().clone()];
         let key = || PrivateKeyDer::Pkcs8(of_clients.signing_key.serialize_der().into());
 
@@ -168,99 +163,4 @@ impl Tls {
 
 fn generate() -> Result<CertifiedKey<rcgen::KeyPair>> {
     rcgen::generate_simple_self_signed([NAME.to_owned()]).context("cannot make a certificate")
-}
-
-/// The other side, which must show one certificate.
-#[derive(Debug)]
-struct Peer {
-    /// `None` accepts every certificate.
-    expected: Option<CertificateDer<'static>>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl Peer {
-    fn check(&self, found: &CertificateDer<'_>) -> Result<(), Error> {
-        match &self.expected {
-            Some(expected) if expected.as_ref() != found.as_ref() => {
-                Err(CertificateError::UnknownIssuer.into())
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    fn no_tls12() -> Error {
-        Error::General("only TLS 1.3 is offered".to_owned())
-    }
-}
-
-impl ServerCertVerifier for Peer {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        self.check(end_entity).map(|()| ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Self::no_tls12())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, signed, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
-}
-
-impl ClientCertVerifier for Peer {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        self.check(end_entity).map(|()| ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Self::no_tls12())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, signed, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
 }

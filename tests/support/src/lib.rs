@@ -17,6 +17,7 @@ pub mod member;
 #[cfg(target_os = "linux")]
 pub mod netns;
 pub mod participant;
+pub mod peer_verifier;
 pub mod port;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub mod preload;
