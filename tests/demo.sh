@@ -1,7 +1,8 @@
 #!/bin/sh
 # Shows what a group does, in the programs' own words: first three participants at their prompts,
-# then two that run unattended while the coordinator and one of them are killed. Ends by itself;
-# exits with 1, and says why, if anything is not as it should be.
+# then two that run unattended while the coordinator and one of them are killed, then two with keys
+# that talk encrypted. Ends by itself; exits with 1, and says why, if anything is not as it should
+# be.
 #
 #   sh tests/demo.sh [<coordinator> [<participant>]]
 #
@@ -91,6 +92,8 @@ say() {
         carol) printf '%s\n' "$2" >&6 ;;
         dave) printf '%s\n' "$2" >&7 ;;
         erin) printf '%s\n' "$2" >&8 ;;
+        fay) printf '%s\n' "$2" >&5 ;;
+        gus) printf '%s\n' "$2" >&6 ;;
     esac || fail "$1 takes no commands any more"
 }
 
@@ -138,9 +141,10 @@ start_unattended() {
     start "$name" "$name.in" "$participant" -f --join "$@" "$name.txt"
 }
 
+# port <coordinator>: it has named its port.
 port() {
-    port=$(sed -n 's/.*127\.0\.0\.1:\([1-9][0-9]*\).*/\1/p' coordinator.out | head -n 1)
-    [ -n "$port" ] || ! has_ended coordinator || fail "the coordinator ended at once"
+    port=$(sed -n 's/.*127\.0\.0\.1:\([1-9][0-9]*\).*/\1/p' "$1.out" | head -n 1)
+    [ -n "$port" ] || ! has_ended "$1" || fail "the coordinator ended at once"
     [ -n "$port" ]
 }
 
@@ -155,7 +159,7 @@ log_is() {
 title "a coordinator on a free port; a message lives $ttl seconds"
 printf '0\n%s\n' "$ttl" > coordinator.txt
 start coordinator /dev/null "$coordinator" --bind 127.0.0.1 coordinator.txt
-eventually "the coordinator names its port" port
+eventually "the coordinator names its port" port coordinator
 show coordinator
 
 title "three participants register, each on a free port"
@@ -299,4 +303,58 @@ awk -F '\t' '/^[0-9]/ && $3 != "@" { print $3, $4 }' erin.log > erin.is
 printf 'dave %s\n' "good morning erin" "one: nobody answers" "two: it waits on the disk" \
     "three: after the start" > erin.expected
 cmp -s erin.is erin.expected || fail "erin.log should have: $(cat erin.expected)"
+title "encrypted: one command makes the keys, and prints an invitation"
+printf '0\n60\n' > safe.txt
+echo '$ coordinator --init-keys safe.txt > invitation'
+"$coordinator" --init-keys safe.txt > invitation || fail "no keys were made"
+sed 's/^/invitation | /' invitation
+start safe /dev/null "$coordinator" --bind 127.0.0.1 safe.txt
+eventually "the coordinator names its port" port safe
+show safe
+
+title "two participants paste the invitation; each makes a key of its own"
+for name in fay gus mallory; do
+    printf '%s\n%s.log\n127.0.0.1 %s\n' "$name" "$name" "$port" > "$name.txt"
+    (umask 077 && cp invitation "$name.keys")
+    mkfifo "$name.in"
+done
+for name in fay gus; do
+    echo "\$ participant --keys $name.keys $name.txt"
+    start "$name" "$name.in" "$participant" --keys "$name.keys" "$name.txt"
+done
+exec 5> fay.in 6> gus.in
+for name in fay gus; do
+    say "$name" "register 0"
+    eventually "$name is online" says "$name" "OK register"
+done
+say fay "msend nobody else can read this"
+eventually "gus hears fay" received gus "nobody else can read this"
+show fay gus
+
+title "a stranger who guesses the secret is refused"
+sed -i.invited 's/:[0-9a-f]*$/:00000000000000000000000000000000/' mallory.keys
+start mallory /dev/null "$participant" --keys mallory.keys --exit-on-error -e "register 0" mallory.txt
+eventually "the stranger ends" has_ended mallory
+says mallory "ERR 401 secret" || fail "the stranger is not refused"
+[ "$(cat mallory.exit)" = 1 ] || fail "the stranger exits with $(cat mallory.exit)"
+show mallory
+
+title "the operator replaces the access file: only the key of fay may go on; SIGHUP"
+fay_key=$(sed -n 's/.*own key \(sha256:[0-9a-f]*\).*/\1/p' fay.out | head -n 1)
+printf 'fay key=%s\n' "$fay_key" > access.txt
+sed 's/^/access.txt | /' access.txt
+kill -HUP "$(cat safe.pid)"
+eventually "gus is told" says gus "the coordinator no longer lets this id in"
+eventually "gus comes back and is refused" says gus "ERR 401 key"
+say fay "msend gus is gone"
+eventually "fay goes on" says fay "OK msend seq=2"
+! received gus "gus is gone" || fail "gus hears without a right"
+show fay gus safe
+
+title "SIGTERM ends all"
+for name in fay gus safe; do
+    kill -TERM "$(cat "$name.pid")"
+    eventually "$name ends" has_ended "$name"
+    [ "$(cat "$name.exit")" = 0 ] || fail "$name exits with $(cat "$name.exit")"
+done
 title "everything was as it should be"
