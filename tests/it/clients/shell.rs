@@ -53,3 +53,35 @@ fn the_client_for_the_shell_talks() {
     alice.expect("OK disconnect\n");
     assert_eq!(alice.wait(), Some(0), "{}", alice.said);
 }
+
+#[test]
+fn netcat_alone_is_a_member() {
+    if !is_there("nc", "-h") {
+        return;
+    }
+    let coordinator = Coordinator::start(60, &[]);
+    let port = coordinator.address.port().to_string();
+    let mut command = Command::new("nc");
+    command.args(["127.0.0.1", &port]);
+    let mut zoe = Running::start(command);
+    zoe.write("zoe#register here#-\n");
+    zoe.expect("OK register");
+    let mut bob = coordinator.join("bob", "acks=1");
+    bob.msend("hello zoe");
+    zoe.expect("1#bob#");
+    zoe.expect("hello zoe\n");
+
+    // What zoe sends takes a connection of its own. Without a LF the end of the stream ends the line.
+    let mut command = Command::new("nc");
+    command.args(["-N", "127.0.0.1", &port]);
+    let mut second = Running::start(command);
+    second.write("zoe#msend hello bob#-");
+    second.input = None;
+    second.expect("OK msend seq=2\n");
+    assert_eq!(second.wait(), Some(0), "{}", second.said);
+    bob.socket().delivery(2, "zoe", "hello bob");
+
+    zoe.input = None; // OpenBSD's netcat keeps the connection.
+    bob.msend("still there?");
+    zoe.expect("still there?\n");
+}
