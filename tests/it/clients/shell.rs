@@ -71,7 +71,7 @@ fn netcat_alone_is_a_member() {
     zoe.expect("1#bob#");
     zoe.expect("hello zoe\n");
 
-    // What zoe sends takes a connection of its own. Without a LF the end of the stream ends the line.
+    // Requests of zoe need a connection of their own. The end of the stream ends the line.
     let mut command = Command::new("nc");
     command.args(["-N", "127.0.0.1", &port]);
     let mut second = Running::start(command);
