@@ -131,7 +131,7 @@ impl DecidingRules {
                 return Unauthorized::NoLine { peer: identity.peer_name() }.into();
             }
             Credentials::NoCertificate => return Unauthorized::NoCertificate.into(),
-            Credentials::Certificate { key, ref ca } => (key, ca),
+            Credentials::Certificate { key, ref ca, .. } => (key, ca),
         };
         let peer = PeerName::Key(key);
         let takes_secrets = !self.secrets.is_empty();

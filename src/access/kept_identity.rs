@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{CaCheck, Credentials, Identity};
+use super::{Credentials, Identity};
 
 /// Identity of a client, without a secret, which counts for one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,26 +31,25 @@ impl KeptIdentity {
         self.ip == ip && self.credentials == *credentials
     }
 
-    /// The certificate is no longer valid. The key stays.
-    pub fn expire(&mut self) {
-        if let Credentials::Certificate { ca: ca @ CaCheck::Valid { .. }, .. } =
-            &mut self.credentials
-        {
-            *ca = CaCheck::Expired;
-        }
+    /// Returns the credentials, to be checked again.
+    pub const fn credentials_mut(&mut self) -> &mut Credentials {
+        &mut self.credentials
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::CaCheck;
     use crate::protocol::KeyName;
+    use crate::time::UnixMillis;
 
     #[test]
     fn a_kept_identity_is_the_same_until_its_certificate_expires() {
         let (here, there) = (IpAddr::from([10, 0, 0, 7]), IpAddr::from([10, 0, 0, 8]));
-        let certificate = |ca| Credentials::Certificate { key: KeyName([7; 32]), ca };
-        let valid = |names: &[String]| certificate(CaCheck::Valid { names: names.into() });
+        let certificate = |ca| Credentials::of_key(KeyName([7; 32]), ca);
+        let until = UnixMillis(1000);
+        let valid = |names: &[String]| certificate(CaCheck::Valid { names: names.into(), until });
         let all = [
             Credentials::Plain,
             Credentials::NoCertificate,
@@ -58,7 +57,7 @@ mod tests {
             certificate(CaCheck::Expired),
             valid(&["bob".to_owned()]),
             valid(&[]),
-            Credentials::Certificate { key: KeyName([8; 32]), ca: CaCheck::Unknown },
+            Credentials::of_key(KeyName([8; 32]), CaCheck::Unknown),
         ];
         for (at, credentials) in all.iter().enumerate() {
             let mut kept = KeptIdentity::new(&Identity { ip: here, credentials, secret: None });
@@ -67,9 +66,8 @@ mod tests {
                 assert_eq!(kept.is(here, credentials), at == other);
                 assert!(!kept.is(there, credentials));
             }
-            kept.expire();
-            let is_valid =
-                matches!(credentials, Credentials::Certificate { ca: CaCheck::Valid { .. }, .. });
+            kept.credentials_mut().expire();
+            let is_valid = credentials.certified_until() == Some(until);
             let expired = certificate(CaCheck::Expired);
             assert_eq!(kept.get().credentials, if is_valid { &expired } else { credentials });
         }

@@ -29,7 +29,7 @@ mod rule;
 mod table;
 
 pub use address_range::AddressRange;
-pub use identity::{CaCheck, Credentials, Identity};
+pub use identity::{CaCheck, CertificateChain, Credentials, Identity};
 pub use kept_identity::KeptIdentity;
 pub use owned_ids::OwnedIds;
 pub use rate::SendRates;

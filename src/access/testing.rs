@@ -1,11 +1,17 @@
 //! Access rules in short words for tests.
 
-use super::{AccessRule, Proof, Rights, Who};
+use super::{AccessRule, CaCheck, Proof, Rights, Who};
 use crate::protocol::{KeyName, SecretName};
+use crate::time::UnixMillis;
 
 /// Name of a key that tests can tell apart.
 pub(crate) fn key(number: u8) -> KeyName {
     KeyName([number; 32])
+}
+
+/// Check of a certificate for these ids, which ends after all tests.
+pub(crate) fn valid_as(names: &[String]) -> CaCheck {
+    CaCheck::Valid { names: names.into(), until: UnixMillis::END_OF_9999 }
 }
 
 /// Name of a secret that tests can tell apart.

@@ -5,7 +5,7 @@ mod model;
 
 use std::net::IpAddr;
 
-use super::testing::{key, rule, secret};
+use super::testing::{key, rule, secret, valid_as};
 use super::*;
 
 const ALICE_IP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 7));
@@ -19,5 +19,5 @@ pub(super) fn identity(credentials: Credentials) -> Identity<'static> {
 }
 
 pub(super) fn shows(number: u8) -> Identity<'static> {
-    identity(Credentials::Certificate { key: key(number), ca: CaCheck::Unknown })
+    identity(Credentials::of_key(key(number), CaCheck::Unknown))
 }

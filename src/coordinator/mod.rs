@@ -14,6 +14,7 @@
 //! long a message is kept.
 
 mod accept;
+mod certificates;
 mod check;
 mod commands;
 mod inspect;

@@ -1,13 +1,13 @@
 //! Reports of the coordinator about itself: its counters, its log lines, its first line.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 
 use super::commands::CommandStats;
 use crate::config::{CoordinatorConfig, CountLimits};
 use crate::facts::Recorded;
 use crate::group::{BacklogChange, ChangeKind, Group, MemberChange};
 use crate::limits::BACKLOG_CALM_MS;
-use crate::protocol::Since;
+use crate::protocol::{Listing, Reply, Since};
 use crate::text::Counted;
 
 /// Numbers of `stats` from outside the group.
@@ -17,6 +17,16 @@ pub(super) struct ServerStats {
     pub(super) line_bytes_max: usize,
     pub(super) commands: CommandStats,
     pub(super) accept_pauses: u64,
+}
+
+/// Returns the reply `OK stats` with its lines.
+pub(super) fn stats_list(stats: &[(&str, String)]) -> String {
+    let mut lines = format!("{}\n", Reply::List { listing: Listing::Stats, count: stats.len() });
+    for (key, value) in stats {
+        // Writing to a string cannot fail.
+        let _ = writeln!(lines, "{key} {value}");
+    }
+    lines
 }
 
 /// Returns the lines of `OK stats` about the group and the sockets.

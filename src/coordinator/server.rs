@@ -1,5 +1,6 @@
 //! The event loop of the coordinator: its parts, and one turn.
 
+mod certificates;
 mod reload;
 mod wiring;
 
@@ -19,7 +20,7 @@ use super::report::{self, ServerStats};
 use super::shutdown::{Shutdown, ShutdownStep, TurnOutcome};
 use super::sockets::{CoordinatorTimer, Sockets};
 use super::system::System;
-use crate::access::AccessTable;
+use crate::access::{AccessTable, CaCheck};
 use crate::config::CoordinatorConfig;
 use crate::facts::Recorded;
 use crate::group::{Group, Input, LinkId, SocketEnd};
@@ -146,13 +147,19 @@ impl<P: Platform> Coordinator<P> {
         }
     }
 
-    /// Puts a new access table in force. Returns the number of members that went offline.
-    pub fn change_access(&mut self, table: Arc<AccessTable>, now: Now) -> usize {
+    /// Puts a new access table in force, and new results for certificates. Returns the number of
+    /// members that went offline.
+    pub fn change_access(
+        &mut self,
+        table: Arc<AccessTable>,
+        checked: &[(LinkId, CaCheck)],
+        now: Now,
+    ) -> usize {
         for link in self.messages.links().collect::<Vec<LinkId>>() {
             self.read_all_acks(link, now); // Acknowledgements that have arrived still count.
         }
         let before = self.group.gauges().online;
-        self.handle(Input::AccessChanged(table), now);
+        self.handle(Input::AccessChanged { table, checked }, now);
         before.saturating_sub(self.group.gauges().online)
     }
 
@@ -191,6 +198,7 @@ impl<P: Platform> Coordinator<P> {
         while let Some(timer) = self.sockets.pop_due(now.steady) {
             self.on_timer(timer, now);
         }
+        certificates::expire(self, now);
         self.serve_messages(now);
         self.serve_commands(now);
         self.continue_handshakes(now);
@@ -208,6 +216,7 @@ impl<P: Platform> Coordinator<P> {
         self.close_marked();
         self.commands.resume_waiting(&self.group); // After all steps that free memory.
         self.arm_deadlines();
+        self.sockets.arm_certificates(now);
         if is_second { TurnOutcome::CutShort } else { self.outcome(now.steady) }
     }
 
@@ -233,6 +242,7 @@ impl<P: Platform> Coordinator<P> {
                 | CoordinatorTimer::Accept
                 | CoordinatorTimer::Group
                 | CoordinatorTimer::Journal
+                | CoordinatorTimer::Certificates
                 | CoordinatorTimer::Shutdown => (),
             };
         }
@@ -264,8 +274,11 @@ impl<P: Platform> Coordinator<P> {
                 self.liveness.begin(waiting, is_open, now.steady);
             }
             CoordinatorTimer::Accept => self.listener.on_timer(),
-            // The steps of every turn do the work of these three.
-            CoordinatorTimer::Group | CoordinatorTimer::Journal | CoordinatorTimer::Shutdown => (),
+            // The steps of every turn do the work of these.
+            CoordinatorTimer::Group
+            | CoordinatorTimer::Journal
+            | CoordinatorTimer::Certificates
+            | CoordinatorTimer::Shutdown => (),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Timers, a buffer and the work of a turn, shared by the sockets of both kinds.
 
+use super::certificates::CertificateEnds;
 use super::suspend::SuspendGrace;
 use crate::limits::READ_BYTES;
 use crate::net::{Key, Scratch, TimerId, TimerWheel};
-use crate::time::Millis;
+use crate::time::{Millis, Now};
 
 /// The timers, a read buffer, and the work that is left in a turn.
 #[derive(Debug)]
@@ -13,6 +14,7 @@ pub(super) struct Sockets {
     group_timer: Option<(Millis, TimerId)>,
     /// Deadline of the journal.
     journal_timer: Option<(Millis, TimerId)>,
+    certificates: CertificateEnds,
     suspend_grace: SuspendGrace,
     scratch: Scratch,
     /// Work that is left of the limit of this turn.
@@ -43,6 +45,8 @@ pub(super) enum CoordinatorTimer {
     Group,
     /// The journal has something to do: a retry, a sync, a removal.
     Journal,
+    /// A certificate ends, or the wall clock must be looked at.
+    Certificates,
     /// The wait for sockets at shutdown ends.
     Shutdown,
 }
@@ -57,7 +61,12 @@ impl CoordinatorTimer {
             | Self::Stall(key)
             | Self::Upgrade(key)
             | Self::Linger(key) => Some(key),
-            Self::PeerCheck | Self::Accept | Self::Group | Self::Journal | Self::Shutdown => None,
+            Self::PeerCheck
+            | Self::Accept
+            | Self::Group
+            | Self::Journal
+            | Self::Certificates
+            | Self::Shutdown => None,
         }
     }
 }
@@ -68,6 +77,7 @@ impl Sockets {
             timers: TimerWheel::new(),
             group_timer: None,
             journal_timer: None,
+            certificates: CertificateEnds::default(),
             suspend_grace: SuspendGrace::new(started),
             scratch: Scratch::new(READ_BYTES),
             work_left: 0,
@@ -107,6 +117,7 @@ impl Sockets {
         match timer {
             CoordinatorTimer::Group => self.group_timer = None,
             CoordinatorTimer::Journal => self.journal_timer = None,
+            CoordinatorTimer::Certificates => self.certificates.on_timer(),
             CoordinatorTimer::Handshake(_)
             | CoordinatorTimer::Line(_)
             | CoordinatorTimer::Connect(_)
@@ -147,6 +158,16 @@ impl Sockets {
     pub(super) fn arm_deadlines(&mut self, group: Option<Millis>, journal: Option<Millis>) {
         rearm(&mut self.timers, &mut self.group_timer, group, CoordinatorTimer::Group);
         rearm(&mut self.timers, &mut self.journal_timer, journal, CoordinatorTimer::Journal);
+    }
+
+    /// Returns the ends of the certificates that sockets have shown.
+    pub(super) fn certificates(&mut self) -> &mut CertificateEnds {
+        &mut self.certificates
+    }
+
+    /// Sets the timer of the certificate that ends first.
+    pub(super) fn arm_certificates(&mut self, now: Now) {
+        self.certificates.arm(&mut self.timers, now);
     }
 
     /// Begins a part of a turn with a limit of work.

@@ -11,14 +11,11 @@ use super::platform::Platform;
 use super::security::Security;
 #[cfg(feature = "tls")]
 use super::tls::TlsSides;
-#[cfg(feature = "tls")]
-use crate::access::Credentials;
+use crate::access::{CaCheck, Credentials};
 use crate::limits::tls::TURN_HANDSHAKES_MS;
 use crate::net::{Clock, Connection, Key, Signal, Signals, Transport, wait};
 use crate::protocol::KeyName;
-#[cfg(feature = "tls")]
-use crate::time::UnixMillis;
-use crate::time::{Millis, Now};
+use crate::time::{Millis, Now, UnixMillis};
 
 /// Sources of events, and the time.
 #[derive(Debug)]
@@ -44,7 +41,8 @@ impl System {
         }
     }
 
-    /// Applies the contents of the files to new connections.
+    /// Applies the contents of the files to new connections. Returns true if other CAs than before
+    /// vouch for clients.
     ///
     /// # Errors
     ///
@@ -57,12 +55,27 @@ impl System {
             reason = "only TLS takes the files, and only TLS can fail"
         )
     )]
-    pub(super) fn secure(&mut self, security: Security) -> io::Result<()> {
-        #[cfg(feature = "tls")]
-        let () = self.tls = security.tls.map(TlsSides::new).transpose()?;
-        #[cfg(not(feature = "tls"))]
+    #[cfg(not(feature = "tls"))]
+    pub(super) fn secure(&mut self, security: Security) -> io::Result<bool> {
         let Security { access: _ } = security;
-        Ok(())
+        Ok(false)
+    }
+    #[cfg(feature = "tls")]
+    pub(super) fn secure(&mut self, security: Security) -> io::Result<bool> {
+        let tls = security.tls.map(TlsSides::new).transpose()?;
+        let before = std::mem::replace(&mut self.tls, tls);
+        let both = before.as_ref().zip(self.tls.as_ref());
+        Ok(both.is_some_and(|(before, now)| !before.has_same_roots(now)))
+    }
+
+    /// Checks the certificates of a client again. Returns the result if it is another one.
+    #[cfg_attr(not(feature = "tls"), expect(clippy::unused_self, reason = "only TLS has CAs"))]
+    pub(super) fn check_again(&self, shown: &Credentials, now: UnixMillis) -> Option<CaCheck> {
+        #[cfg(feature = "tls")]
+        let result = self.tls.as_ref()?.check_again(shown, now);
+        #[cfg(not(feature = "tls"))]
+        let (result, _) = (None, (shown, now));
+        result
     }
 
     pub(super) fn now(&self) -> Now {

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use crate::access::{CaCheck, Credentials};
+use crate::access::{CaCheck, CertificateChain, Credentials};
 use crate::config::{ConfigError, CoordinatorKeys, SecurityConfig, load_ca};
 use crate::net::Connection;
 use crate::net::tls::{
@@ -87,20 +87,34 @@ impl TlsSides {
     /// Returns the credentials of a connection after its handshake.
     pub(super) fn credentials(&self, connection: &Connection, now: UnixMillis) -> Credentials {
         let Some(key) = connection.peer_key() else { return Credentials::NoCertificate };
-        let ca = match &self.roots {
-            None => CaCheck::Unknown,
-            Some(roots) => match connection.certified_by(roots, now) {
-                Ok(Certified { ids, .. }) => CaCheck::Valid { names: ids.into() },
-                Err(ChainFault::Expired | ChainFault::NotYetValid) => CaCheck::Expired,
-                Err(
-                    ChainFault::Missing
-                    | ChainFault::UnknownIssuer
-                    | ChainFault::WrongName
-                    | ChainFault::WrongUsage
-                    | ChainFault::Invalid,
-                ) => CaCheck::Unknown,
-            },
-        };
-        Credentials::Certificate { key, ca }
+        let Some(roots) = &self.roots else { return Credentials::of_key(key, CaCheck::Unknown) };
+        let chain = CertificateChain::new(connection.peer_certificates());
+        Credentials::Certificate { key, ca: check(roots, &chain, now), chain }
+    }
+
+    /// Checks the certificates of a client again. Returns the result if it is another one.
+    pub(super) fn check_again(&self, shown: &Credentials, now: UnixMillis) -> Option<CaCheck> {
+        let Credentials::Certificate { ca, chain, .. } = shown else { return None };
+        let result = check(self.roots.as_ref()?, chain, now);
+        (result != *ca).then_some(result)
+    }
+
+    /// Returns true if both trust the same CAs.
+    pub(super) fn has_same_roots(&self, other: &Self) -> bool {
+        self.roots == other.roots
+    }
+}
+
+fn check(roots: &CaRoots, chain: &CertificateChain, now: UnixMillis) -> CaCheck {
+    match roots.certify(chain.certificates(), now) {
+        Ok(Certified { ids, until }) => CaCheck::Valid { names: ids.into(), until },
+        Err(ChainFault::Expired | ChainFault::NotYetValid) => CaCheck::Expired,
+        Err(
+            ChainFault::Missing
+            | ChainFault::UnknownIssuer
+            | ChainFault::WrongName
+            | ChainFault::WrongUsage
+            | ChainFault::Invalid,
+        ) => CaCheck::Unknown,
     }
 }

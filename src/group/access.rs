@@ -59,11 +59,6 @@ impl MemberAccess {
         self.decided = None;
     }
 
-    /// Forgets the last decision: the next request is checked again.
-    pub(super) fn forget_decision(&mut self) {
-        self.decided = None;
-    }
-
     fn rights_of(&self, origin: &Origin<'_>) -> Option<Rights> {
         let decided = self.decided.as_ref()?;
         decided

@@ -47,7 +47,7 @@ impl<'a, J: Journal<Group>> InputHandler<'a, J> {
             Input::Committed { through } => group.on_committed(through, steady),
             Input::DrawnEpoch(epoch) => group.state.epochs.drawn(epoch),
             Input::CertificateExpired { link } => group.on_certificate_expired(link),
-            Input::AccessChanged(table) => group.on_access_changed(table),
+            Input::AccessChanged { table, checked } => group.on_access_changed(table, checked),
             Input::BeginEpoch => self.begin_epoch(),
             Input::EpochCommitted => self.on_epoch_committed(),
             Input::JournalFails(fails) => group.journal_state.is_failing = fails,

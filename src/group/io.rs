@@ -7,7 +7,7 @@ use super::backlog::BacklogChange;
 use super::history::NewcomerLimits;
 use super::ids::{ConnId, LinkId};
 use super::member_change::{MemberChange, SocketEnd};
-use crate::access::{AccessTable, Credentials};
+use crate::access::{AccessTable, CaCheck, Credentials};
 use crate::facts::{FactIndex, JournalPosition};
 use crate::limits::{KEEP_BYTES_MAX, Overflow};
 use crate::protocol::{
@@ -175,9 +175,14 @@ pub enum Input<'a> {
         /// Link of the message socket.
         link: LinkId,
     },
-    /// The access rules have changed. Message sockets are closed if no rule fits their member now.
-    /// Ignored by a group without access rules.
-    AccessChanged(Arc<AccessTable>),
+    /// The access rules or the CAs have changed. Message sockets are closed if no rule fits their
+    /// member now. Ignored by a group without access rules.
+    AccessChanged {
+        /// The access file.
+        table: Arc<AccessTable>,
+        /// New results for certificates of [`Group::credentials`](super::Group::credentials).
+        checked: &'a [(LinkId, CaCheck)],
+    },
     /// A new epoch must begin.
     BeginEpoch,
     /// [`Group::is_epoch_due`](super::Group::is_epoch_due): the epoch begins. Acks that have

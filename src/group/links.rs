@@ -178,6 +178,11 @@ impl Links {
         slots.collect()
     }
 
+    /// Returns all links.
+    pub(super) fn all(&self) -> impl Iterator<Item = (LinkId, &Link)> {
+        self.slots.iter().map(|(slot, (serial, link))| (LinkId::new(slot, *serial), link))
+    }
+
     /// Returns the ids of all connect-backs under way.
     pub(super) fn connecting(&self) -> impl Iterator<Item = LinkId> {
         self.slots.iter().filter_map(|(slot, (serial, link))| match link {

@@ -56,7 +56,7 @@ use crate::facts::{FactIndex, Journal, Recorded};
 use crate::protocol::{
     Bye, Command, DeliverTo, Epoch, MemberLine, PeerName, Reply, Request, RequestError, Seq,
 };
-use crate::time::{Millis, Now};
+use crate::time::{Millis, Now, UnixMillis};
 
 use access::AccessState;
 use backlog::BacklogState;
@@ -247,6 +247,28 @@ impl Group {
             | Command::Send { .. }
             | Command::Query(_) => None,
         }
+    }
+
+    /// Returns the credentials with which each message socket and each connect-back was asked for.
+    /// They are kept with access rules only.
+    pub fn credentials(&self) -> impl Iterator<Item = (LinkId, &Credentials)> {
+        let all = self.links.all();
+        all.filter_map(|(id, link)| Some((id, self.credentials_of(link)?)))
+    }
+
+    /// Returns the first time at which the certificate of a message socket or connect-back no
+    /// longer counts; `None` if no certificate of a CA was shown.
+    #[must_use]
+    pub fn certified_until(&self, link: LinkId) -> Option<UnixMillis> {
+        self.credentials_of(self.links.at(link)?)?.certified_until()
+    }
+
+    fn credentials_of<'a>(&'a self, link: &'a Link) -> Option<&'a Credentials> {
+        let identity = match link {
+            Link::Connecting(connect_back) => &connect_back.identity,
+            Link::Open { member, .. } => &self.state.members.at(*member)?.access.connected,
+        };
+        Some(identity.as_ref()?.get().credentials)
     }
 
     /// Returns the last bytes of a message socket at a shutdown of the coordinator.

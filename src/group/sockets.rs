@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::ids::{LinkId, MemberSlot};
 use super::links::{ConnectBack, ConnectPhase, ConnectPurpose, Link};
 use super::{ChangeKind, Effect, Group, OfflineCause};
-use crate::access::AccessTable;
+use crate::access::{AccessTable, CaCheck, Credentials};
 use crate::facts::JournalPosition;
 use crate::protocol::{Bye, Conflict, RequestError, Seq};
 use crate::time::Millis;
@@ -63,31 +63,55 @@ impl Group {
         }
     }
 
-    /// The certificate of a message socket is no longer valid.
+    /// The certificate of a message socket or of a connect-back is no longer valid.
     pub(super) fn on_certificate_expired(&mut self, link: LinkId) {
-        let Some((slot, _)) = self.links.open(link) else { return };
-        if let Some(member) = self.state.members.at_mut(slot) {
-            member.access.connected.iter_mut().for_each(|identity| identity.expire());
-            member.access.forget_decision();
+        if let Some(credentials) = self.credentials_mut(link) {
+            credentials.expire();
         }
-        self.refresh_access(slot, OfflineCause::CertificateExpired);
+        match self.links.open(link).map(|(slot, _)| slot) {
+            Some(slot) => self.refresh_access(slot, OfflineCause::CertificateExpired),
+            None => self.refuse_unfit(link),
+        }
     }
 
-    /// Decides about all members by new rules. The message sockets of members that no rule fits are
-    /// closed, and their connect-backs are refused.
-    pub(super) fn on_access_changed(&mut self, table: Arc<AccessTable>) {
+    /// Decides about all members by new rules, and by new results for certificates. The message
+    /// sockets of members that no rule fits are closed, and their connect-backs are refused.
+    pub(super) fn on_access_changed(
+        &mut self,
+        table: Arc<AccessTable>,
+        checked: &[(LinkId, CaCheck)],
+    ) {
         if !self.access.replace(table, &mut self.state.members) {
             return;
         }
-        for link in self.links.connecting().collect::<Vec<LinkId>>() {
-            if let Err(refusal) = self.decide_again(link)
-                && let Some(connect_back) = self.end_connect_back(link)
-            {
-                self.give_up(link);
-                self.reply(connect_back.conn, refusal);
+        for (link, result) in checked {
+            if let Some(credentials) = self.credentials_mut(*link) {
+                credentials.check_again(result.clone());
             }
         }
+        for link in self.links.connecting().collect::<Vec<LinkId>>() {
+            self.refuse_unfit(link);
+        }
         self.refresh_all();
+    }
+
+    /// Returns the credentials with which a message socket or connect-back was asked for.
+    fn credentials_mut(&mut self, link: LinkId) -> Option<&mut Credentials> {
+        let identity = match self.links.open(link).map(|(slot, _)| slot) {
+            Some(slot) => &mut self.state.members.at_mut(slot)?.access.connected,
+            None => &mut self.links.connecting_mut(link)?.identity,
+        };
+        Some(identity.as_mut()?.credentials_mut())
+    }
+
+    /// Refuses a connect-back that no rule fits now.
+    fn refuse_unfit(&mut self, link: LinkId) {
+        if let Err(refusal) = self.decide_again(link)
+            && let Some(connect_back) = self.end_connect_back(link)
+        {
+            self.give_up(link);
+            self.reply(connect_back.conn, refusal);
+        }
     }
 
     /// Decides about all members by the present rules.

@@ -7,6 +7,9 @@ pub const HANDSHAKES_MAX: usize = 256;
 /// Most milliseconds of a turn for steps of handshakes. The step under way is finished.
 pub const TURN_HANDSHAKES_MS: u64 = 2;
 
+/// Most milliseconds between two looks at the wall clock while a certificate counts.
+pub const CERTIFICATE_CHECK_MS: u64 = 60_000;
+
 /// Most bytes of text in a record.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 /// Most bytes of text in a record after a record that the system did not take whole.

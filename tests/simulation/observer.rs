@@ -124,7 +124,7 @@ fn show(input: &Input<'_>, model: &mut Model, sockets: &mut Sockets, now: Now) {
                 model.cover(CoveragePoint::JournalFull);
             }
         }
-        Input::CertificateExpired { .. } | Input::AccessChanged(_) => {
+        Input::CertificateExpired { .. } | Input::AccessChanged { .. } => {
             unreachable!("no group of a world has access rules")
         }
         Input::Tick => model.tick(now.steady.as_u64()),

@@ -108,8 +108,8 @@ fn a_key_of_one_id_replaces_the_owner_and_a_key_of_a_prefix_does_not() {
 #[test]
 fn a_certificate_of_the_ca_replaces_the_owner_of_the_ids_that_it_names() {
     let names = ["alice".to_owned(), "bob".to_owned()];
-    let with = |ca| identity(Credentials::Certificate { key: key(1), ca });
-    let valid = with(CaCheck::Valid { names: names.into() });
+    let with = |ca| identity(Credentials::of_key(key(1), ca));
+    let valid = with(valid_as(&names));
     check("* ca", valid, FREE, Ok(Rights::ALL));
     check("* ca", valid, owned_by(2), Ok(Rights::ALL));
     check("alice ca send", valid, ("bob", None), Err(NO_LINE));
@@ -213,7 +213,7 @@ fn rules_that_fit_together_give_the_rights_of_all_and_the_highest_limits() {
 #[test]
 fn an_operator_has_a_rule_of_its_own() {
     let names = ["@operator".to_owned()];
-    let certified = |ca| identity(Credentials::Certificate { key: key(1), ca });
+    let certified = |ca| identity(Credentials::of_key(key(1), ca));
     let plain = identity(Credentials::Plain);
     for (rules, client, expected) in [
         ("@operator key=1", shows(1), true),
@@ -222,8 +222,8 @@ fn an_operator_has_a_rule_of_its_own() {
         ("@operator address=10.0.0.0/24", plain, true),
         ("@operator address=10.0.0.8", plain, false),
         ("@operator address=10.0.0.7", identity(Credentials::NoCertificate), true),
-        ("@operator ca", certified(CaCheck::Valid { names: names.into() }), true),
-        ("@operator ca", certified(CaCheck::Valid { names: ["alice".to_owned()].into() }), false),
+        ("@operator ca", certified(valid_as(&names)), true),
+        ("@operator ca", certified(valid_as(&["alice".to_owned()])), false),
         ("@operator ca", certified(CaCheck::Expired), false),
         ("@operator secret=5", Identity { secret: Some(secret(5)), ..shows(1) }, false),
         ("* key=1\nalice key=1", shows(1), false),
@@ -283,14 +283,7 @@ fn a_reload_revokes_the_members_that_no_rule_fits_any_more() {
     let names = ["bob".to_owned()];
     let members = [
         ("alice", key(1), shows(1)),
-        (
-            "bob",
-            key(2),
-            identity(Credentials::Certificate {
-                key: key(2),
-                ca: CaCheck::Valid { names: names.into() },
-            }),
-        ),
+        ("bob", key(2), identity(Credentials::of_key(key(2), valid_as(&names)))),
         ("carol", key(3), shows(3)),
         ("dave", key(4), shows(4)),
     ];

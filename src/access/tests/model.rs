@@ -24,12 +24,11 @@ struct Client {
 impl Client {
     fn check<T>(&self, decide: impl FnOnce(&Identity<'_>) -> T) -> T {
         let names = IDS.map(str::to_owned);
-        let names = names[self.named..].into();
-        let ca = if self.is_valid { CaCheck::Valid { names } } else { CaCheck::Expired };
+        let ca = if self.is_valid { valid_as(&names[self.named..]) } else { CaCheck::Expired };
         let credentials = match self.kind {
             0 => Credentials::Plain,
             1 => Credentials::NoCertificate,
-            _ => Credentials::Certificate { key: key(self.key), ca },
+            _ => Credentials::of_key(key(self.key), ca),
         };
         decide(&Identity {
             ip: [10, 0, 0, self.ip].into(),
@@ -100,7 +99,7 @@ fn fits(rule: &str, identity: &Identity<'_>, id: &str, owner: Option<PeerName>) 
         ("ca", _) => {
             let certified = matches!(
                 identity.credentials,
-                Credentials::Certificate { ca: CaCheck::Valid { names }, .. }
+                Credentials::Certificate { ca: CaCheck::Valid { names, .. }, .. }
                     if names.contains(&id.to_owned())
             );
             (certified, true)
@@ -143,7 +142,7 @@ fn decided(
     }
     match *identity.credentials {
         Credentials::NoCertificate => rights.ok_or(401),
-        Credentials::Certificate { key, ref ca } if code == 401 => {
+        Credentials::Certificate { key, ref ca, .. } if code == 401 => {
             rights.ok_or(code_of_unfit(rules, &deciding, identity, (key, ca, owner, owned)))
         }
         Credentials::Plain | Credentials::Certificate { .. } => rights.ok_or(code),

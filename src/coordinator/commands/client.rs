@@ -15,6 +15,7 @@ use crate::group::LinkId;
 use crate::limits::{LINGER_BYTES_MAX, LIST_PIECE_BYTES};
 use crate::net::{Connection, Key, Stream, TimerId};
 use crate::protocol::{LastRequest, ReplyEncoder};
+use crate::time::UnixMillis;
 
 /// A command socket.
 #[derive(Debug)]
@@ -178,6 +179,11 @@ impl<S: Stream> ClientSocket<S> {
             handshake: None,
             credentials: None,
         }
+    }
+
+    /// Returns the time at which the certificate of the client no longer counts.
+    pub(super) fn certified_until(&self) -> Option<UnixMillis> {
+        self.credentials.as_ref()?.certified_until()
     }
 
     /// Returns the bytes of replies that are not handed to the operating system.

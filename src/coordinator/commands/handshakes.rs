@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use super::CommandSockets;
 use super::replies::conn_of;
-use crate::access::Credentials;
+use crate::access::{CaCheck, Credentials};
 use crate::coordinator::ready::Queued;
 use crate::coordinator::sockets::{CoordinatorTimer, Sockets};
 use crate::limits::LINGER_MS;
@@ -94,6 +94,7 @@ impl<'a, S: Stream> Handshakes<'a, S> {
         let commands = self.commands;
         let refusal = end(commands, key, sockets);
         let Some(socket) = commands.sockets.get_mut(key) else { return };
+        sockets.certificates().change(key, None, credentials.certified_until());
         socket.credentials = Some(Rc::new(credentials));
         // Requests may have arrived behind the handshake.
         socket.connection.assume_readable();
@@ -120,6 +121,31 @@ impl<'a, S: Stream> Handshakes<'a, S> {
             _ if !reads_plain_text => commands.marked_for_close.push(key),
             Some(refusal) => tell_refusal(commands, key, refusal.into(), sockets, now),
             None => commands.refuse(key, &Unauthorized::NoTls.into(), sockets, now),
+        }
+    }
+
+    /// The certificate of a client is no longer valid: further requests are decided without it.
+    pub(in crate::coordinator) fn expire_certificate(self, key: Key) {
+        let Some(socket) = self.commands.sockets.get_mut(key) else { return };
+        if let Some(credentials) = &mut socket.credentials {
+            log::debug!("{}: its certificate has expired", socket.client.addresses.peer);
+            Rc::make_mut(credentials).expire();
+        }
+    }
+
+    /// Checks the certificates of all clients again, because the CAs have changed. `check` returns
+    /// a result that is another one than before.
+    pub(in crate::coordinator) fn check_again(
+        self,
+        check: impl Fn(&Credentials) -> Option<CaCheck>,
+        sockets: &mut Sockets,
+    ) {
+        for (key, socket) in self.commands.sockets.iter_mut() {
+            let Some(credentials) = &mut socket.credentials else { continue };
+            let Some(result) = check(credentials) else { continue };
+            let before = credentials.certified_until();
+            Rc::make_mut(credentials).check_again(result);
+            sockets.certificates().change(key, before, credentials.certified_until());
         }
     }
 

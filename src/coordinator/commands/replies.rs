@@ -372,16 +372,15 @@ impl<S: Stream> CommandSockets<S> {
             socket.connection.notify_close();
             self.budget.release(&socket);
             sockets.cancel(socket.client.line_deadline.timer);
+            sockets.certificates().change(key, socket.certified_until(), None);
             if let Some(handshake) = socket.handshake.take() {
                 self.admission.end_handshake(handshake.serial);
                 sockets.cancel(Some(handshake.timer));
             }
             self.admission.on_closed(&mut socket.client);
             closed += 1;
-            debug_assert!(
-                !self.admission.is_empty() || self.budget.kept_bytes() == 0,
-                "without command sockets no bytes are counted"
-            );
+            let is_counted = !self.admission.is_empty() || self.budget.kept_bytes() == 0;
+            debug_assert!(is_counted, "without command sockets no bytes are counted");
         }
         closed
     }

@@ -74,7 +74,10 @@ impl<'a, S: Stream> Upgrades<'a, S> {
     }
 
     /// Removes and returns the next connection that becomes a message socket.
-    pub(in crate::coordinator) fn next(self) -> Option<(LinkId, Connection<S>)> {
+    pub(in crate::coordinator) fn next(
+        self,
+        sockets: &mut Sockets,
+    ) -> Option<(LinkId, Connection<S>)> {
         let CommandSockets { sockets: clients, upgrades, budget, admission, .. } = self.commands;
         while let Some(key) = upgrades.written.pop() {
             let link = clients.get(key).and_then(ClientSocket::upgrade_link);
@@ -83,6 +86,7 @@ impl<'a, S: Stream> Upgrades<'a, S> {
             {
                 upgrades.due.remove(&link);
                 budget.release(&socket);
+                sockets.certificates().change(key, socket.certified_until(), None);
                 admission.on_closed(&mut socket.client);
                 return Some((link, socket.connection));
             }

@@ -28,7 +28,7 @@ use crate::net::{
     UnackedBytes,
 };
 use crate::protocol::{Ack, LineBuffer, Seq};
-use crate::time::Millis;
+use crate::time::{Millis, UnixMillis};
 use socket::{MemberSocket, MessagePhase, write_last};
 
 pub(super) use deliveries::RunWrite;
@@ -177,8 +177,8 @@ impl<S: Stream> MessageSockets<S> {
     ) {
         let (key, due) = (self.next_key(), now.plus(self.connect_timeout_ms));
         let deadline = sockets.set_timer(due, CoordinatorTimer::Connect(key));
-        let (queued, phase) = (Queued::No, MessagePhase::Connecting { deadline });
-        self.sockets.insert(MemberSocket { connection, link, queued, phase });
+        let phase = MessagePhase::Connecting { deadline };
+        self.sockets.insert(MemberSocket::new(connection, link, phase));
         self.links.insert(link, key);
     }
 
@@ -187,13 +187,34 @@ impl<S: Stream> MessageSockets<S> {
     pub(super) fn add_upgraded(&mut self, link: LinkId, mut connection: Connection<S>) {
         connection.assume_readable();
         connection.assume_writable();
-        let (queued, phase) = (Queued::No, MessagePhase::Open { stall_timer: None });
-        let key = self.sockets.insert(MemberSocket { connection, link, queued, phase });
+        let phase = MessagePhase::Open { stall_timer: None };
+        let key = self.sockets.insert(MemberSocket::new(connection, link, phase));
         self.links.insert(link, key);
         self.writable.push(key);
         if let Some(socket) = self.sockets.get_mut(key) {
             self.ready.push(key, &mut socket.queued, Queued::Fresh);
         }
+    }
+
+    /// Changes the time at which the certificate of a socket no longer counts.
+    pub(super) fn set_certified_until(
+        &mut self,
+        link: LinkId,
+        until: Option<UnixMillis>,
+        sockets: &mut Sockets,
+    ) {
+        let Some(key) = self.links.get(&link) else { return };
+        if let Some(socket) = self.sockets.get_mut(*key) {
+            let before = mem::replace(&mut socket.certified_until, until);
+            sockets.certificates().change(*key, before, until);
+        }
+    }
+
+    /// The certificate of a socket is no longer valid. Returns the link of the socket.
+    pub(super) fn expire_certificate(&mut self, key: Key) -> Option<LinkId> {
+        let socket = self.sockets.get_mut(key)?;
+        socket.certified_until = None;
+        self.links.contains_key(&socket.link).then_some(socket.link)
     }
 
     /// Finishes a connect-back that has succeeded or failed. Returns `None` while it is in
@@ -268,6 +289,7 @@ impl<S: Stream> MessageSockets<S> {
             if let Some(mut socket) = self.sockets.remove(key) {
                 socket.connection.notify_close();
                 sockets.cancel(socket.timer());
+                sockets.certificates().change(key, socket.certified_until, None);
                 closed += 1;
             }
         }

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use crate::coordinator::ready::Queued;
 use crate::group::{Group, LinkId, SocketEnd};
 use crate::net::{Connection, Stream, TimerId};
+use crate::time::UnixMillis;
 
 /// A connect-back or a message socket.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(super) struct MemberSocket<S> {
     pub(super) link: LinkId,
     pub(super) queued: Queued,
     pub(super) phase: MessagePhase,
+    /// Time at which the certificate with which the socket was asked for no longer counts.
+    pub(super) certified_until: Option<UnixMillis>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +36,10 @@ impl<S: Stream> MemberSocket<S> {
 }
 
 impl<S> MemberSocket<S> {
+    pub(super) fn new(connection: Connection<S>, link: LinkId, phase: MessagePhase) -> Self {
+        Self { connection, link, queued: Queued::No, phase, certified_until: None }
+    }
+
     pub(super) fn is_open(&self) -> bool {
         matches!(self.phase, MessagePhase::Open { .. })
     }

@@ -204,3 +204,24 @@ fn bytes_that_the_transport_holds_are_written_on_the_next_event_and_run_the_stal
     assert!(stream.take().ends_with("hello\n"));
     assert!(!part.messages.has_due(&part.group) && !part.messages.wants_write(ann));
 }
+
+#[test]
+fn the_end_of_a_certificate_is_watched_until_the_message_socket_is_closed() {
+    let mut part = Part::new();
+    let (ann, key, _stream) = part.online("ann");
+    let (bob, key_of_bob, _stream) = part.online("bob");
+    for (link, until) in [(ann, 3000), (bob, 9000), (ann, 5000)] {
+        let until = Some(UnixMillis(until));
+        part.messages.set_certified_until(link, until, &mut part.sockets);
+    }
+    assert_eq!(part.sockets.certificates().pop_due(UnixMillis(4999)), None);
+    assert_eq!(part.sockets.certificates().pop_due(UnixMillis(5000)), Some(key));
+    assert_eq!(part.messages.expire_certificate(key), Some(ann));
+    part.handle(Input::Lost { link: bob, how: SocketEnd::Closed });
+    assert_eq!(part.sockets.certificates().pop_due(UnixMillis(9000)), Some(key_of_bob));
+    assert_eq!(part.messages.expire_certificate(key_of_bob), None, "it is closed in this turn");
+    part.messages.set_certified_until(ann, Some(UnixMillis(8000)), &mut part.sockets);
+    part.handle(Input::Lost { link: ann, how: SocketEnd::Closed });
+    assert_eq!(part.messages.close_marked(&mut part.sockets), 2);
+    assert_eq!(part.sockets.certificates().first(), None);
+}

@@ -1,6 +1,7 @@
 //! SIGHUP: reads the files about security again, all of them or none.
 
-use super::Coordinator;
+use super::{Coordinator, certificates};
+use crate::access::Credentials;
 use crate::coordinator::security::Security;
 use crate::coordinator::system::System;
 use crate::text::Counted;
@@ -26,11 +27,20 @@ pub(super) fn reload(coordinator: &mut Coordinator<System>, now: Now) {
         }
     };
     let (summary, table) = (security.summary(config), security.access_table());
-    if let Err(error) = coordinator.platform.secure(security) {
-        log::error!("SIGHUP: nothing was changed: TLS cannot be prepared: {error}");
-        return;
-    }
-    let closed = table.map_or(0, |table| coordinator.change_access(table, now));
+    let has_new_cas = match coordinator.platform.secure(security) {
+        Ok(has_new_cas) => has_new_cas,
+        Err(error) => {
+            log::error!("SIGHUP: nothing was changed: TLS cannot be prepared: {error}");
+            return;
+        }
+    };
+    let checked = if has_new_cas {
+        let check = |platform: &System, shown: &Credentials| platform.check_again(shown, now.unix);
+        certificates::check_again(coordinator, check)
+    } else {
+        Vec::new()
+    };
+    let closed = table.map_or(0, |table| coordinator.change_access(table, &checked, now));
     let closed = Counted(closed, "member was", "members were");
     log::info!("SIGHUP: files read again: {summary}; {closed} set offline");
 }

@@ -1,9 +1,8 @@
 //! Wires the parts: passes their inputs to the group, and the effects of the group to the parts.
 
-use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
-use super::Coordinator;
+use super::{Coordinator, certificates};
 use crate::coordinator::accept::Accepted;
 use crate::coordinator::commands::{Addresses, Next};
 use crate::coordinator::messages::{Acks, RunWrite};
@@ -16,7 +15,7 @@ use crate::limits::{
     WORK_CONNECT, WORK_REQUEST_SOCKET, WORK_STATS,
 };
 use crate::net::{Connection, Key};
-use crate::protocol::{Command, Epoch, KeyName, LimitReached, Listing, Reply, Request};
+use crate::protocol::{Command, Epoch, KeyName, LimitReached, Listing, Request};
 use crate::time::Now;
 
 impl<P: Platform> Coordinator<P> {
@@ -76,6 +75,7 @@ impl<P: Platform> Coordinator<P> {
         match begun {
             Ok(connection) => {
                 self.messages.add(link, connection, &mut self.sockets, now.steady);
+                certificates::watch(self, link);
             }
             Err(error) => {
                 let reason = error.to_string().into();
@@ -91,12 +91,7 @@ impl<P: Platform> Coordinator<P> {
             Listing::Members => self.commands.list_members(to, &self.group, &mut self.sockets),
             Listing::Stats => {
                 self.sockets.spend(WORK_STATS + self.group.member_count() / WORK_STATS);
-                let stats = self.stats(now.steady);
-                let mut lines = format!("{}\n", Reply::List { listing, count: stats.len() });
-                for (key, value) in stats {
-                    // Writing to a string cannot fail.
-                    let _ = writeln!(lines, "{key} {value}");
-                }
+                let lines = report::stats_list(&self.stats(now.steady));
                 self.commands.append_short_list(to, &lines);
             }
         }
@@ -297,11 +292,12 @@ impl<P: Platform> Coordinator<P> {
     /// Moves the command sockets that have written the `OK` to a request with `here` to the message
     /// sockets.
     pub(super) fn move_upgraded(&mut self, now: Now) {
-        while let Some((link, mut connection)) = self.commands.upgrades().next() {
+        while let Some((link, mut connection)) = self.commands.upgrades().next(&mut self.sockets) {
             match self.platform.reregister(&mut connection, self.messages.next_key()) {
                 Ok(()) => self.messages.add_upgraded(link, connection),
                 Err(error) => self.handle(Input::Lost { link, how: error.into() }, now),
             }
+            certificates::watch(self, link);
         }
     }
 

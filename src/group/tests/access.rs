@@ -1,5 +1,6 @@
 //! Access rules: each right, each error, and rules that change while members are online.
 
+mod certificates;
 mod owners;
 
 use std::sync::Arc;
@@ -28,7 +29,7 @@ impl World {
     }
 
     fn change_rules(&mut self, rules: &str) -> Vec<Effect> {
-        self.input(Input::AccessChanged(table(rules)))
+        self.input(Input::AccessChanged { table: table(rules), checked: &[] })
     }
 
     /// Returns the ids that are online.
@@ -314,25 +315,4 @@ fn after_a_restart_the_rules_decide_about_recorded_owners() {
     assert_eq!(restart("ann anyone send; * anyone"), (0, 0));
     assert_eq!(restart("ann ca send; * anyone"), (0, 0), "the most that the owner can have");
     assert_eq!(restart("ann address=10.0.0.8 send; * anyone"), (1, 1), "no rule fits");
-}
-
-#[test]
-fn credentials_count_until_the_certificate_expires() {
-    let valid = Credentials::Certificate {
-        key: KeyName([1; 32]),
-        ca: CaCheck::Valid { names: ["ann".to_owned()].into() },
-    };
-    for (rules, is_closed) in [("ann ca", true), ("ann ca; ann key=1", false)] {
-        let mut world = World::with_rules(rules);
-        let effects = world.request_with(("10.0.0.7", &valid), "ann#register 9000 acks=1");
-        let Some(Effect::Connect { link, .. }) = effects.last() else { panic!("{effects:?}") };
-        let link = *link;
-        world.input(Input::Connected { link });
-        assert_eq!(world.answer_to(("10.0.0.7", &valid), "ann#msend hi"), "OK msend seq=1");
-        let effects = world.input(Input::CertificateExpired { link });
-        let bye = "bye#certificate expired\n".as_bytes();
-        let expected = Effect::Close { link, closing_bytes: bye.into() };
-        assert_eq!(effects, if is_closed { vec![expected] } else { Vec::new() });
-        assert_eq!(world.online(), if is_closed { "" } else { "ann" });
-    }
 }

@@ -3,9 +3,8 @@
 use std::io;
 
 use super::Connection;
-use crate::net::tls::{CaRoots, Certified, ChainFault, ClientSide, ServerSide, TlsStream};
+use crate::net::tls::{ClientSide, ServerSide, TlsStream};
 use crate::protocol::KeyName;
-use crate::time::UnixMillis;
 
 impl Connection {
     /// Speaks TLS as the client. This comes before the first [`Connection::connected`], which
@@ -33,14 +32,9 @@ impl Connection {
         self.stream.tls().and_then(TlsStream::peer_key)
     }
 
-    /// Checks at the time `now` the certificates that the client has shown, and returns the
-    /// statements of the CA.
-    ///
-    /// # Errors
-    ///
-    /// The fault of the certificates.
-    pub fn certified_by(&self, roots: &CaRoots, now: UnixMillis) -> Result<Certified, ChainFault> {
-        self.stream.tls().ok_or(ChainFault::Missing)?.certified_by(roots, now)
+    /// Returns the certificates that the peer has shown in DER, its own one first.
+    pub fn peer_certificates(&self) -> impl Iterator<Item = &[u8]> {
+        self.stream.tls().into_iter().flat_map(TlsStream::peer_certificates)
     }
 
     /// Reads and writes without TLS from now on, if the handshake of this server has failed because

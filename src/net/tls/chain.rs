@@ -15,8 +15,11 @@ use crate::time::UnixMillis;
 /// Prefix of an id in a URI of a certificate.
 const ID_URI: &str = "groupcast:";
 
+/// Most CAs between a trusted one and a certificate, as webpki limits them.
+const CAS_BETWEEN_MAX: usize = 6;
+
 /// Certificates of the CAs that are trusted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaRoots(Arc<[TrustAnchor<'static>]>);
 
 /// Statements of a CA about a peer.
@@ -24,8 +27,8 @@ pub struct CaRoots(Arc<[TrustAnchor<'static>]>);
 pub struct Certified {
     /// Ids in the certificate: the entries `DNS:<id>` and `URI:groupcast:<id>` of its SAN.
     pub ids: Vec<String>,
-    /// Time at which the certificate ends.
-    pub not_after: UnixMillis,
+    /// First time at which the certificate, or another one of its chain, is no longer valid.
+    pub until: UnixMillis,
 }
 
 /// Reason for which a chain is not valid. The names of a certificate are never in it.
@@ -96,23 +99,36 @@ impl CaRoots {
         Ok(Self(anchors.into()))
     }
 
-    /// Checks the chain of a TLS client at the time `now`.
-    pub(super) fn certify(
+    /// Checks the certificates of a TLS client at the time `now`, its own one first.
+    ///
+    /// # Errors
+    ///
+    /// The fault of the chain.
+    pub fn certify<'a>(
         &self,
-        chain: &[CertificateDer<'_>],
+        certificates: impl Iterator<Item = &'a [u8]>,
         now: UnixMillis,
     ) -> Result<Certified, ChainFault> {
-        let (end, rest) = split(chain)?;
+        let chain: Vec<CertificateDer<'_>> = certificates.map(CertificateDer::from).collect();
+        let (end, rest) = split(&chain)?;
         let check = |now| self.verify(&end, rest, KeyUsage::client_auth(), now);
         check(unix_time(now))?;
         // After the end of all times the certificate itself has expired, and webpki says when.
-        let Err(Error::CertExpired { not_after, .. }) = check(unix_seconds(u64::MAX)) else {
+        let Err(Error::CertExpired { mut not_after, .. }) = check(unix_seconds(u64::MAX)) else {
             return Err(ChainFault::Invalid);
         };
+        // A CA in between may end earlier.
+        for _ in rest.iter().take(CAS_BETWEEN_MAX) {
+            match check(not_after) {
+                Err(Error::CertExpired { not_after: earlier, .. }) => not_after = earlier,
+                Ok(()) | Err(_) => break,
+            }
+        }
         let uris = end.valid_uri_names().filter_map(|uri| uri.strip_prefix(ID_URI));
         let ids = end.valid_dns_names().chain(uris).map(str::to_owned).collect();
-        let not_after = UnixMillis(not_after.as_secs().saturating_mul(1000));
-        Ok(Certified { ids, not_after })
+        // The certificate is valid in all of its last second.
+        let until = UnixMillis(not_after.as_secs().saturating_add(1).saturating_mul(1000));
+        Ok(Certified { ids, until })
     }
 
     /// Checks the chain of a TLS server that must have `name`.

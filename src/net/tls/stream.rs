@@ -6,14 +6,12 @@ use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
 
-use super::chain::{CaRoots, Certified, ChainFault};
 use super::context::{ClientSide, ServerSide, TlsContext};
 use super::error::TlsError;
 use super::session::TlsSession;
 use super::verifiers::key_name;
 use crate::limits::tls::TEXT_BYTES_MAX;
 use crate::protocol::KeyName;
-use crate::time::UnixMillis;
 
 /// First byte of a record with a handshake message.
 const HANDSHAKE: u8 = 0x16;
@@ -151,14 +149,9 @@ impl<W: Wire> TlsStream<W> {
         self.peer
     }
 
-    /// Checks at the time `now` the certificates that a client showed, and returns the statements
-    /// of the CA.
-    ///
-    /// # Errors
-    ///
-    /// The fault of the chain.
-    pub fn certified_by(&self, roots: &CaRoots, now: UnixMillis) -> Result<Certified, ChainFault> {
-        roots.certify(self.session.peer_chain(), now)
+    /// Returns the certificates that the peer has shown in DER, its own one first.
+    pub fn peer_certificates(&self) -> impl Iterator<Item = &[u8]> {
+        self.session.peer_chain().iter().map(|certificate| &**certificate)
     }
 
     /// Makes reads and writes go to the socket without TLS, if the handshake of this server has

@@ -7,6 +7,7 @@ use std::path::Path;
 use groupcast::access::{AccessRule, CaCheck, Credentials, Identity, OwnedIds, Proof, Who};
 use groupcast::config::{AccessFile, ConfigError, PossibleProofs};
 use groupcast::protocol::{KeyName, PeerName, SecretName};
+use groupcast::time::UnixMillis;
 
 use super::config_file;
 
@@ -66,8 +67,8 @@ fn client_for(proof: Proof, names: Box<[String]>) -> (IpAddr, Credentials, Optio
         }
         Proof::Ca | Proof::Anyone => (),
     }
-    let credentials =
-        Credentials::Certificate { key: KeyName(shown), ca: CaCheck::Valid { names } };
+    let until = UnixMillis::END_OF_9999;
+    let credentials = Credentials::of_key(KeyName(shown), CaCheck::Valid { names, until });
     (ip, credentials, secret)
 }
 

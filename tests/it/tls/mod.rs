@@ -1,6 +1,7 @@
 //! TLS on the port of the coordinator, on connect-backs and on message sockets that were command
 //! sockets.
 
+mod certificates;
 mod openssl;
 mod relay;
 mod threats;

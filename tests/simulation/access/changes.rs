@@ -65,7 +65,7 @@ impl World {
     pub(super) fn reload(&mut self) {
         let is_open = self.rng.percent(30);
         self.file = if is_open { Line::open() } else { Line::file(&mut self.rng) };
-        let effects = self.input(Input::AccessChanged(table(&self.file)));
+        let effects = self.input(Input::AccessChanged { table: table(&self.file), checked: &[] });
         let mut expected = Vec::new();
         let refused = self.dialing.iter().filter(|(_, (id, client, _))| {
             let owner = self.members.get(id).map(|member| member.owner);

@@ -78,7 +78,7 @@ impl Client {
 
     pub(super) fn credentials(self) -> Credentials {
         match self.key {
-            Some(key) => Credentials::Certificate { key: KeyName([key; 32]), ca: CaCheck::Unknown },
+            Some(key) => Credentials::of_key(KeyName([key; 32]), CaCheck::Unknown),
             None => Credentials::Plain,
         }
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::access::{CaCheck, Credentials};
 use crate::limits::tls::{HANDSHAKE_MS, HANDSHAKES_MAX};
 use crate::protocol::KeyName;
+use crate::time::UnixMillis;
 
 impl Part {
     fn add_handshake(&mut self) -> (Key, TestStream) {
@@ -26,7 +27,7 @@ impl Part {
     }
 
     fn finish(&mut self, key: Key) {
-        let credentials = Credentials::Certificate { key: KEY, ca: CaCheck::Unknown };
+        let credentials = Credentials::of_key(KEY, CaCheck::Unknown);
         self.commands.handshakes().finish(key, credentials, &mut self.sockets, self.now);
         self.commands.schedule_flush(key);
     }
@@ -144,4 +145,61 @@ fn a_handshake_makes_room_as_the_oldest_silent_client() {
     assert_eq!(part.commands.admission().served(), 0);
     assert_eq!(part.sockets.pop_due(Millis::new(LINGER_MS)), Some(CoordinatorTimer::Linger(key)));
     assert_eq!(part.sockets.pop_due(Millis::new(HANDSHAKE_MS)), None);
+}
+
+/// Credentials with a certificate that ends at this time.
+fn certified(until: u64) -> Credentials {
+    let names = ["ann".to_owned()].into();
+    Credentials::of_key(KEY, CaCheck::Valid { names, until: UnixMillis(until) })
+}
+
+impl Part {
+    /// Returns the end of the first certificate, and the time until which a request of a client has
+    /// one.
+    fn ends(&mut self, key: Key) -> [Option<u64>; 2] {
+        let first = self.sockets.certificates().first();
+        let (batch, source) = self.commands.begin(key, FRESH, &mut self.sockets).unwrap();
+        let ends = [first, source.origin().credentials.certified_until()];
+        self.commands.finish(batch, &mut self.sockets, self.now);
+        ends.map(|end| end.map(|until| until.0))
+    }
+}
+
+#[test]
+fn the_end_of_a_certificate_is_watched_until_the_client_is_closed() {
+    let mut part = Part::new(|_| ());
+    let [first, second] = [7000, 5000].map(|until| {
+        let (key, stream) = part.add_handshake();
+        stream.end_handshake(true);
+        part.commands.handshakes().finish(key, certified(until), &mut part.sockets, part.now);
+        key
+    });
+    assert_eq!(part.ends(first), [Some(5000), Some(7000)]);
+    assert_eq!(part.ends(second), [Some(5000), Some(5000)]);
+    part.commands.marked_for_close.push(second);
+    assert_eq!((part.close(), part.ends(first)), (1, [Some(7000), Some(7000)]));
+    assert_eq!(part.sockets.certificates().pop_due(UnixMillis(7000)), Some(first));
+    part.commands.handshakes().expire_certificate(first);
+    assert_eq!(part.ends(first), [None, None]);
+    part.commands.marked_for_close.push(first);
+    assert_eq!(part.close(), 1);
+}
+
+#[test]
+fn a_certificate_that_is_checked_again_has_another_end() {
+    let mut part = Part::new(|_| ());
+    let (key, stream) = part.add_handshake();
+    stream.end_handshake(true);
+    part.commands.handshakes().finish(key, certified(5000), &mut part.sockets, part.now);
+    let changes = [
+        (None, Some(5000)),
+        (Some(CaCheck::Unknown), None),
+        (Some(CaCheck::Valid { names: [].into(), until: UnixMillis(9000) }), Some(9000)),
+        (Some(CaCheck::Expired), None),
+    ];
+    for (result, expected) in changes {
+        let check = |_: &Credentials| result.clone();
+        part.commands.handshakes().check_again(check, &mut part.sockets);
+        assert_eq!(part.ends(key), [expected, expected], "{result:?}");
+    }
 }

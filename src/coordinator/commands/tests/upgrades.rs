@@ -62,7 +62,7 @@ impl Part {
 
     fn next_upgraded(&mut self) -> Option<(LinkId, Connection<TestStream>)> {
         self.commands.write_replies();
-        self.commands.upgrades().next()
+        self.commands.upgrades().next(&mut self.sockets)
     }
 
     /// Runs the next timer, which must be the one of the socket. Returns the link if it stalls.

@@ -1,6 +1,7 @@
 //! Each command of each client to an id in each state, by the owner of the id and the rules.
 
 use super::*;
+use crate::access::testing::valid_as;
 use crate::access::{Identity, OwnedIds};
 use crate::facts::Recorded;
 
@@ -24,12 +25,12 @@ enum State {
 }
 
 fn with_ca(number: u8, ca: CaCheck) -> Credentials {
-    Credentials::Certificate { key: KeyName([number; 32]), ca }
+    Credentials::of_key(KeyName([number; 32]), ca)
 }
 
 /// All clients: an address, and what the connection shows.
 fn clients() -> Vec<(&'static str, Credentials)> {
-    let valid = |name: &str| CaCheck::Valid { names: [name.to_owned()].into() };
+    let valid = |name: &str| valid_as(&[name.to_owned()]);
     vec![
         ("10.0.0.7", Credentials::Plain),
         ("10.0.0.8", Credentials::Plain),

@@ -57,7 +57,7 @@ fn certified(
     let mut pair = Pair::new(client, &identity(&COORDINATOR), Trust::AnyKey);
     assert_eq!(pair.shake(), [Ok(true), Ok(true)], "the handshake asks no CA");
     assert_eq!(pair.server.peer_key(), Some(client.key_name()));
-    pair.server.certified_by(roots, now)
+    roots.certify(pair.server.peer_certificates(), now)
 }
 
 const YEAR: u64 = 365 * 24 * 3600 * 1000;
@@ -117,7 +117,8 @@ fn clients_without_a_certificate_are_accepted_and_have_no_key() {
     let mut server = peer.with_server(&identity(&COORDINATOR));
     peer.shake(&mut server).unwrap();
     assert_eq!(server.peer_key(), None);
-    assert_eq!(server.certified_by(&ca("company").roots(), NOW), Err(ChainFault::Missing));
+    let certified = ca("company").roots().certify(server.peer_certificates(), NOW);
+    assert_eq!(certified, Err(ChainFault::Missing));
     peer.write(b"text");
     assert_eq!(read_now(&mut server), b"text");
 }
@@ -156,7 +157,7 @@ fn a_ca_states_the_ids_and_the_end_of_a_certificate() {
     let client = company.sign(&["alice", "alice.example.com", "10.0.0.1"], uri);
     let certified = certified(&client, &company.roots(), NOW).unwrap();
     assert_eq!(certified.ids, ["alice", "alice.example.com", "Bob_2", ""]);
-    assert_eq!(certified.not_after, UnixMillis(1_798_761_600_000), "2027-01-01T00:00:00Z");
+    assert_eq!(certified.until, UnixMillis(1_798_761_601_000), "2027-01-01T00:00:01Z");
 }
 
 #[test]
@@ -191,8 +192,11 @@ fn a_chain_may_have_a_ca_in_between_whose_end_counts_too() {
     let with = pem_identity(&[&own, &between.certificate, &key.serialize_pem()]);
     let without = pem_identity(&[&own, &key.serialize_pem()]);
     let stated = certified(&with, &company.roots(), NOW).unwrap();
-    assert_eq!(stated.not_after, END_OF_2026);
-    assert_eq!(certified(&with, &company.roots(), END_OF_2026), Err(ChainFault::Expired));
+    assert_eq!(stated.until, UnixMillis(1_769_904_001_000), "2026-02-01T00:00:01Z");
+    for (now, expected) in [(stated.until.0 - 1, None), (stated.until.0, Some(ChainFault::Expired))]
+    {
+        assert_eq!(certified(&with, &company.roots(), UnixMillis(now)).err(), expected);
+    }
     let missing = certified(&without, &company.roots(), NOW);
     assert_eq!(missing, Err(ChainFault::UnknownIssuer));
 }
@@ -239,7 +243,7 @@ fn weak_signatures_of_cas_are_faults() {
     ] {
         let roots = CaRoots::from_pem(root.as_bytes()).unwrap();
         let end = CertificateDer::from_pem_slice(end.as_bytes()).unwrap();
-        let certified = roots.certify(&[end], in_2030);
+        let certified = roots.certify([&*end].into_iter(), in_2030);
         assert!(matches!(certified, Err(ChainFault::Invalid | ChainFault::UnknownIssuer)));
     }
 }
