@@ -1,6 +1,7 @@
 //! TLS on the port of the coordinator, on connect-backs and on message sockets that were command
 //! sockets.
 
+mod access;
 mod certificates;
 mod openssl;
 mod relay;
@@ -9,6 +10,7 @@ mod wire;
 
 use std::net::{SocketAddr, TcpListener};
 use std::ops::Deref;
+use std::path::Path;
 
 use support::coordinator::Coordinator;
 use support::tls::{Identity, TlsPeer};
@@ -19,7 +21,7 @@ struct TlsCoordinator {
     coordinator: Coordinator,
     identity: Identity,
     /// The keys file is in it, and what the options name.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Deref for TlsCoordinator {
@@ -43,7 +45,12 @@ impl TlsCoordinator {
         all.extend(write(&folder));
         let all: Vec<&str> =
             all.iter().map(String::as_str).chain(options.iter().copied()).collect();
-        Self { coordinator: Coordinator::start(60, &all), identity, _folder: folder }
+        Self { coordinator: Coordinator::start(60, &all), identity, folder }
+    }
+
+    /// Returns the folder of the files that the options name.
+    fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn connect(&self, identity: &Identity) -> TlsPeer {

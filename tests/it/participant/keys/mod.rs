@@ -1,5 +1,6 @@
 //! `--keys`: the participant speaks TLS, makes its own key, and trusts the keys of its file.
 
+mod ca;
 mod real;
 mod relay;
 
