@@ -35,6 +35,7 @@ mod terminal;
 #[cfg(test)]
 mod testing;
 mod top;
+mod unusable_file;
 mod user_lines;
 
 use std::fmt;
@@ -58,9 +59,8 @@ pub use message_log::{
     EntrySink, LastMessages, LastMessagesLimit, Lines, LogBatch, LogJob, LogReport, MessageLog,
     MessageLogError,
 };
-pub use outbox_file::{
-    OpenedOutbox, OutboxBatch, OutboxFile, OutboxFileError, OutboxJob, OutboxReport,
-};
+pub use outbox_file::{OpenedOutbox, OutboxBatch, OutboxFile, OutboxJob, OutboxReport};
+pub use unusable_file::UnusableFile;
 
 /// Reason why the participant could not start or continue.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ pub enum ParticipantError {
     /// This file cannot be used as the message log.
     Log(PathBuf, MessageLogError),
     /// This file cannot be used as the outbox.
-    Outbox(PathBuf, OutboxFileError),
+    Outbox(PathBuf, UnusableFile),
     /// The keys file cannot be used.
     Keys(Box<dyn std::error::Error>),
     /// A required call of the operating system failed.

@@ -27,7 +27,6 @@
 //! new file is written, too.
 
 mod batch;
-mod error;
 mod index;
 mod inspection;
 mod lines;
@@ -40,6 +39,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::file_state::{FileState, OpenFileId, is_at, sync_directory_entry};
+use super::unusable_file::UnusableFile;
 use crate::limits::{
     LOG_WRITE_TRIES, OUTBOX_COMPACTION_RATIO, OUTBOX_DONE_BYTES_MAX, OUTBOX_EMPTY_BYTES_MAX,
     OUTBOX_FILE_BYTES_MAX, OUTBOX_OPEN_TRIES,
@@ -54,7 +54,6 @@ use recovery::OutboxContent;
 use replacement::{MODE, Replacement, keep_damaged, remove_unfinished};
 
 pub use batch::{OutboxBatch, OutboxJob, OutboxReport};
-pub use error::OutboxFileError;
 pub(super) use inspection::inspect;
 
 /// Result of opening an outbox file.
@@ -100,17 +99,17 @@ impl OutboxFile {
     ///
     /// # Errors
     ///
-    /// [`OutboxFileError`]; the lines of the file are unchanged.
+    /// [`UnusableFile`]; the lines of the file are unchanged.
     pub fn open(
         path: &Path,
         id: &str,
         must_sync: bool,
         now: UnixMillis,
-    ) -> Result<OpenedOutbox, OutboxFileError> {
+    ) -> Result<OpenedOutbox, UnusableFile> {
         let file = open_locked(path)?;
         let metadata = file.metadata()?;
         if metadata.len() > OUTBOX_FILE_BYTES_MAX {
-            return Err(OutboxFileError::TooLong(metadata.len()));
+            return Err(UnusableFile::TooLong(metadata.len()));
         }
         let content = recovery::read(&file, id)?;
         let stored = content.index.stored(&file, now)?;
@@ -206,7 +205,7 @@ impl OutboxFile {
 
     /// Checks that the open file is the file under the outbox's name, is as it was written, and has
     /// room for `bytes`. If not, cuts it back or replaces it.
-    fn check_file(&mut self, bytes: u64, notes: &mut Vec<String>) -> Result<(), OutboxFileError> {
+    fn check_file(&mut self, bytes: u64, notes: &mut Vec<String>) -> Result<(), UnusableFile> {
         let state = FileState::of(&self.file, self.file_id, &self.path, self.length)?;
         let is_too_long = self.length.saturating_add(bytes) > OUTBOX_FILE_BYTES_MAX;
         match state {
@@ -233,7 +232,7 @@ impl OutboxFile {
             self.replace_intact(notes)?;
         }
         match self.length.saturating_add(bytes) {
-            length if length > OUTBOX_FILE_BYTES_MAX => Err(OutboxFileError::TooLong(length)),
+            length if length > OUTBOX_FILE_BYTES_MAX => Err(UnusableFile::TooLong(length)),
             _ => Ok(()),
         }
     }
@@ -369,21 +368,21 @@ impl Sink for OutboxFile {
 
 /// Opens and locks the file under this name. Another program can replace the file between the two
 /// steps. Then the new file is opened.
-fn open_locked(path: &Path) -> Result<File, OutboxFileError> {
+fn open_locked(path: &Path) -> Result<File, UnusableFile> {
     for _ in 0..OUTBOX_OPEN_TRIES {
         let mut options = OpenOptions::new();
         let file = options.read(true).append(true).create(true).mode(MODE).open(path)?;
         if !file.metadata()?.is_file() {
-            return Err(OutboxFileError::NoFile);
+            return Err(UnusableFile::NoFile);
         }
         match file.try_lock() {
             Ok(()) if is_at(&file, path) => return Ok(file),
             Ok(()) => (),
-            Err(TryLockError::WouldBlock) => return Err(OutboxFileError::InUse),
+            Err(TryLockError::WouldBlock) => return Err(UnusableFile::InUse),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
     }
-    Err(OutboxFileError::InUse)
+    Err(UnusableFile::InUse)
 }
 
 fn shown(path: &Path) -> String {

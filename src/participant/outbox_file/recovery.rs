@@ -11,10 +11,10 @@ use std::io::{self, BufRead, BufReader, Seek as _};
 
 use memchr::memchr;
 
-use super::OutboxFileError;
 use super::index::OutboxIndex;
 use super::lines::OutboxLine;
 use crate::limits::{ID_BYTES_MAX, OUTBOX_LINE_BYTES_MAX};
+use crate::participant::unusable_file::UnusableFile;
 use crate::protocol::is_id;
 
 /// Content of an outbox file.
@@ -40,14 +40,14 @@ pub(super) fn header(id: &str) -> String {
 }
 
 /// Reads a file, which is not changed.
-pub(super) fn read(mut file: &File, id: &str) -> Result<OutboxContent, OutboxFileError> {
+pub(super) fn read(mut file: &File, id: &str) -> Result<OutboxContent, UnusableFile> {
     file.rewind()?;
     let mut lines = FileLines::new(file);
     let first = lines.next(HEADER_BYTES_MAX)?;
     let Some(mut offset) = check_header(first, &lines.line, id)? else {
         return match lines.are_others_zero()? {
             true => Ok(OutboxContent::default()),
-            false => Err(OutboxFileError::Foreign),
+            false => Err(UnusableFile::Foreign),
         };
     };
     let mut content = OutboxContent { length: offset, ..OutboxContent::default() };
@@ -72,7 +72,7 @@ pub(super) fn read(mut file: &File, id: &str) -> Result<OutboxContent, OutboxFil
 }
 
 /// Checks that an open file still begins with the header, or has been emptied.
-pub(super) fn check_beginning(mut file: &File, id: &str) -> Result<(), OutboxFileError> {
+pub(super) fn check_beginning(mut file: &File, id: &str) -> Result<(), UnusableFile> {
     file.rewind()?;
     let mut lines = FileLines::new(file);
     let first = lines.next(HEADER_BYTES_MAX)?;
@@ -81,7 +81,7 @@ pub(super) fn check_beginning(mut file: &File, id: &str) -> Result<(), OutboxFil
 
 /// Returns the length of the header. Returns `None` if the file is empty or its header is torn: the
 /// header has zeros from its torn end on.
-fn check_header(length: u64, line: &[u8], id: &str) -> Result<Option<u64>, OutboxFileError> {
+fn check_header(length: u64, line: &[u8], id: &str) -> Result<Option<u64>, UnusableFile> {
     let expected = header(id);
     if line == expected.as_bytes() {
         return Ok(Some(length));
@@ -89,13 +89,13 @@ fn check_header(length: u64, line: &[u8], id: &str) -> Result<Option<u64>, Outbo
     let text = std::str::from_utf8(line).unwrap_or_default();
     let other = text.strip_prefix(HEADER_START).and_then(|line| line.strip_suffix('\n'));
     if let Some(other) = other.filter(|other| is_id(other)) {
-        return Err(OutboxFileError::OfAnother(other.to_owned()));
+        return Err(UnusableFile::OfAnother(other.to_owned()));
     }
     let zeros = line.iter().rev().take_while(|byte| **byte == 0).count();
     let (begin, _) = line.split_at(line.len().saturating_sub(zeros));
     match expected.as_bytes().starts_with(begin) {
         true => Ok(None),
-        false => Err(OutboxFileError::Foreign),
+        false => Err(UnusableFile::Foreign),
     }
 }
 

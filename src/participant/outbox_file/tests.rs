@@ -35,7 +35,7 @@ impl OutboxFixture {
         self.try_open().unwrap()
     }
 
-    fn try_open(&self) -> Result<OpenedOutbox, OutboxFileError> {
+    fn try_open(&self) -> Result<OpenedOutbox, UnusableFile> {
         OutboxFile::open(&self.path(), "alice", false, NOW)
     }
 
@@ -327,12 +327,12 @@ fn a_file_of_something_else_is_refused_and_not_changed() {
     }
     let zeros = [b"# groupcast".as_slice(), &[0; 100_000], b"diary"].concat();
     fs::write(fixture.path(), &zeros).unwrap();
-    assert!(matches!(fixture.try_open(), Err(OutboxFileError::Foreign)));
+    assert!(matches!(fixture.try_open(), Err(UnusableFile::Foreign)));
     assert_eq!(fs::read(fixture.path()).unwrap(), zeros);
     let device = OutboxFile::open(Path::new("/dev/null"), "alice", false, NOW);
-    assert!(matches!(device, Err(OutboxFileError::NoFile)));
+    assert!(matches!(device, Err(UnusableFile::NoFile)));
     let directory = OutboxFile::open(fixture.directory.path(), "alice", false, NOW);
-    assert!(matches!(directory, Err(OutboxFileError::System(_))));
+    assert!(matches!(directory, Err(UnusableFile::System(_))));
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn a_file_never_exceeds_its_limit() {
     assert!(checked.is_ok());
     let above = OUTBOX_FILE_BYTES_MAX - file.length + 1;
     let checked = file.check_file(above, &mut Vec::new());
-    assert!(matches!(checked, Err(OutboxFileError::TooLong(268_435_457))), "{checked:?}");
+    assert!(matches!(checked, Err(UnusableFile::TooLong(268_435_457))), "{checked:?}");
     drop(file);
     assert_eq!(fixture.open().stored.texts.len(), 2);
     File::create(fixture.path()).unwrap().set_len(OUTBOX_FILE_BYTES_MAX + 1).unwrap();
@@ -360,7 +360,7 @@ fn a_file_never_exceeds_its_limit() {
 #[test]
 fn one_program_at_a_time_has_the_file() {
     let fixture = OutboxFixture::new();
-    let is_in_use = || matches!(fixture.try_open(), Err(OutboxFileError::InUse));
+    let is_in_use = || matches!(fixture.try_open(), Err(UnusableFile::InUse));
     let mut file = fixture.open().file;
     assert!(is_in_use());
     write(&mut file, &[text(1, "hello"), done(1)]);

@@ -1,4 +1,4 @@
-//! Reasons why an outbox file cannot be used.
+//! Reasons why a file of the participant cannot be used.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use crate::text;
 
 /// Reason why a file cannot be used as the outbox file. The file is unchanged.
 #[derive(Debug)]
-pub enum OutboxFileError {
+pub enum UnusableFile {
     /// The file cannot be opened, locked, read, written or replaced.
     System(io::Error),
     /// The file is not a regular file, but a device or a pipe.
@@ -25,13 +25,13 @@ pub enum OutboxFileError {
     Damaged(u64),
 }
 
-impl From<io::Error> for OutboxFileError {
+impl From<io::Error> for UnusableFile {
     fn from(error: io::Error) -> Self {
         Self::System(error)
     }
 }
 
-impl fmt::Display for OutboxFileError {
+impl fmt::Display for UnusableFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System(error) => error.fmt(f),
