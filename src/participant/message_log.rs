@@ -29,6 +29,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::file_state::{FileState, OpenFileId, is_at, sync_directory_entry};
+use super::unusable_file::UnusableFile;
 use crate::limits::LOG_WRITE_TRIES;
 use crate::net::Sink;
 use crate::protocol::{Epoch, Seq};
@@ -38,43 +39,6 @@ use crate::text;
 pub use discarded::EntrySink;
 pub use last_messages::{LastMessages, LastMessagesLimit};
 pub use lines::{Lines, LogBatch};
-
-/// Reason why a file cannot be used as the message log. The file is unchanged.
-#[derive(Debug)]
-pub enum MessageLogError {
-    /// The file cannot be opened, locked, read or truncated.
-    System(io::Error),
-    /// The file is not a regular file, but a device or a pipe.
-    NoFile,
-    /// Another program has locked the file.
-    InUse,
-    /// The file does not start with the header of a message log.
-    Foreign,
-    /// The file is the message log of this other participant.
-    OfAnother(String),
-}
-
-impl From<io::Error> for MessageLogError {
-    fn from(error: io::Error) -> Self {
-        Self::System(error)
-    }
-}
-
-impl fmt::Display for MessageLogError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::System(error) => error.fmt(f),
-            Self::NoFile => f.write_str("not a regular file"),
-            Self::InUse => f.write_str("in use by another program"),
-            Self::Foreign => {
-                f.write_str("not empty, and does not start with the header of a message log")
-            }
-            Self::OfAnother(id) => {
-                write!(f, "it is the message log of {}", text::for_terminal(id))
-            }
-        }
-    }
-}
 
 /// A job for the log's thread.
 #[derive(Debug)]
@@ -137,16 +101,16 @@ impl MessageLog {
     ///
     /// # Errors
     ///
-    /// [`MessageLogError`]; the lines of the file are unchanged.
-    pub fn open(path: &Path, id: &str, must_sync: bool) -> Result<Self, MessageLogError> {
+    /// [`UnusableFile`]; the lines of the file are unchanged.
+    pub fn open(path: &Path, id: &str, must_sync: bool) -> Result<Self, UnusableFile> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(MessageLogError::NoFile);
+            return Err(UnusableFile::NoFile);
         }
         match file.try_lock() {
             Ok(()) => (),
-            Err(TryLockError::WouldBlock) => return Err(MessageLogError::InUse),
+            Err(TryLockError::WouldBlock) => return Err(UnusableFile::InUse),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
         let (log_position, length) = recovery::recover(&file, id)?;
@@ -264,13 +228,13 @@ impl MessageLog {
 
     /// Removes the partial lines of a failed write. A file that another program has overwritten
     /// stays unchanged.
-    fn cut_back(&mut self) -> Result<(), MessageLogError> {
+    fn cut_back(&mut self) -> Result<(), UnusableFile> {
         recovery::recover(&self.file, &self.id)?;
         Ok(self.file.set_len(self.length)?)
     }
 
     /// Continues in the same file, which was truncated.
-    fn restart_file(&mut self) -> Result<(), MessageLogError> {
+    fn restart_file(&mut self) -> Result<(), UnusableFile> {
         let (_, length) = recovery::recover(&self.file, &self.id)?;
         self.file.set_len(length)?;
         self.length = u64::MAX; // If the header fails, the file still counts as truncated.
@@ -278,7 +242,7 @@ impl MessageLog {
     }
 
     /// Continues in a new file of the same name. The old file is unlocked.
-    fn start_new_file(&mut self) -> Result<(), MessageLogError> {
+    fn start_new_file(&mut self) -> Result<(), UnusableFile> {
         let mut new = Self::open(&self.path, &self.id, self.must_sync)?;
         new.log_position = self.log_position;
         new.write_header(new.length)?;
@@ -290,7 +254,7 @@ impl MessageLog {
     }
 
     /// Writes the header at offset `length`, before all unwritten lines.
-    fn write_header(&mut self, length: u64) -> Result<(), MessageLogError> {
+    fn write_header(&mut self, length: u64) -> Result<(), UnusableFile> {
         let header = match self.log_position {
             LogPosition { epoch: None, .. } => String::new(),
             LogPosition { epoch: Some(epoch), last } => {

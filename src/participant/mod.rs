@@ -57,16 +57,15 @@ use terminal::{HistoryFile, HistoryVariables, InputMode, Prompt};
 
 pub use message_log::{
     EntrySink, LastMessages, LastMessagesLimit, Lines, LogBatch, LogJob, LogReport, MessageLog,
-    MessageLogError,
 };
 pub use outbox_file::{OpenedOutbox, OutboxBatch, OutboxFile, OutboxJob, OutboxReport};
-pub use unusable_file::UnusableFile;
+pub use unusable_file::{FileUse, UnusableFile};
 
 /// Reason why the participant could not start or continue.
 #[derive(Debug)]
 pub enum ParticipantError {
     /// This file cannot be used as the message log.
-    Log(PathBuf, MessageLogError),
+    Log(PathBuf, UnusableFile),
     /// This file cannot be used as the outbox.
     Outbox(PathBuf, UnusableFile),
     /// The keys file cannot be used.

@@ -6,22 +6,32 @@ use std::io;
 use crate::limits::OUTBOX_FILE_BYTES_MAX;
 use crate::text;
 
-/// Reason why a file cannot be used as the outbox file. The file is unchanged.
+/// Use of a file that begins with a header for this use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileUse {
+    /// The message log.
+    MessageLog,
+    /// The outbox file.
+    Outbox,
+}
+
+/// Reason why a file cannot be used as the message log or as the outbox file. The file is
+/// unchanged.
 #[derive(Debug)]
 pub enum UnusableFile {
-    /// The file cannot be opened, locked, read, written or replaced.
+    /// The file cannot be opened, locked, read, written, truncated or replaced.
     System(io::Error),
     /// The file is not a regular file, but a device or a pipe.
     NoFile,
     /// Another program has locked the file.
     InUse,
-    /// The file does not start with the header of an outbox file.
-    Foreign,
-    /// The file is the outbox file of this other participant.
-    OfAnother(String),
-    /// The file has this number of bytes.
+    /// The file does not start with the header for this use.
+    Foreign(FileUse),
+    /// The file is that of this other participant.
+    OfAnother(FileUse, String),
+    /// The outbox file has this number of bytes.
     TooLong(u64),
-    /// This line is damaged. Only `--check` takes that for an error.
+    /// This line of the outbox file is damaged. Only `--check` takes that for an error.
     Damaged(u64),
 }
 
@@ -37,11 +47,19 @@ impl fmt::Display for UnusableFile {
             Self::System(error) => error.fmt(f),
             Self::NoFile => f.write_str("not a regular file"),
             Self::InUse => f.write_str("in use by another program"),
-            Self::Foreign => {
-                f.write_str("not empty, and does not start with the header of an outbox file")
+            Self::Foreign(file_use) => {
+                let header = match file_use {
+                    FileUse::MessageLog => "a message log",
+                    FileUse::Outbox => "an outbox file",
+                };
+                write!(f, "not empty, and does not start with the header of {header}")
             }
-            Self::OfAnother(id) => {
-                write!(f, "it is the outbox file of {}", text::for_terminal(id))
+            Self::OfAnother(file_use, id) => {
+                let found = match file_use {
+                    FileUse::MessageLog => "message log",
+                    FileUse::Outbox => "outbox file",
+                };
+                write!(f, "it is the {found} of {}", text::for_terminal(id))
             }
             Self::Damaged(line) => write!(
                 f,

@@ -13,14 +13,14 @@ use std::os::unix::fs::FileExt;
 
 use memchr::{memchr, memmem, memrchr};
 
-use super::MessageLogError;
 use crate::limits::{ID_BYTES_MAX, LOG_SEARCH_BYTES, LOG_WRITE_BYTES_MAX};
+use crate::participant::unusable_file::{FileUse, UnusableFile};
 use crate::protocol::{Epoch, Seq, is_id};
 use crate::session::LogPosition;
 
 /// Returns the last number and epoch of a file, and the length of its whole lines. The file is not
 /// changed.
-pub(super) fn recover(file: &File, id: &str) -> Result<(LogPosition, u64), MessageLogError> {
+pub(super) fn recover(file: &File, id: &str) -> Result<(LogPosition, u64), UnusableFile> {
     let end = file.metadata()?.len();
     let begin = first_nonzero(file, 0, end)?;
     let whole = first_zero(file, begin, end)?;
@@ -32,7 +32,7 @@ pub(super) fn recover(file: &File, id: &str) -> Result<(LogPosition, u64), Messa
         LogBeginning::Nothing if first_nonzero(file, whole, end)? == end => {
             return Ok((LogPosition::default(), 0));
         }
-        LogBeginning::Nothing => return Err(MessageLogError::Foreign),
+        LogBeginning::Nothing => return Err(UnusableFile::Foreign(FileUse::MessageLog)),
         LogBeginning::Header => (),
     }
     let length = end_of_last_line(file, whole)?;
@@ -47,14 +47,14 @@ fn recover_padded(
     file: &File,
     beginning: &[u8],
     whole: u64,
-) -> Result<(LogPosition, u64), MessageLogError> {
+) -> Result<(LogPosition, u64), UnusableFile> {
     if !is_line_of_log(beginning) {
-        return Err(MessageLogError::Foreign);
+        return Err(UnusableFile::Foreign(FileUse::MessageLog));
     }
     let length = end_of_last_line(file, whole)?;
     let log_position = match last_epoch(file, length) {
         Ok(epoch) => LogPosition { epoch: Some(epoch), last: last_number(file, length)? },
-        Err(MessageLogError::Foreign) => LogPosition::default(),
+        Err(UnusableFile::Foreign(FileUse::MessageLog)) => LogPosition::default(),
         Err(unusable) => return Err(unusable),
     };
     Ok((log_position, length))
@@ -108,7 +108,7 @@ const HEADER_BYTES_MAX: u64 = "# id \n# epoch 0123456789abcdef\n# last 184467440
     as u64
     + ID_BYTES_MAX as u64;
 
-fn check_header(beginning: &[u8], id: &str) -> Result<LogBeginning, MessageLogError> {
+fn check_header(beginning: &[u8], id: &str) -> Result<LogBeginning, UnusableFile> {
     if beginning.is_empty() {
         return Ok(LogBeginning::Nothing);
     }
@@ -118,7 +118,7 @@ fn check_header(beginning: &[u8], id: &str) -> Result<LogBeginning, MessageLogEr
     let is_whole = lines.next().is_some();
     let other = first.strip_prefix("# id ").filter(|other| is_id(other) && *other != id);
     if let (Some(other), true) = (other, beginning.contains(&b'\n')) {
-        return Err(MessageLogError::OfAnother(other.to_owned()));
+        return Err(UnusableFile::OfAnother(FileUse::MessageLog, other.to_owned()));
     }
     let epoch = second.strip_prefix("# epoch ").and_then(Epoch::parse);
     let last = third.strip_prefix("# last ").and_then(Seq::parse);
@@ -127,7 +127,7 @@ fn check_header(beginning: &[u8], id: &str) -> Result<LogBeginning, MessageLogEr
     }
     match is_torn_header(beginning, id) {
         true => Ok(LogBeginning::Nothing),
-        false => Err(MessageLogError::Foreign),
+        false => Err(UnusableFile::Foreign(FileUse::MessageLog)),
     }
 }
 
@@ -192,7 +192,7 @@ fn number_of(line: &[u8]) -> LogLineKind {
 }
 
 /// Returns the epoch of the last whole line before `end` that has one. The header has one.
-fn last_epoch(file: &File, end: u64) -> Result<Epoch, MessageLogError> {
+fn last_epoch(file: &File, end: u64) -> Result<Epoch, UnusableFile> {
     const MARK: &[u8] = b"\n# epoch ";
     let mark = memmem::FinderRev::new(MARK);
     let mut before = end;
@@ -205,7 +205,7 @@ fn last_epoch(file: &File, end: u64) -> Result<Epoch, MessageLogError> {
         }
         before = at;
     }
-    Err(MessageLogError::Foreign)
+    Err(UnusableFile::Foreign(FileUse::MessageLog))
 }
 
 /// Searches backwards from `end` in chunks, and returns the offset of the first match of `find`.

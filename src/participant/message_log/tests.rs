@@ -1,6 +1,7 @@
 use std::fs;
 
 use super::*;
+use crate::participant::unusable_file::FileUse;
 use crate::protocol::{Delivery, Gap};
 use crate::session::LogEntry;
 use crate::time::UnixMillis;
@@ -26,7 +27,7 @@ impl LogFixture {
         self.directory.path().join("aside")
     }
 
-    fn open(&self) -> Result<MessageLog, MessageLogError> {
+    fn open(&self) -> Result<MessageLog, UnusableFile> {
         MessageLog::open(&self.path(), "alice", false)
     }
 
@@ -35,7 +36,7 @@ impl LogFixture {
     }
 
     /// Opens a file with this content. Returns the position found, and the content afterwards.
-    fn recover(&self, content: &[u8]) -> Result<(LogPosition, Vec<u8>), MessageLogError> {
+    fn recover(&self, content: &[u8]) -> Result<(LogPosition, Vec<u8>), UnusableFile> {
         fs::write(self.path(), content).unwrap();
         let log_position = self.open().map(|log| log.log_position());
         let left = fs::read(self.path()).unwrap();
@@ -222,7 +223,9 @@ fn a_foreign_file_is_refused_and_not_changed() {
     let fixture = LogFixture::new();
     let of_bob = format!("# id bob\n# epoch {EPOCH}\n# last 0\n");
     let recovered = fixture.recover(of_bob.as_bytes());
-    assert!(matches!(recovered, Err(MessageLogError::OfAnother(id)) if id == "bob"));
+    assert!(
+        matches!(recovered, Err(UnusableFile::OfAnother(FileUse::MessageLog, id)) if id == "bob")
+    );
     for content in [
         "dear diary",
         "\n",
@@ -237,13 +240,16 @@ fn a_foreign_file_is_refused_and_not_changed() {
         "# id alice\n# ep\u{0}\u{0}x",
     ] {
         assert!(
-            matches!(fixture.recover(content.as_bytes()), Err(MessageLogError::Foreign)),
+            matches!(
+                fixture.recover(content.as_bytes()),
+                Err(UnusableFile::Foreign(FileUse::MessageLog))
+            ),
             "{content:?}"
         );
     }
     let other = LogFixture::new();
     let log = other.open().unwrap();
-    assert!(matches!(other.open(), Err(MessageLogError::InUse)));
+    assert!(matches!(other.open(), Err(UnusableFile::InUse)));
     drop(log);
     assert!(other.open().is_ok());
 }

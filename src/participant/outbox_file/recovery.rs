@@ -14,7 +14,7 @@ use memchr::memchr;
 use super::index::OutboxIndex;
 use super::lines::OutboxLine;
 use crate::limits::{ID_BYTES_MAX, OUTBOX_LINE_BYTES_MAX};
-use crate::participant::unusable_file::UnusableFile;
+use crate::participant::unusable_file::{FileUse, UnusableFile};
 use crate::protocol::is_id;
 
 /// Content of an outbox file.
@@ -47,7 +47,7 @@ pub(super) fn read(mut file: &File, id: &str) -> Result<OutboxContent, UnusableF
     let Some(mut offset) = check_header(first, &lines.line, id)? else {
         return match lines.are_others_zero()? {
             true => Ok(OutboxContent::default()),
-            false => Err(UnusableFile::Foreign),
+            false => Err(UnusableFile::Foreign(FileUse::Outbox)),
         };
     };
     let mut content = OutboxContent { length: offset, ..OutboxContent::default() };
@@ -89,13 +89,13 @@ fn check_header(length: u64, line: &[u8], id: &str) -> Result<Option<u64>, Unusa
     let text = std::str::from_utf8(line).unwrap_or_default();
     let other = text.strip_prefix(HEADER_START).and_then(|line| line.strip_suffix('\n'));
     if let Some(other) = other.filter(|other| is_id(other)) {
-        return Err(UnusableFile::OfAnother(other.to_owned()));
+        return Err(UnusableFile::OfAnother(FileUse::Outbox, other.to_owned()));
     }
     let zeros = line.iter().rev().take_while(|byte| **byte == 0).count();
     let (begin, _) = line.split_at(line.len().saturating_sub(zeros));
     match expected.as_bytes().starts_with(begin) {
         true => Ok(None),
-        false => Err(UnusableFile::Foreign),
+        false => Err(UnusableFile::Foreign(FileUse::Outbox)),
     }
 }
 

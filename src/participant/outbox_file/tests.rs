@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::participant::unusable_file::FileUse;
 use crate::protocol::Epoch;
 use crate::session::StoredText;
 
@@ -327,7 +328,7 @@ fn a_file_of_something_else_is_refused_and_not_changed() {
     }
     let zeros = [b"# groupcast".as_slice(), &[0; 100_000], b"diary"].concat();
     fs::write(fixture.path(), &zeros).unwrap();
-    assert!(matches!(fixture.try_open(), Err(UnusableFile::Foreign)));
+    assert!(matches!(fixture.try_open(), Err(UnusableFile::Foreign(FileUse::Outbox))));
     assert_eq!(fs::read(fixture.path()).unwrap(), zeros);
     let device = OutboxFile::open(Path::new("/dev/null"), "alice", false, NOW);
     assert!(matches!(device, Err(UnusableFile::NoFile)));

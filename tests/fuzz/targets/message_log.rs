@@ -71,7 +71,7 @@ fn check_continuation(mut log: MessageLog, path: &Path, mut left: Vec<u8>, text:
     assert_eq!(read(path), written);
 }
 
-fn open(path: &Path) -> Result<MessageLog, groupcast::participant::MessageLogError> {
+fn open(path: &Path) -> Result<MessageLog, groupcast::participant::UnusableFile> {
     MessageLog::open(path, "alice", false)
 }
 

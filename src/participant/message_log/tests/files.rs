@@ -17,7 +17,7 @@ fn a_new_file_keeps_the_position_of_the_moved_file() {
     let header = format!("# id alice\n# epoch {EPOCH}\n# last 1\n# gap 1 2 2\n3\t");
     assert!(fixture.content().starts_with(&header), "{}", fixture.content());
     assert!(MessageLog::open(&moved, "alice", false).is_ok(), "the old file is released");
-    assert!(matches!(fixture.open(), Err(MessageLogError::InUse)));
+    assert!(matches!(fixture.open(), Err(UnusableFile::InUse)));
     drop(log);
     assert_eq!(fixture.open().unwrap().log_position(), log_position(3));
 }
