@@ -1,11 +1,14 @@
-//! Checks an open file of the participant: its length, and that its name still leads to it. Makes
-//! the name durable.
+//! Opens and locks a file of the participant. Checks an open one: its length, and that its name
+//! still leads to it. Makes the name durable.
 
 use std::fmt;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
+
+use super::unusable_file::UnusableFile;
+use crate::limits::OUTBOX_OPEN_TRIES;
 
 /// State of an open file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +75,25 @@ impl fmt::Display for FileState {
             Self::Moved => "was moved away",
         })
     }
+}
+
+/// Opens and locks the file under this name, and creates it with this mode if it is missing.
+/// Another program can replace the file between the two steps. Then the new file is opened.
+pub(super) fn open_locked(path: &Path, mode: u32) -> Result<File, UnusableFile> {
+    for _ in 0..OUTBOX_OPEN_TRIES {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).append(true).create(true).mode(mode).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(UnusableFile::NoFile);
+        }
+        match file.try_lock() {
+            Ok(()) if is_at(&file, path) => return Ok(file),
+            Ok(()) => (),
+            Err(TryLockError::WouldBlock) => return Err(UnusableFile::InUse),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+    }
+    Err(UnusableFile::InUse)
 }
 
 /// Returns true if the path leads to the open file.

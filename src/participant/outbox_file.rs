@@ -33,16 +33,15 @@ mod lines;
 mod recovery;
 mod replacement;
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::file_state::{FileState, OpenFileId, is_at, sync_directory_entry};
+use super::file_state::{FileState, OpenFileId, is_at, open_locked, sync_directory_entry};
 use super::unusable_file::UnusableFile;
 use crate::limits::{
     LOG_WRITE_TRIES, OUTBOX_COMPACTION_RATIO, OUTBOX_DONE_BYTES_MAX, OUTBOX_EMPTY_BYTES_MAX,
-    OUTBOX_FILE_BYTES_MAX, OUTBOX_OPEN_TRIES,
+    OUTBOX_FILE_BYTES_MAX,
 };
 use crate::net::Sink;
 use crate::session::{OutboxEntry, StoredOutbox};
@@ -106,7 +105,7 @@ impl OutboxFile {
         must_sync: bool,
         now: UnixMillis,
     ) -> Result<OpenedOutbox, UnusableFile> {
-        let file = open_locked(path)?;
+        let file = open_locked(path, MODE)?;
         let metadata = file.metadata()?;
         if metadata.len() > OUTBOX_FILE_BYTES_MAX {
             return Err(UnusableFile::TooLong(metadata.len()));
@@ -364,25 +363,6 @@ impl Sink for OutboxFile {
         report.is_damaged = self.is_damaged;
         report
     }
-}
-
-/// Opens and locks the file under this name. Another program can replace the file between the two
-/// steps. Then the new file is opened.
-fn open_locked(path: &Path) -> Result<File, UnusableFile> {
-    for _ in 0..OUTBOX_OPEN_TRIES {
-        let mut options = OpenOptions::new();
-        let file = options.read(true).append(true).create(true).mode(MODE).open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(UnusableFile::NoFile);
-        }
-        match file.try_lock() {
-            Ok(()) if is_at(&file, path) => return Ok(file),
-            Ok(()) => (),
-            Err(TryLockError::WouldBlock) => return Err(UnusableFile::InUse),
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-        }
-    }
-    Err(UnusableFile::InUse)
 }
 
 fn shown(path: &Path) -> String {

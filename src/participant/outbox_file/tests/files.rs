@@ -1,5 +1,7 @@
 //! Compaction, disks that fail, and files that another program has deleted, moved or overwritten.
 
+use std::fs::OpenOptions;
+
 use super::*;
 
 /// A device that takes no byte.
