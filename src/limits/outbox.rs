@@ -14,8 +14,8 @@ pub const OUTBOX_DONE_BYTES_MAX: u64 = 1024 * 1024;
 pub const OUTBOX_COMPACTION_RATIO: u64 = 4;
 /// Most damaged outbox files that are kept beside one outbox file.
 pub const OUTBOX_DAMAGED_MAX: u32 = 100;
-/// Most tries to open an outbox file that is replaced at the same time.
-pub const OUTBOX_OPEN_TRIES: usize = 10;
+/// Most tries to open an outbox file or a message log that is replaced at the same time.
+pub const FILE_OPEN_TRIES: usize = 10;
 /// Most texts that wait in an outbox file, without those in flight. A further text is refused.
 pub const OUTBOX_MAX: usize = 100_000;
 /// Bytes of texts that wait in an outbox file. The text that exceeds this limit is still taken.

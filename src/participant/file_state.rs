@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use super::unusable_file::UnusableFile;
-use crate::limits::OUTBOX_OPEN_TRIES;
+use crate::limits::FILE_OPEN_TRIES;
 
 /// State of an open file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl fmt::Display for FileState {
 /// Opens and locks the file under this name, and creates it with this mode if it is missing.
 /// Another program can replace the file between the two steps. Then the new file is opened.
 pub(super) fn open_locked(path: &Path, mode: u32) -> Result<File, UnusableFile> {
-    for _ in 0..OUTBOX_OPEN_TRIES {
+    for _ in 0..FILE_OPEN_TRIES {
         let mut options = OpenOptions::new();
         let file = options.read(true).append(true).create(true).mode(mode).open(path)?;
         if !file.metadata()?.is_file() {

@@ -24,11 +24,11 @@ mod lines;
 mod recovery;
 
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::file_state::{FileState, OpenFileId, is_at, sync_directory_entry};
+use super::file_state::{FileState, OpenFileId, is_at, open_locked, sync_directory_entry};
 use super::unusable_file::UnusableFile;
 use crate::limits::LOG_WRITE_TRIES;
 use crate::net::Sink;
@@ -39,6 +39,9 @@ use crate::text;
 pub use discarded::EntrySink;
 pub use last_messages::{LastMessages, LastMessagesLimit};
 pub use lines::{Lines, LogBatch};
+
+/// Permissions of a new message log, as far as the umask allows them.
+const MODE: u32 = 0o666;
 
 /// A job for the log's thread.
 #[derive(Debug)]
@@ -103,16 +106,8 @@ impl MessageLog {
     ///
     /// [`UnusableFile`]; the lines of the file are unchanged.
     pub fn open(path: &Path, id: &str, must_sync: bool) -> Result<Self, UnusableFile> {
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let file = open_locked(path, MODE)?;
         let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(UnusableFile::NoFile);
-        }
-        match file.try_lock() {
-            Ok(()) => (),
-            Err(TryLockError::WouldBlock) => return Err(UnusableFile::InUse),
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-        }
         let (log_position, length) = recovery::recover(&file, id)?;
         if length < file.metadata()?.len() {
             file.set_len(length)?;

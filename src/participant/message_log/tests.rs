@@ -1,4 +1,4 @@
-use std::fs;
+use std::fs::{self, OpenOptions};
 
 use super::*;
 use crate::participant::unusable_file::FileUse;
@@ -252,6 +252,23 @@ fn a_foreign_file_is_refused_and_not_changed() {
     assert!(matches!(other.open(), Err(UnusableFile::InUse)));
     drop(log);
     assert!(other.open().is_ok());
+}
+
+#[test]
+fn the_reason_for_which_a_file_is_refused_is_said_in_words() {
+    let fixture = LogFixture::new();
+    let refused = |path: &Path| MessageLog::open(path, "alice", false).unwrap_err().to_string();
+    assert_eq!(refused(Path::new("/dev/null")), "not a regular file");
+    for (content, expected) in [
+        ("dear diary", "not empty, and does not start with the header of a message log"),
+        ("# id bob\n# epoch 00000000000000aa\n# last 0\n", "it is the message log of bob"),
+    ] {
+        fs::write(fixture.path(), content).unwrap();
+        assert_eq!(refused(&fixture.path()), expected);
+    }
+    fs::remove_file(fixture.path()).unwrap();
+    let _log = fixture.open().unwrap();
+    assert_eq!(refused(&fixture.path()), "in use by another program");
 }
 
 #[test]
