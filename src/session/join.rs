@@ -24,7 +24,7 @@ use super::handshake::Stranger;
 use super::in_flight::RequestSource;
 use super::join_kind::JoinKind;
 use super::messages::MessageStream;
-use super::refused::{is_here_unknown, why_refused};
+use super::refused::{end_visit, is_here_unknown, lasts, why_refused};
 use super::{DropReason, MessageSocket, NoPast, Notice, Reason, Session, SessionEffect};
 use crate::protocol::{DeliverTo, Epoch, Fields, Seq};
 
@@ -309,10 +309,6 @@ impl SessionHandler<'_> {
         if join.has_hello() {
             messages.close(output);
         }
-        let is_too_old = join.way().is_here() && is_here_unknown(code, line);
-        if (matches!(code, 401 | 403) || is_too_old) && join.is_retry() {
-            automatic_join.slow_down(); // It lasts until an operator acts.
-        }
         match join.refuse(code, settings.credentials.secret.is_some()) {
             RefusedJoin::Registers if code == 401 => visit.on_unknown(),
             RefusedJoin::Registers => {
@@ -326,10 +322,14 @@ impl SessionHandler<'_> {
                 output.show(Notice::NoPast(NoPast::OlderCoordinator));
             }
             RefusedJoin::Retries => {
-                // With TLS an id belongs to a key, not to an address.
-                let is_tls = settings.credentials.key.is_some();
-                let own_ip = requests.own_ip().filter(|_| !is_tls);
+                if lasts(code) || join.way().is_here() && is_here_unknown(code, line) {
+                    automatic_join.slow_down();
+                }
+                let own_ip = requests.own_ip().filter(|_| settings.credentials.key.is_none());
                 let why = why_refused(code, line, &settings.id, own_ip);
+                if lasts(code) && visit.is_visit() {
+                    return end_visit(self.session, why, self.now);
+                }
                 self.try_later(why);
             }
             RefusedJoin::Fails => {

@@ -260,6 +260,12 @@ impl Session {
         self.outbox.waiting().last_order().saturating_add(self.queue.requests())
     }
 
+    /// Returns true if the session ends because the coordinator has refused the id of a visit.
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        self.visit.is_refused()
+    }
+
     /// Returns true if the session is shutting down: it takes no messages and no commands.
     #[must_use]
     pub const fn is_leaving(&self) -> bool {

@@ -1,12 +1,27 @@
-//! Explains a refused automatic reconnect to the user, and reads the reason of a refused text.
+//! Explains refused joins to the user, ends the visits that they end, and reads the reason of a
+//! refused text.
 
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 
-use super::Reason;
+use super::{Notice, Reason, Session};
+use crate::time::Millis;
+
+/// Returns true if a refused join stays refused until an operator acts.
+pub(super) const fn lasts(code: u16) -> bool {
+    matches!(code, 401 | 403)
+}
+
+/// Ends a visit, whose join is refused until an operator acts.
+pub(super) fn end_visit(session: &mut Session, why: Reason, now: Millis) {
+    let Some(join) = &session.join else { return };
+    session.visit.on_refused(join.kind());
+    session.output.fail_with(Notice::Failed { command: join.word(), why });
+    session.on_stop(now);
+}
 
 /// Returns the reason of a refusal, for the user. `own_ip` is the local address of the command
-/// socket.
+/// socket, and `None` with TLS: then an id belongs to a key, not to an address.
 pub(super) fn why_refused(code: u16, line: &str, id: &str, own_ip: Option<IpAddr>) -> Reason {
     if is_here_unknown(code, line) {
         return Reason::HereUnknown(line.into());

@@ -8,6 +8,7 @@
 //! ```
 
 use super::Reason;
+use super::join_kind::JoinKind;
 use crate::protocol::Command;
 
 /// The way in which a participant works with its id.
@@ -32,6 +33,10 @@ pub(super) struct Visit {
     /// The failure reported last: the same failure is reported once.
     reported: Option<Reason>,
     socket: SocketState,
+    /// True if the id was online in this visit.
+    was_online: bool,
+    /// True if the coordinator has refused the id, and the visit ends therefore.
+    is_refused: bool,
 }
 
 /// State of the last message socket of a visit.
@@ -49,7 +54,9 @@ enum SocketState {
 
 impl Visit {
     pub(super) const fn new(kind: VisitKind) -> Self {
-        Self { kind, was_member: None, reported: None, socket: SocketState::Closed }
+        let socket = SocketState::Closed;
+        let (was_online, is_refused) = (false, false);
+        Self { kind, was_member: None, reported: None, socket, was_online, is_refused }
     }
 
     /// Returns true if a text is sent before the id is online, to learn if it is online elsewhere.
@@ -76,8 +83,28 @@ impl Visit {
         }
     }
 
+    /// The coordinator has refused the id. If the first `register` was refused, there is no member
+    /// to remove.
+    pub(super) fn on_refused(&mut self, asked: JoinKind) {
+        self.is_refused = true;
+        if asked == JoinKind::Register && !self.was_online {
+            self.was_member = None;
+        }
+    }
+
+    /// Returns true if the coordinator has refused the id, and the visit ends therefore.
+    pub(super) const fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
+    /// Returns true for a participant that leaves its id as it found it.
+    pub(super) const fn is_visit(&self) -> bool {
+        !matches!(self.kind, VisitKind::Stays)
+    }
+
     /// The message socket is open.
     pub(super) const fn on_online(&mut self) {
+        self.was_online = true;
         self.socket = SocketState::Open;
     }
 
@@ -99,13 +126,13 @@ impl Visit {
 
     /// Returns true if the participant deregisters at the end.
     pub(super) const fn must_deregister(&self) -> bool {
-        !matches!(self.kind, VisitKind::Stays) && matches!(self.was_member, Some(false))
+        self.is_visit() && matches!(self.was_member, Some(false))
     }
 
     /// Returns true if there is a last request even without a message socket.
     pub(super) const fn must_leave(&self) -> bool {
         let may_be_online = matches!(self.socket, SocketState::Lost);
-        self.must_deregister() || !matches!(self.kind, VisitKind::Stays) && may_be_online
+        self.must_deregister() || self.is_visit() && may_be_online
     }
 
     /// Returns the last request.

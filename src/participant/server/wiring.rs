@@ -72,6 +72,7 @@ impl Participant {
                     self.lines.on_text_done(order, outcome);
                 }
                 SessionEffect::Exit { code } => {
+                    self.exit.is_stopped |= self.session.is_refused();
                     self.report_end();
                     let until = now.plus(PRINT_CLOSE_MS);
                     self.exit.is_due(code, until);

@@ -1,6 +1,7 @@
 //! Participants with TLS: the secret of the invitation, the own key, and peers with other keys.
 
 use super::*;
+use crate::limits::{RETRY_MS_HIGHEST, RETRY_MS_LOWEST};
 use crate::protocol::{KeyName, Secret};
 
 const SECRET: &str = "00112233445566778899aabbccddeeff";
@@ -72,6 +73,67 @@ fn a_wrong_secret_is_reported_once_and_tried_again() {
         harness.wait_for_deadline();
         harness.expect(&["send 1 me#reconnect here acks=1#-"]);
     }
+}
+
+/// The operator mends the access file meanwhile.
+#[test]
+fn a_service_with_a_wrong_secret_asks_after_the_longest_pauses_until_it_is_let_in() {
+    let mut harness = with_secret(|settings| {
+        settings.is_passive = true;
+        settings.stays_after_input = true;
+    });
+    harness.user("join");
+    harness.dialed(1);
+    for _ in 0..3 {
+        harness.reply(1, UNKNOWN);
+        harness.reply(1, WRONG);
+        let before = harness.now;
+        harness.wait_for_deadline();
+        let pause_ms = harness.now - before;
+        assert!((RETRY_MS_HIGHEST / 2..=RETRY_MS_HIGHEST).contains(&pause_ms), "{pause_ms}");
+    }
+    harness.forget();
+    harness.reply(1, UNKNOWN);
+    harness.reply(1, OK_REGISTER);
+    assert_eq!(harness.state(), SessionState::Online);
+}
+
+/// The `reconnect` of a new key is refused in the course of things.
+#[test]
+fn a_registration_with_the_secret_makes_the_next_pauses_no_longer() {
+    let mut harness = with_secret(|settings| settings.is_passive = true);
+    harness.user("join");
+    harness.dialed(1);
+    harness.reply(1, UNKNOWN);
+    harness.reply(1, OK_REGISTER);
+    harness.written(1);
+    let before = harness.now;
+    harness.message_socket_closed(MessageSocket::upgraded(CommandSocket(1)).0);
+    harness.wait_for_deadline();
+    assert!(harness.now - before <= 2 * RETRY_MS_LOWEST, "{}", harness.now - before);
+}
+
+/// The key is removed from the access file while the visit is online.
+#[test]
+fn a_visit_that_has_registered_with_the_secret_names_the_member_that_stays() {
+    let mut harness = with_secret(|settings| {
+        settings.visit = VisitKind::Receives;
+        settings.is_passive = true;
+    });
+    harness.user("join");
+    harness.dialed(1);
+    harness.reply(1, UNKNOWN);
+    harness.reply(1, OK_REGISTER);
+    harness.written(1);
+    harness.message(MessageSocket::upgraded(CommandSocket(1)).0, "bye#access revoked");
+    harness.wait_for_deadline();
+    harness.dialed(2);
+    harness.reply(2, UNKNOWN);
+    harness.forget();
+    harness.reply(2, WRONG);
+    harness.expect(&[&format!("show error: register: {WRONG}"), "send 2 me#deregister#-"]);
+    harness.reply(2, UNKNOWN);
+    harness.expect(&[&format!("show error: deregister: {UNKNOWN}"), "exit 1"]);
 }
 
 #[test]

@@ -297,3 +297,91 @@ fn a_visit_whose_message_socket_the_coordinator_has_ended_is_offline() {
     harness.user("quit");
     harness.expect(&["exit 0"]);
 }
+
+const REFUSED: &str = "ERR 401 key: no line of the access file fits sha256:07: ask the operator";
+const OF_OTHER: &str = "ERR 403 certificate: does not name this id, of sha256:07";
+
+/// A refusal that lasts until an operator acts is the end of a visit, and not of a service.
+#[test]
+fn a_join_that_is_refused_for_good_ends_a_visit_that_sends() {
+    for refusal in [REFUSED, OF_OTHER] {
+        for command in ["reconnect", "register"] {
+            let mut harness = sending();
+            harness.user("msend there");
+            harness.reply(1, if command == "register" { UNKNOWN } else { OFFLINE });
+            harness.listening(9001);
+            if command == "register" {
+                harness.reply(1, UNKNOWN);
+            }
+            harness.forget();
+            harness.reply(1, refusal);
+            let unsent = "show error: msend: not sent: the participant shuts down: ";
+            harness.expect(&[
+                &format!("show error: join: {refusal}"),
+                "show error: quit: 1 command was not finished",
+                "close listener",
+                &format!("{unsent}hi"),
+                "exit 1",
+            ]);
+            assert!(harness.session.is_refused());
+        }
+    }
+}
+
+#[test]
+fn a_join_that_is_refused_for_good_ends_a_visit_that_receives() {
+    for refusal in [REFUSED, OF_OTHER] {
+        let mut harness = visit(VisitKind::Receives);
+        harness.user("join");
+        harness.listening(9001);
+        harness.dialed(1);
+        harness.forget();
+        harness.reply(1, refusal);
+        harness.expect(&[&format!("show error: join: {refusal}"), "close listener", "exit 1"]);
+    }
+}
+
+/// A member that the visit has registered is still a member.
+#[test]
+fn a_visit_that_was_online_and_is_refused_names_the_member_that_stays() {
+    for is_member in [true, false] {
+        let mut harness = visit(VisitKind::Receives);
+        harness.user("join");
+        harness.listening(9001);
+        harness.dialed(1);
+        if !is_member {
+            harness.reply(1, UNKNOWN);
+        }
+        harness.reply(1, if is_member { OK_RECONNECT } else { OK_REGISTER });
+        harness.hello(7);
+        harness.written(1);
+        harness.message(7, "bye#access revoked");
+        harness.wait_for_deadline();
+        harness.listening(9001);
+        harness.forget();
+        harness.reply(1, REFUSED);
+        let shown = format!("show error: reconnect: {REFUSED}");
+        if is_member {
+            harness.expect(&[&shown, "close listener", "exit 1"]);
+            continue;
+        }
+        harness.expect(&[&shown, "close listener", "send 1 me#deregister#10.0.0.2"]);
+        harness.reply(1, REFUSED);
+        harness.expect(&[&format!("show error: deregister: {REFUSED}"), "exit 1"]);
+    }
+}
+
+#[test]
+fn a_join_that_is_refused_for_now_ends_no_visit() {
+    for refusal in
+        ["ERR 421 too many members: 1 is the limit", "ERR 503 shutting down", "ERR 506 x"]
+    {
+        let mut harness = visit(VisitKind::Receives);
+        harness.user("join");
+        harness.listening(9001);
+        harness.dialed(1);
+        harness.reply(1, refusal);
+        assert!(matches!(harness.state(), SessionState::Paused { .. }), "{refusal}");
+        assert!(!harness.session.is_refused());
+    }
+}

@@ -2,6 +2,7 @@
 
 mod ca;
 mod real;
+mod refused;
 mod relay;
 
 use std::fs::{self, Permissions};
