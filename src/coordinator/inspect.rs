@@ -122,9 +122,10 @@ impl Findings {
         finish_recovery(&mut group, epoch.unwrap_or(Epoch::new(0)), now);
         lines.push(format!("members {}", group.member_states().count()));
         lines.extend(group.member_states().map(|(member, _)| {
-            let MemberState { id, address, acked, registered_at, published, .. } = member;
+            let MemberState { id, owner, address, acked, registered_at, published, .. } = member;
             format!(
-                "{id} {address} acked={acked} registered_at={registered_at} published={published}"
+                "{id} {address} acked={acked} registered_at={registered_at} published={published} \
+                 owner={owner}"
             )
         }));
         lines.push(format!("segments {}", recovered.segments.len()));

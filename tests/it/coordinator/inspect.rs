@@ -82,8 +82,8 @@ fn a_journal_says_who_is_a_member_and_what_is_kept_while_a_coordinator_works_in_
     assert_eq!(
         report.list("members"),
         [
-            format!("alice {alice} acked=2 registered_at=0 published=1"),
-            format!("bob {bob} acked=1 registered_at=0 published=0")
+            format!("alice {alice} acked=2 registered_at=0 published=1 owner=127.0.0.1"),
+            format!("bob {bob} acked=1 registered_at=0 published=0 owner=127.0.0.1")
         ]
     );
     let bytes: u64 = report.value("messages_bytes").parse().unwrap();

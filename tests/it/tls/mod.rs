@@ -3,6 +3,7 @@
 
 mod access;
 mod certificates;
+mod journal;
 mod openssl;
 mod relay;
 mod threats;
