@@ -103,6 +103,8 @@ impl AccessState {
         secret: Option<SecretText<'_>>,
     ) -> Result<Rights, RequestError> {
         let client = origin.owner_at(ip)?;
+        // A client with a key may name an address that is not its own.
+        let ip = if origin.credentials.key().is_some() { origin.peer.to_canonical() } else { ip };
         match (&self.table, members.of(id)) {
             (Some(_), _) => self.decide(members, &self.identity(origin, secret), id),
             (None, Some(member)) => self.check_owner(member, client, ip).map(|()| Rights::ALL),

@@ -10,6 +10,11 @@ use crate::protocol::{DeliverTo, RequestError};
 /// FTP's PORT command once allowed (RFC 2577, section 3).
 #[inline]
 pub(super) fn check_ip(rules: &Rules, peer: IpAddr, named: IpAddr) -> Result<(), RequestError> {
+    check_named(rules.foreign_ip_allowed, peer, named)
+}
+
+#[inline]
+fn check_named(is_foreign_allowed: bool, peer: IpAddr, named: IpAddr) -> Result<(), RequestError> {
     // Most requests: the address of an IPv4 connection is always one machine's.
     if matches!((peer, named), (IpAddr::V4(peer), IpAddr::V4(named)) if peer == named) {
         return Ok(());
@@ -19,7 +24,7 @@ pub(super) fn check_ip(rules: &Rules, peer: IpAddr, named: IpAddr) -> Result<(),
     if named.is_unspecified() || is_shared || is_link_local {
         return Err(RequestError::Unusable(named));
     }
-    if named != peer && !rules.foreign_ip_allowed {
+    if named != peer && !is_foreign_allowed {
         return Err(RequestError::Foreign { named, peer });
     }
     Ok(())
@@ -36,15 +41,17 @@ pub(super) struct Destination {
 
 impl Destination {
     /// Checks the address `ip` and the port of a request. With `here` the address is the
-    /// client's own, as the coordinator sees it.
+    /// client's own, as the coordinator sees it. `may_use_id` is true if the client may use the id
+    /// of the request.
     pub(super) fn check(
         rules: &Rules,
         origin: &Origin<'_>,
-        ip: IpAddr,
+        (ip, may_use_id): (IpAddr, bool),
         to: DeliverTo,
     ) -> Result<Self, RequestError> {
         let peer = origin.peer.to_canonical();
-        check_ip(rules, peer, ip)?;
+        let is_elsewhere = may_use_id && may_listen_elsewhere(origin, ip, to);
+        check_named(rules.foreign_ip_allowed || is_elsewhere, peer, ip)?;
         match to {
             DeliverTo::Here => {
                 let address = SocketAddr::new(peer, origin.peer_port);
@@ -56,6 +63,15 @@ impl Destination {
             }
         }
     }
+}
+
+/// Returns true if the listener of a client may be at another address: the listener must show the
+/// client's key, and so a connect-back shows others nothing. It never reaches the coordinator's own
+/// machine from outside.
+fn may_listen_elsewhere(origin: &Origin<'_>, ip: IpAddr, to: DeliverTo) -> bool {
+    let is_own_machine = ip.is_loopback() && !origin.peer.to_canonical().is_loopback()
+        || ip == origin.local.to_canonical();
+    origin.credentials.key().is_some() && matches!(to, DeliverTo::Port(_)) && !is_own_machine
 }
 
 /// Refuses ports that a participant cannot listen on.

@@ -119,7 +119,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         let Group { access, state, rules, .. } = &*self.group;
         let decision = access.check(&state.members, origin, (id, ip), options.secret);
         let decision = refuse_unknown(decision)?;
-        let to = Destination::check(rules, origin, ip, to)?;
+        let to = Destination::check(rules, origin, (ip, decision.is_ok()), to)?;
         let rights = decision?;
         if state.members.find(id).is_some() {
             return Err(Conflict::AlreadyAMember.into());
@@ -167,7 +167,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     ) -> Result<(), RequestError> {
         let Group { access, state, rules, .. } = &*self.group;
         let decision = refuse_unknown(access.check(&state.members, origin, (id, ip), None))?;
-        let to = Destination::check(rules, origin, ip, to)?;
+        let to = Destination::check(rules, origin, (ip, decision.is_ok()), to)?;
         decision?;
         let slot = state.members.find(id).ok_or(RequestError::NotAMember)?;
         let owner = access.owner_of_returned(origin, to.address.ip())?;

@@ -6,6 +6,7 @@ mod backlog;
 mod closing_bytes;
 mod committed;
 mod connecting;
+mod elsewhere;
 mod epochs;
 mod forgetting;
 mod here;

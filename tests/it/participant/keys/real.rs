@@ -117,3 +117,34 @@ fn a_participant_without_keys_is_refused_in_words_and_tries_again() {
     alice.signal(Signal::TERM);
     alice.wait();
 }
+
+/// The listener is at another address than the command socket comes from, as behind a gateway.
+#[test]
+fn an_advertised_address_needs_no_consent_of_the_operator_if_the_key_is_the_own_one() {
+    let group = TlsGroup::new();
+    let homes = [group.home("alice"), group.home("bob")];
+    let elsewhere = ["--listen", "127.0.0.2", "--advertise", "127.0.0.2"];
+    let options = [&["-i", "--join"][..], &elsewhere].concat();
+    let mut alice = group.start(&homes[0], "alice", &options);
+    alice.expect("OK register epoch=");
+    alice.write("members\n");
+    alice.expect("alice online 127.0.0.2:");
+    alice.write("join\n");
+    alice.expect("OK reconnect epoch=");
+    let (code, said) = group.run(&homes[1], "bob", &["--send", "hello"]);
+    assert_eq!(code, Some(0), "{said}");
+    alice.expect("bob: hello");
+    // The id belongs to another key, and a client without TLS has none.
+    let reconnect = ["--id", "alice", "--no-log", "-e", "reconnect 0"];
+    let (code, said) = group.run(&homes[1], "bob", &[&reconnect[..], &elsewhere].concat());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("ERR 403 ip: 127.0.0.2 is not 127.0.0.1"), "{said}");
+    alice.write("quit\n");
+    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+    let plain = Coordinator::start(60, &[]);
+    let home = Home::new("eve", plain.address);
+    let options = [&["-e", "register 0"][..], &elsewhere].concat();
+    let mut eve = Running::start(home.command_as_is(&options));
+    eve.expect("ERR 403 ip: 127.0.0.2 is not 127.0.0.1");
+    assert_eq!(eve.wait(), Some(1), "{}", eve.said);
+}
