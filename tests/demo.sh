@@ -97,7 +97,7 @@ say() {
     esac || fail "$1 takes no commands any more"
 }
 
-# Whether the coordinator's list of members matches. Whoever asks need not be a member.
+# members <pattern>: the coordinator's list of members matches. The observer is no member.
 members() {
     printf 'members\n' | timeout 5 "$participant" observer.txt > observer.out 2>&1 &&
         grep -q "^ *$1" observer.out

@@ -34,7 +34,7 @@ impl ConfigKey {
     pub(super) fn without_value(&self) -> &'static str {
         match self.name {
             "data_dir" => "none: in memory only",
-            "access" => "none: whoever reaches the port may do all",
+            "access" => "none: every client that reaches the port may do all",
             _ => "none",
         }
     }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! An invitation is the name of the coordinator's key and a secret. The access file has the name of
-//! the secret only, so whoever reads the access file cannot use the invitation.
+//! the secret only, so a reader of the access file cannot use the invitation.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -60,8 +60,8 @@ pub(super) fn init_keys(path: &Path, config: &CoordinatorConfig) -> Result<(), C
     made.keep();
     eprintln!(
         "Made {}, {} and {}, and added tls= and access= to {}. Give the line below to the \
-         participants: whoever has it can join. Each of them pastes it into a file that only its \
-         user can read, and starts: participant --keys FILE ...",
+         participants: everybody who has it can join. Paste it into a file that only its user can \
+         read, and start: participant --keys FILE ...",
         keys.display(),
         certificate.display(),
         access.display(),
