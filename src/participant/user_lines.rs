@@ -58,6 +58,8 @@ pub(super) struct SessionProgress {
     pub(super) has_failed: bool,
     /// All commands are done.
     pub(super) is_idle: bool,
+    /// Another program has the id, so no message can come.
+    pub(super) is_taken_over: bool,
     /// One more text can wait.
     pub(super) takes_texts: bool,
     /// Bytes of the longest text that the coordinator accepts, if known.
@@ -75,6 +77,8 @@ pub(super) enum NextLine {
     },
     /// A command has failed, so this number of commands is not run: quit.
     GiveUp(usize),
+    /// This number of messages of `--count` cannot come, because another program has the id: quit.
+    TakenOver(u64),
     /// There is no line now.
     Nothing,
 }
@@ -180,6 +184,15 @@ impl UserLines {
         if self.end.is_reached(progress.is_idle) {
             return NextLine::Input(UserInput::Line(b"quit".to_vec()));
         }
+        if let Some(left @ 1..) = self.end.messages_left
+            && progress.is_taken_over
+            && (self.texts.is_none() || self.end.has_ended)
+        {
+            return match progress.is_idle {
+                true => NextLine::TakenOver(left),
+                false => NextLine::Nothing,
+            };
+        }
         let next = match &mut self.texts {
             Some(texts) => texts.next(&self.typed, progress),
             None => self.typed.try_recv().map_or(NextLine::Nothing, NextLine::Input),
@@ -192,6 +205,7 @@ impl UserLines {
             next @ (NextLine::Input(_)
             | NextLine::BadText { .. }
             | NextLine::GiveUp(_)
+            | NextLine::TakenOver(_)
             | NextLine::Nothing) => next,
         }
     }

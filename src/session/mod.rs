@@ -281,6 +281,12 @@ impl Session {
             && !self.join.as_ref().is_some_and(Join::is_for_user)
     }
 
+    /// Returns true if another program has the id, and the user has not asked for it again.
+    #[must_use]
+    pub const fn is_taken_over(&self) -> bool {
+        self.visit.is_taken_over()
+    }
+
     /// Returns true if a command of the user has failed.
     #[must_use]
     pub const fn has_failed(&self) -> bool {

@@ -329,6 +329,13 @@ impl Participant {
                     }
                     return self.handle(SessionInput::UserLine(b"quit"), now);
                 }
+                NextLine::TakenOver(left) => {
+                    self.exit.has_failed = true;
+                    let left = Counted(left, "message has", "messages have");
+                    let line = format_args!("error: --count: taken over, so {left} not come");
+                    self.output.push_line(NoticeKind::Error, &line);
+                    return self.handle(SessionInput::UserLine(b"quit"), now);
+                }
                 NextLine::Nothing => return,
             }
         }
@@ -338,6 +345,7 @@ impl Participant {
         SessionProgress {
             has_failed: self.session.has_failed(),
             is_idle: self.session.is_idle() && self.exec.is_idle(),
+            is_taken_over: self.session.is_taken_over(),
             takes_texts: self.session.takes_texts(),
             text_bytes_max: self.session.text_bytes_max(),
         }

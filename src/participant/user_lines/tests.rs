@@ -5,8 +5,13 @@ use std::sync::mpsc;
 use super::*;
 use crate::config::{Invocation, ParticipantRun};
 
-const BUSY: SessionProgress =
-    SessionProgress { has_failed: false, is_idle: false, takes_texts: true, text_bytes_max: None };
+const BUSY: SessionProgress = SessionProgress {
+    has_failed: false,
+    is_idle: false,
+    is_taken_over: false,
+    takes_texts: true,
+    text_bytes_max: None,
+};
 const IDLE: SessionProgress = SessionProgress { is_idle: true, ..BUSY };
 const FAILED: SessionProgress = SessionProgress { has_failed: true, ..IDLE };
 
@@ -104,6 +109,23 @@ fn a_script_ends_after_its_texts_and_its_messages() {
     assert!(!lines.wants_messages());
     assert_eq!(lines.next(BUSY), NextLine::Nothing);
     assert_eq!(lines.next(IDLE), line("quit"));
+}
+
+#[test]
+fn a_script_whose_id_is_taken_over_does_not_wait_for_its_messages() {
+    const TAKEN_OVER: SessionProgress = SessionProgress { is_taken_over: true, ..IDLE };
+    for words in ["--send one --count 2", "--follow -e join -e one --count 2"] {
+        let mut lines = lines(words, &[]);
+        assert_eq!(lines.next(IDLE), line("join"));
+        lines.on_message();
+        lines.next(TAKEN_OVER);
+        assert_eq!(lines.next(SessionProgress { is_idle: false, ..TAKEN_OVER }), NextLine::Nothing);
+        assert_eq!(lines.next(TAKEN_OVER), NextLine::TakenOver(1), "{words}");
+    }
+    let mut lines = lines("--count 1", &[]);
+    assert_eq!(lines.next(IDLE), line("join"));
+    lines.on_message();
+    assert_eq!(lines.next(TAKEN_OVER), line("quit"), "all messages have come");
 }
 
 #[test]

@@ -76,3 +76,27 @@ fn the_reason_for_an_end_is_said_in_words() {
     coordinator.terminate();
     alice.expect("* message socket lost: the coordinator is shutting down\n");
 }
+
+/// No message can come for it, unless its user types `reconnect`.
+#[test]
+fn a_script_that_waits_for_messages_ends_when_its_id_is_taken_over() {
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "");
+    for options in [&["--count", "2"][..], &["-f", "--join", "--count", "2"]] {
+        let (first, second) =
+            (Home::new("alice", coordinator.address), Home::new("alice", coordinator.address));
+        let mut one = Running::start(first.command(options));
+        one.expect("* new epoch");
+        bob.msend("the first of two");
+        one.expect(" bob: the first of two\n");
+        let mut two = Running::start(second.command(&["-f", "-e", "reconnect 0"]));
+        two.expect("OK reconnect");
+        one.expect("* taken over by 127.0.0.1:");
+        one.expect("error: --count: taken over, so 1 message has not come\n");
+        assert_eq!(one.wait(), Some(1), "{}", one.said);
+        bob.msend("the second program stays");
+        two.expect(" bob: the second program stays\n");
+        two.write("deregister\n");
+        two.expect("OK deregister");
+    }
+}
