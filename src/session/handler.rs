@@ -203,7 +203,8 @@ impl<'a> SessionHandler<'a> {
             RequestSource::Leave => self.session.on_leave_refused(code, line),
             RequestSource::GivenUp => (),
         }
-        self.session.show_hint(hint);
+        let Session { own_addresses, output, .. } = &mut *self.session;
+        own_addresses.show_hint(hint, output);
     }
 
     /// Handles a refused request.

@@ -378,16 +378,6 @@ impl Session {
         HereHint::of(code, line, self.requests.named_ip()?, port)
     }
 
-    /// Shows a reason to use `here`, once.
-    fn show_hint(&mut self, hint: Option<HereHint>) {
-        if let Some(hint) = hint
-            && !self.output.is_over()
-            && self.own_addresses.must_show(hint)
-        {
-            self.output.show(Notice::UseHere(hint));
-        }
-    }
-
     /// Checks the invariants, in constant time.
     ///
     /// # Panics

@@ -4,7 +4,9 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use super::Notice;
 use super::here_hint::HereHint;
+use super::output::SessionOutput;
 use crate::limits::OWN_ADDRESSES_MAX;
 
 /// Addresses of all `register` and `reconnect` requests since the present message socket opened.
@@ -48,8 +50,13 @@ impl OwnAddresses {
         self.asked_here > 0 || self.addresses.contains(&address)
     }
 
-    /// Returns true if this hint differs from the one that was shown last.
-    pub(super) fn must_show(&mut self, hint: HereHint) -> bool {
-        self.hinted.replace(hint) != Some(hint)
+    /// Shows a reason to use `here`, if it differs from the one that was shown last.
+    pub(super) fn show_hint(&mut self, hint: Option<HereHint>, output: &mut SessionOutput) {
+        if let Some(hint) = hint
+            && !output.is_over()
+            && self.hinted.replace(hint) != Some(hint)
+        {
+            output.show(Notice::UseHere(hint));
+        }
     }
 }
