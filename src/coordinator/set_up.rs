@@ -77,16 +77,25 @@ pub(super) fn init_keys(path: &Path, config: &CoordinatorConfig) -> Result<(), C
 /// As [`init_keys`].
 pub(super) fn invite(path: &Path, config: &CoordinatorConfig) -> Result<(), CoordinatorError> {
     let security = Security::load(&config.security).map_err(CoordinatorError::Config)?;
-    let (Some(access), Some(key)) = (&config.security.access, security.key()) else {
-        let reason = "has no tls= and access=: make them with --init-keys".to_owned();
-        return Err(unusable(path, reason));
+    let (access, key) = match (&config.security.access, security.key()) {
+        (Some(access), Some(key)) => (access, key),
+        (None, Some(_)) => {
+            return Err(unusable(path, "has no access=: add it, and an access file".to_owned()));
+        }
+        (Some(_), None) => return Err(unusable(path, "has no tls=: add it".to_owned())),
+        (None, None) => {
+            let reason = "has no tls= and access=: make them with --init-keys".to_owned();
+            return Err(unusable(path, reason));
+        }
     };
     let invitation = draw_invitation(key)?;
-    append(access, &rule_of(&invitation))
+    let rule = rule_of(&invitation);
+    append(access, &rule)
         .map_err(|error| unusable(access, format!("cannot be written: {error}")))?;
     eprintln!(
-        "Added a line to {}. Send SIGHUP to the coordinator, if it runs, before the invitation is \
-         used.",
+        "Added the line `{}` to {}. It gives all rights, under any id that no line names more \
+         closely: change it if that is too much. Then send SIGHUP to the coordinator, if it runs.",
+        rule.trim_end(),
         access.display()
     );
     print(&invitation)

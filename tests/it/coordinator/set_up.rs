@@ -87,6 +87,9 @@ fn one_command_makes_a_group_with_keys_and_a_second_one_changes_nothing() {
     assert_eq!((code, shown.as_str()), (Some(2), ""), "{said}");
     assert!(said.contains("c.txt: has tls= already: nothing was changed"), "{said}");
     assert_eq!(expected.map(|name| folder.read(name)), before);
+    fs::write(folder.path("c.txt"), "0\n60\ntls=coordinator.keys\n").unwrap();
+    let (_, _, said) = folder.said(&["--invite", "c.txt"]);
+    assert!(said.contains("c.txt: has no access=: add it, and an access file"), "{said}");
 }
 
 #[test]
@@ -119,8 +122,10 @@ fn each_invitation_adds_one_line_that_is_in_force() {
     assert_ne!(first, second);
     assert_eq!(first.split(':').nth(1), second.split(':').nth(1), "the same key");
     let access = folder.read("access.txt");
-    let lines = access.lines().filter(|line| line.starts_with("* secret=sha256:"));
-    assert_eq!(lines.count(), 2, "{access}");
+    let lines: Vec<_> = access.lines().filter(|it| it.starts_with("* secret=sha256:")).collect();
+    assert_eq!(lines.len(), 2, "{access}");
+    assert!(said.contains(&format!("Added the line `{}` to access.txt", lines[1])), "{said}");
+    assert!(said.contains("all rights"), "{said}");
     assert_eq!(folder.run(&["--check", "c.txt"]).status.code(), Some(0));
 }
 
