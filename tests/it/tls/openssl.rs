@@ -46,7 +46,11 @@ fn key_name(folder: &TempDir, id: &str) -> String {
 
 fn client(coordinator: &TlsCoordinator, folder: &TempDir, id: &str) -> Running {
     let to = coordinator.address;
-    let line = format!("s_client -quiet -connect {to} -cert {id}.crt -key {id}.pem");
+    coordinator.identity.write(&folder.path().join("coordinator.crt"));
+    let line = format!(
+        "s_client -quiet -CAfile coordinator.crt -verify_return_error -connect {to} \
+         -cert {id}.crt -key {id}.pem"
+    );
     let mut client = Running::start(openssl(folder, &line));
     client.write("x#ping#-\n");
     client.expect("OK ping\n");
