@@ -190,6 +190,7 @@ impl World {
 
     /// Ends the coordinator's process at any moment.
     pub(crate) fn end_coordinator(&mut self, with_machine: bool) {
+        self.cover_kill();
         self.end_journal(with_machine);
         self.coordinator = None;
         self.environment.abandon(Node::Coordinator, with_machine);

@@ -99,6 +99,14 @@ pub(crate) enum CoveragePoint {
     Upgraded,
     /// A command socket was to become a message socket, and its member went offline before.
     UpgradeEnded,
+    /// A participant with a message socket from a connect-back got another one with `here`.
+    TakeoverToHere,
+    /// The other way round.
+    TakeoverFromHere,
+    /// A participant took a gap from a message socket that was a command socket.
+    GapTakenHere,
+    /// The coordinator was killed while a participant had such a message socket.
+    KilledWithMemberHere,
 }
 
 /// Number of times that each situation occurred.
@@ -111,7 +119,7 @@ impl CoveragePoint {
         if is_rare { 300 } else { SEEDS }
     }
 
-    pub(crate) const ALL: [Self; 45] = [
+    pub(crate) const ALL: [Self; 49] = [
         Self::SinceBelowAcked,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -157,5 +165,9 @@ impl CoveragePoint {
         Self::VisitFailed,
         Self::Upgraded,
         Self::UpgradeEnded,
+        Self::TakeoverToHere,
+        Self::TakeoverFromHere,
+        Self::GapTakenHere,
+        Self::KilledWithMemberHere,
     ];
 }

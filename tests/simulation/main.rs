@@ -18,10 +18,11 @@
 //! the coordinator's sockets instead, `writer.rs` its thread, `coordinator*.rs` its lives.
 //!
 //! Simulated in a simpler form: the shell of the participant. `participant.rs` and `disk.rs` hold
-//! its sockets, its prompt and its message log. `raw.rs` holds clients that others wrote, and
-//! `strangers.rs` people who are no members. `environment.rs` holds time, randomness and the event
-//! queue, `net.rs` the connections, `storage.rs` the coordinator's disk. `world.rs` causes the
-//! faults and connects all parts.
+//! its sockets, its prompt and its message log. In a share of the runs participants are passive
+//! (`passive.rs`): their command socket becomes their message socket. `raw.rs` holds clients that
+//! others wrote, and `strangers.rs` people who are no members. `environment.rs` holds time,
+//! randomness and the event queue, `net.rs` the connections, `storage.rs` the coordinator's disk.
+//! `world.rs` causes the faults and connects all parts.
 //!
 //! Limits that no run reaches are not tried here: the memory of all clients together, long lists of
 //! members, and the share of a member in the deliveries of one turn.
@@ -101,6 +102,7 @@ mod observer;
 mod outbox_disk;
 mod outside;
 mod participant;
+mod passive;
 mod raw;
 mod raw_here;
 mod replicated;

@@ -53,6 +53,7 @@ impl Model {
 
     fn begin_here(&mut self, attempt: Attempt) {
         if !attempt.registers {
+            self.cover_takeover(&attempt.id, attempt.is_here);
             self.hang_up(&attempt.id, &format!("taken over by {}", attempt.address));
         }
         self.here.due.push_back(attempt);

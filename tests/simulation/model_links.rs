@@ -77,6 +77,7 @@ impl Model {
     }
 
     fn readmit(&mut self, link: LinkId, attempt: &Attempt) {
+        self.cover_takeover(&attempt.id, attempt.is_here);
         self.hang_up(&attempt.id, &format!("taken over by {}", attempt.address));
         let lowest = self.members.values().map(|member| member.acked).min().unwrap();
         let member = self.members.get_mut(&attempt.id).unwrap();
@@ -128,7 +129,7 @@ impl Model {
 
     fn open(&mut self, link: LinkId, attempt: &Attempt, acked: u64) {
         let hello = attempt.nonce.as_ref().map(|nonce| format!("hello#{nonce}#{}\n", self.epoch));
-        self.streams.insert(link, Stream::new(attempt.acks, hello, acked));
+        self.streams.insert(link, Stream::new(attempt, hello, acked));
     }
 
     pub(crate) fn connect_failed(&mut self, link: LinkId) {

@@ -50,7 +50,7 @@ pub(crate) struct Conn {
     /// A command socket became a message socket: both ends probe.
     pub(crate) is_upgraded: bool,
     latency: u64,
-    /// Number of restores from a copy before it was dialed.
+    /// Number of restores from a copy before it reached its listener.
     pub(crate) copies: u32,
     /// Bytes under way to each side.
     pipes: [Pipe; 2],
@@ -127,6 +127,7 @@ impl Environment {
         if let Some(&owner) = self.listeners.get(&to) {
             self.conns[conn].owner[1] = owner;
             self.conns[conn].reached = true;
+            self.conns[conn].copies = self.copies;
             self.inbox(owner).accepted.push(End { conn, side: 1 });
             self.wake_soon(owner);
         }

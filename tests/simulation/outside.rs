@@ -234,7 +234,7 @@ impl Listen for SimListener {
     type Stream = SimStream;
 
     fn accept_one(&self) -> io::Result<(SimStream, SocketAddr)> {
-        let (end, from) = self.0.with(|Lent { environment, .. }, sockets| {
+        let (end, address) = self.0.with(|Lent { environment, .. }, sockets| {
             if sockets.accepting.is_empty() {
                 return Err(io::Error::from(ErrorKind::WouldBlock));
             }
@@ -242,10 +242,9 @@ impl Listen for SimListener {
                 return Err(Errno::MFILE.into());
             }
             let end = sockets.accepting.pop_front().ok_or(ErrorKind::WouldBlock)?;
-            Ok((end, environment.conns[end.conn].from))
+            Ok((end, environment.address(end.peer())))
         })?;
-        let port = 20_000 + u16::try_from(end.conn % 40_000).unwrap_or_default();
-        Ok((self.0.stream(end), SocketAddr::new(from, port)))
+        Ok((self.0.stream(end), address))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::disk::Disk;
 use crate::environment::{Event, Node};
 use crate::net::{CloseKind, End};
 use crate::outbox_disk::OutboxDisk;
+use crate::passive::cover_entry;
 use crate::texts::Texts;
 use crate::visits::{VISIT_PORTS, Visit};
 use crate::world::World;
@@ -28,8 +29,8 @@ pub(crate) struct SimParticipant {
     pub(crate) life: u32,
     pub(crate) session: Option<Session>,
     started: u64,
-    commands: BTreeMap<u64, Commands>,
-    messages: BTreeMap<u64, Messages>,
+    pub(crate) commands: BTreeMap<u64, Commands>,
+    pub(crate) messages: BTreeMap<u64, Messages>,
     waiting: Vec<End>,
     pub(crate) listens: Option<SocketAddr>,
     sockets: u64,
@@ -47,28 +48,37 @@ pub(crate) struct SimParticipant {
     pub(crate) visit: Option<Visit>,
     /// It comes back by itself.
     pub(crate) reconnects: bool,
+    /// Its usual message socket is a command socket (`here`).
+    pub(crate) is_passive: bool,
     ends: bool,
     /// The connection that a line is of which is handed in.
     reading: Option<End>,
 }
 
 #[derive(Debug)]
-struct Commands {
-    end: End,
+pub(crate) struct Commands {
+    pub(crate) end: End,
     is_connected: bool,
-    input: LineBuffer,
-    output: Vec<u8>,
+    pub(crate) input: LineBuffer,
+    pub(crate) output: Vec<u8>,
     /// A `register` was the last request, and there is no reply yet.
     registers: bool,
 }
 
 #[derive(Debug)]
-struct Messages {
-    end: End,
-    input: LineBuffer,
-    close_kind: Option<CloseKind>,
-    ack: Option<u64>,
-    output: Vec<u8>,
+pub(crate) struct Messages {
+    pub(crate) end: End,
+    pub(crate) input: LineBuffer,
+    pub(crate) close_kind: Option<CloseKind>,
+    pub(crate) ack: Option<u64>,
+    pub(crate) output: Vec<u8>,
+}
+
+impl Commands {
+    fn new(end: End) -> Self {
+        let (input, output) = (LineBuffer::default(), Vec::new());
+        Self { end, is_connected: false, input, output, registers: false }
+    }
 }
 
 impl SimParticipant {
@@ -100,18 +110,10 @@ impl SimParticipant {
             outcomes: Texts::default(),
             visit: None,
             reconnects,
+            is_passive: false,
             ends: false,
             reading: None,
         }
-    }
-
-    /// The command socket becomes a message socket, with what was read from it and not used.
-    fn upgrade(&mut self, socket: CommandSocket) {
-        let commands = self.commands.remove(&socket.0).expect("upgraded once");
-        let Commands { end, input, output, .. } = commands;
-        assert!(output.is_empty(), "a request leaves behind a here");
-        let messages = Messages { end, input, close_kind: None, ack: None, output };
-        self.messages.insert(MessageSocket::upgraded(socket).0, messages);
     }
 
     /// Makes this a program that visits under this id.
@@ -140,7 +142,7 @@ impl World {
             log_position: LogPosition { epoch: ledger.epoch, last },
             reconnects: participant.reconnects,
             stays_after_input: true,
-            is_passive: false,
+            is_passive: participant.is_passive,
             advertised: None,
             credentials: JoinCredentials::default(),
             visit: participant.visit_kind(),
@@ -206,10 +208,8 @@ impl World {
         match effect {
             SessionEffect::Dial { socket } => {
                 let end = environment.dial(Node::Participant(i), participant.ip, HUB);
-                let (input, output) = (LineBuffer::default(), Vec::new());
-                let commands =
-                    Commands { end, is_connected: false, input, output, registers: false };
-                participant.commands.insert(socket.0, commands);
+                participant.on_dial_of_visit(environment.address(end));
+                participant.commands.insert(socket.0, Commands::new(end));
             }
             SessionEffect::CloseCommandSocket { socket } => {
                 let commands = participant.commands.remove(&socket.0);
@@ -224,7 +224,7 @@ impl World {
                 participant.outcomes.on_send(socket.0, &line, participant.outbox.as_ref());
                 participant.on_request_of_visit(&line);
             }
-            SessionEffect::Upgrade { socket } => participant.upgrade(socket),
+            SessionEffect::Upgrade { socket } => self.upgrade(i, socket),
             SessionEffect::Listen { port } => self.listen(i, port),
             SessionEffect::CloseListener => self.close_listener(i),
             SessionEffect::CloseMessageSocket { socket } => {
@@ -274,8 +274,9 @@ impl World {
         if self.participants[i].visit.is_some() {
             return self.discard_entry(i, &entry);
         }
-        let World { participants, environment, .. } = self;
+        let World { participants, environment, model, .. } = self;
         let participant = &mut participants[i];
+        cover_entry(&entry, participant.reading, environment, model);
         let copies = participant.reading.map(|end| environment.conns[end.conn].copies);
         let (entry, life) = ((entry, copies.unwrap_or_default()), participant.life);
         participant.disk.file.append(entry, environment, life);

@@ -1,6 +1,7 @@
 //! Bytes that one message socket must carry.
 
 use crate::epoch_history::EpochHistory;
+use crate::model::Attempt;
 
 /// Effect of a line on the member, once its last byte is out.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,8 @@ enum LineKind {
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) acks: bool,
+    /// It was a command socket.
+    pub(crate) is_here: bool,
     /// The line under way, and how much of it is out.
     line: String,
     out: usize,
@@ -28,10 +31,11 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(acks: bool, hello: Option<String>, acked: u64) -> Self {
+    pub(crate) fn new(attempt: &Attempt, hello: Option<String>, acked: u64) -> Self {
+        let Attempt { acks, is_here, .. } = *attempt;
         let line = hello.unwrap_or_default();
         let (out, kind, reported) = (0, LineKind::Greeting, Vec::new());
-        Self { acks, line, out, kind, begun: acked, received: acked, reported, shown: 0 }
+        Self { acks, is_here, line, out, kind, begun: acked, received: acked, reported, shown: 0 }
     }
 
     pub(crate) fn starts_after(&mut self, acked: u64) {

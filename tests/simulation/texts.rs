@@ -136,6 +136,12 @@ impl Texts {
         self.close(socket, unsent);
     }
 
+    /// A command socket became a message socket: all its requests have their replies.
+    pub(crate) fn on_upgraded(&mut self, socket: u64) {
+        let in_flight = self.in_flight.remove(&socket).unwrap_or_default();
+        assert!(in_flight.is_empty(), "behind a here: {in_flight:?}");
+    }
+
     fn close(&mut self, socket: u64, unsent: usize) {
         let mut left = unsent;
         for line in self.in_flight.remove(&socket).unwrap_or_default().iter().rev() {

@@ -23,16 +23,17 @@ impl World {
             self.input(i, SessionInput::Stop);
             return self.after_input(i);
         }
+        let way = self.participants[i].usual_way();
         for _ in 0..lines {
             let line = match kind {
-                0..=5 => "register 0".to_owned(),
+                0..=5 => format!("register {way}"),
                 // Few messages, or so many that they begin in an earlier block of the history.
                 6..=9 => {
                     let root = self.environment.rng.below(9);
-                    format!("register 0 last={}", 2 * root * root)
+                    format!("register {way} last={}", 2 * root * root)
                 }
                 10..=13 => format!("register {}", self.environment.rng.between(4_000, 4_002)),
-                14..=25 => "reconnect 0".to_owned(),
+                14..=25 => format!("reconnect {way}"),
                 26..=28 => format!("reconnect {}", self.environment.rng.between(4_000, 4_002)),
                 // Texts of one program at a time have numbers of their own.
                 29..=79 if self.is_visited(i) => "ping".to_owned(),
@@ -122,15 +123,15 @@ impl World {
         }
         // If the journal takes one record at a time, one registration succeeds at each try (others
         // get 506).
-        let registers = std::iter::repeat_n("register 0", self.staying());
+        let registers = std::iter::repeat_n("register", self.staying());
         // The reconnect of one may begin a new epoch, which ends the message sockets of the others.
-        let again = std::iter::once("reconnect 0");
-        for way in again.clone().chain(registers).chain(again) {
+        let again = std::iter::once("reconnect");
+        for word in again.clone().chain(registers).chain(again) {
             if !wants.contains(&true) {
                 break;
             }
             for (i, _) in wants.iter().enumerate().filter(|(_, wants)| **wants) {
-                self.say(i, way);
+                self.say(i, &self.participants[i].usual_join(word));
             }
             // A participant that is about to come back by itself may be refused, and pause once
             // more.

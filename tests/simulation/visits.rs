@@ -4,7 +4,7 @@
 //! nobody, takes no message, and removes only registrations that it made itself. It tells the
 //! outcome of each text.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use groupcast::session::{LogEntry, Notice, SessionInput, VisitKind};
@@ -13,6 +13,7 @@ use crate::coverage::CoveragePoint;
 use crate::environment::{Event, Node};
 use crate::model::{Member, Model};
 use crate::participant::SimParticipant;
+use crate::passive::make_passive;
 use crate::world::World;
 use support::rng::Rng;
 
@@ -29,6 +30,8 @@ pub(crate) struct Visit {
     may_have_registered: bool,
     /// Port of the first listener of this process.
     first_port: u16,
+    /// Addresses of the command sockets of this process.
+    dialed_from: BTreeSet<SocketAddr>,
     /// True once a text was refused because the id is not online.
     must_join: bool,
     /// True if the id was a member when the visit came.
@@ -55,7 +58,9 @@ pub(crate) fn visiting(seed: u64, members: usize) -> Vec<SimParticipant> {
         visit.become_visit(id, IpAddr::V4(ip));
         visit
     });
-    visits.collect()
+    let mut visits = visits.collect::<Vec<SimParticipant>>();
+    make_passive(seed, &mut visits);
+    visits
 }
 
 impl SimParticipant {
@@ -91,21 +96,32 @@ impl SimParticipant {
         assert!(!takes_over, "a visit takes over {}", self.id);
     }
 
-    /// Returns true for the address of a listener of this process.
-    fn has_listened_at(&self, address: SocketAddr) -> bool {
-        let first = self.visit.as_ref().map_or(0, |visit| visit.first_port);
-        address.ip() == self.ip && (first..=self.ports).contains(&address.port())
+    /// Records the address of a command socket, which can become a message socket.
+    pub(crate) fn on_dial_of_visit(&mut self, address: SocketAddr) {
+        if let Some(visit) = &mut self.visit {
+            visit.dialed_from.insert(address);
+        }
+    }
+
+    /// Returns true for the address of a listener or command socket of this process.
+    fn has_used(&self, address: SocketAddr) -> bool {
+        let Some(visit) = &self.visit else { return false };
+        let is_listener = (visit.first_port..=self.ports).contains(&address.port());
+        address.ip() == self.ip && is_listener || visit.dialed_from.contains(&address)
     }
 
     /// Returns true if the id is registered, and this process has registered it.
     fn has_registered(&self, model: &Model) -> bool {
         let member = model.members.get(&self.id);
         let address = member.and_then(|member| model.registered_from.get(&member.number));
-        address.is_some_and(|address| self.has_listened_at(*address))
+        address.is_some_and(|address| self.has_used(*address))
     }
 
     /// A visit is about to send a request. It sends `deregister` only if it has registered the id.
     pub(crate) fn on_request_of_visit(&mut self, line: &str) {
+        if line.contains("#register here ") || line.contains("#reconnect here ") {
+            self.check_join_of_visit();
+        }
         let Some(visit) = &mut self.visit else { return };
         visit.may_have_registered |= line.contains("#register ");
         visit.has_asked_to_leave |= line.contains("#disconnect#");
@@ -127,9 +143,10 @@ impl SimParticipant {
         let has_left = was_member || !self.has_registered(model);
         assert!(has_left, "{id} is still registered after a visit");
         let member = model.members.get(id);
-        let is_online =
-            |member: &Member| member.link.is_some() && self.has_listened_at(member.address);
-        let has_left = visit.may_not_leave || !member.is_some_and(is_online);
+        let is_online = |member: &Member| member.link.is_some() && self.has_used(member.address);
+        // A coordinator that ends has said so, and closes all message sockets itself.
+        let may_stay = visit.may_not_leave || model.is_shutting_down;
+        let has_left = may_stay || !member.is_some_and(is_online);
         assert!(has_left, "{id} is still online after a visit");
         model.cover(match member {
             Some(_) => CoveragePoint::MemberVisited,

@@ -14,6 +14,7 @@ use crate::coverage::{Coverage, CoveragePoint};
 use crate::environment::{Environment, Event, Node};
 use crate::model::Model;
 use crate::participant::SimParticipant;
+use crate::passive::make_passive;
 use crate::raw::Raw;
 use crate::storage::Fault;
 use crate::strangers::Hoarder;
@@ -92,6 +93,7 @@ impl World {
             hoarders: Vec::new(),
         };
         world.start_coordinator();
+        make_passive(seed, &mut world.participants);
         for i in 0..world.participants.len() {
             world.start_participant(i);
             world.environment.after(1, Event::User(i));
