@@ -190,6 +190,23 @@ impl Environment {
         self.inboxes.remove(&node);
     }
 
+    /// All ends that a process holds, when it is gone: the system closes them, unless the whole
+    /// machine is gone.
+    pub(crate) fn abandon(&mut self, node: Node, with_machine: bool) {
+        self.listeners.retain(|_, owner| *owner != node);
+        self.forget(node);
+        for conn in 0..self.conns.len() {
+            for side in [0, 1] {
+                if self.conns[conn].owner[side] == node {
+                    if with_machine {
+                        self.cut(conn, [false; 2]);
+                    }
+                    self.close(End { conn, side });
+                }
+            }
+        }
+    }
+
     /// Makes a part of the trace.
     pub(crate) fn trace_numbers(&mut self, numbers: &[u64]) {
         numbers.iter().for_each(|&number| self.trace.write_u64(number));

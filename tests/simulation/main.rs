@@ -101,6 +101,7 @@ mod net;
 mod observer;
 mod outbox_disk;
 mod outside;
+mod outside_stream;
 mod participant;
 mod passive;
 mod raw;

@@ -365,23 +365,6 @@ impl Environment {
         let all = self.conns.iter().enumerate();
         all.filter(|(_, conn)| is_open(conn)).map(|(index, _)| index).collect()
     }
-
-    /// All ends that a process holds, when it is gone: the system closes them, unless the whole
-    /// machine is gone.
-    pub(crate) fn abandon(&mut self, node: Node, with_machine: bool) {
-        self.listeners.retain(|_, owner| *owner != node);
-        self.forget(node);
-        for conn in 0..self.conns.len() {
-            for side in [0, 1] {
-                if self.conns[conn].owner[side] == node {
-                    if with_machine {
-                        self.cut(conn, [false; 2]);
-                    }
-                    self.close(End { conn, side });
-                }
-            }
-        }
-    }
 }
 
 trait MaxWith {

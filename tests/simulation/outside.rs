@@ -11,30 +11,27 @@
 
 use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use groupcast::coordinator::Platform;
 use groupcast::group::ConnId;
-use groupcast::limits::Keepalive;
-use groupcast::net::{Connection, Key, Listen, Readiness, Stream, UnackedBytes};
+use groupcast::net::{Connection, Key, Listen, Readiness};
 use groupcast::protocol::KeyName;
 use mio::Token;
 use rustix::io::Errno;
 
-use crate::coordinator::{COORDINATOR_IP, HUB};
+use crate::coordinator::COORDINATOR_IP;
 use crate::coverage::CoveragePoint;
 use crate::environment::{Environment, Node};
 use crate::message_sockets::MessageChecks;
 use crate::model::Model;
-use crate::net::{CloseKind, End};
+use crate::net::End;
 use crate::observer::SimObserver;
+use crate::outside_stream::SimStream;
 use crate::replies::ReplyChecks;
 use crate::writer::SimWriter;
-
-/// Most bytes that one call takes.
-const CALL_BYTES: usize = 20_000;
 
 /// State that the world lends.
 #[derive(Debug)]
@@ -47,14 +44,14 @@ pub(crate) struct Lent {
 #[derive(Debug)]
 pub(crate) struct Sockets {
     pub(crate) is_loud: bool,
-    keys: BTreeMap<End, Key>,
-    ends: BTreeMap<Key, End>,
+    pub(crate) keys: BTreeMap<End, Key>,
+    pub(crate) ends: BTreeMap<Key, End>,
     /// Connections that the listener has not accepted.
     accepting: VecDeque<End>,
     /// Ends with a write that found no room, until an event reports room.
-    blocked: BTreeSet<End>,
+    pub(crate) blocked: BTreeSet<End>,
     /// Ends with a write that found no room during the shutdown. The last line is written once.
-    full_at_end: BTreeSet<End>,
+    pub(crate) full_at_end: BTreeSet<End>,
     pub(crate) replies: ReplyChecks,
     pub(crate) messages: MessageChecks,
     /// The group answered a `stats` in this turn.
@@ -77,7 +74,7 @@ impl Sockets {
 
 /// The outside of one coordinator. Its clones are the same one.
 #[derive(Clone, Debug)]
-pub(crate) struct Outside(Rc<RefCell<(Option<Lent>, Sockets)>>);
+pub(crate) struct Outside(pub(crate) Rc<RefCell<(Option<Lent>, Sockets)>>);
 
 impl Outside {
     pub(crate) fn new(replies: ReplyChecks, is_loud: bool) -> Self {
@@ -245,132 +242,5 @@ impl Listen for SimListener {
             Ok((end, environment.address(end.peer())))
         })?;
         Ok((self.0.stream(end), address))
-    }
-}
-
-/// The coordinator's end of a connection. It is closed when it is dropped.
-#[derive(Debug)]
-pub(crate) struct SimStream {
-    end: End,
-    outside: Outside,
-}
-
-impl Drop for SimStream {
-    fn drop(&mut self) {
-        // A process that is killed runs nothing more: its ends are abandoned.
-        if std::thread::panicking() || self.outside.0.borrow().0.is_none() {
-            return;
-        }
-        let end = self.end;
-        self.outside.with(|Lent { environment, model }, sockets| {
-            if let Some(key) = sockets.keys.remove(&end) {
-                sockets.ends.remove(&key);
-            }
-            let takes_nothing = sockets.blocked.remove(&end);
-            sockets.messages.on_closed(end);
-            sockets.replies.on_closed(end, takes_nothing, model);
-            environment.close(end);
-        });
-    }
-}
-
-impl Read for SimStream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let end = self.end;
-        self.outside.with(|Lent { environment, .. }, sockets| {
-            let (bytes, close_kind) = environment.read(end, buffer.len());
-            buffer[..bytes.len()].copy_from_slice(&bytes);
-            sockets.replies.on_read(end, &bytes, close_kind.filter(|_| bytes.is_empty()));
-            match close_kind {
-                _ if !bytes.is_empty() => Ok(bytes.len()),
-                None => Err(ErrorKind::WouldBlock.into()),
-                Some(CloseKind::Closed) => Ok(0),
-                Some(CloseKind::Reset) => Err(Errno::CONNRESET.into()),
-            }
-        })
-    }
-}
-
-impl Write for SimStream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let end = self.end;
-        self.outside.with(|lent, sockets| {
-            let bytes = &bytes[..bytes.len().min(CALL_BYTES)];
-            match lent.environment.write(end, bytes) {
-                Ok(0) => {
-                    sockets.blocked.insert(end);
-                    if lent.model.is_shutting_down {
-                        sockets.full_at_end.insert(end);
-                    }
-                    Err(ErrorKind::WouldBlock.into())
-                }
-                Ok(count) => {
-                    let bytes = &bytes[..count];
-                    if end.side == 1 && !sockets.messages.is_upgraded(end) {
-                        sockets.replies.on_written(end, bytes, lent);
-                    } else {
-                        sockets.messages.on_written(end, bytes);
-                    }
-                    Ok(count)
-                }
-                Err(_) => {
-                    sockets.replies.on_failed(end);
-                    Err(Errno::PIPE.into())
-                }
-            }
-        })
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let bytes: Vec<u8> =
-            slices.iter().flat_map(|slice| slice.iter()).take(CALL_BYTES).copied().collect();
-        self.write(&bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Stream for SimStream {
-    fn connected(&mut self) -> io::Result<bool> {
-        match self.outside.with(|lent, _| lent.environment.dialed(self.end)) {
-            None => Ok(false),
-            Some(true) => Ok(true),
-            Some(false) => Err(Errno::CONNREFUSED.into()),
-        }
-    }
-
-    fn wants_write(&self) -> bool {
-        false
-    }
-
-    /// Both are true of it: an end that comes later is an event.
-    fn short_read_drains(&self) -> bool {
-        self.end.conn.is_multiple_of(2)
-    }
-
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.outside.with(|lent, _| lent.environment.shut_down(self.end));
-        Ok(())
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(HUB)
-    }
-
-    fn keep_alive(&self, _: Keepalive) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn unacked(&self) -> io::Result<UnackedBytes> {
-        let end = self.end;
-        Ok(self.outside.with(|Lent { environment, .. }, sockets| {
-            let unacked = environment.unacked(end);
-            if matches!(unacked, UnackedBytes::Unanswered { .. }) {
-                sockets.replies.on_failed(end); // Its machine may count as gone.
-            }
-            unacked
-        }))
     }
 }
