@@ -4,7 +4,7 @@
 
 mod changes;
 mod limits;
-mod model;
+pub(crate) mod model;
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use groupcast::protocol::{Delivery, Epoch, Request, Seq};
 use groupcast::time::{Millis, Now, UnixMillis};
 use support::rng::Rng;
 
-use model::{Client, Line, Owner, RATE, decide, deciding, ip, sha256, table};
+use model::{Client, Line, Owner, RATE, Shown, decide, deciding, ip, sha256, table};
 
 const IDS: [&str; 5] = ["ann", "amy", "bob", "boris", "eve"];
 /// Bytes of about four messages: fewer than members, as the group moves one absent cursor for each.
@@ -113,9 +113,9 @@ impl World {
     }
 
     fn random_client(&mut self) -> Client {
-        let ip = u8::try_from(self.rng.pick(&[1, 1, 2, 2, 3, 3, 9])).unwrap();
+        let ip = ip(u8::try_from(self.rng.pick(&[1, 1, 2, 2, 3, 3, 9])).unwrap());
         let key = self.rng.pick(&[None, Some(1), Some(2), Some(3)]);
-        Client { ip, key }
+        Client { ip, shown: key.map_or(Shown::Plain, Shown::Key) }
     }
 
     fn step(&mut self) {
@@ -136,9 +136,9 @@ impl World {
         let id = self.rng.pick(&IDS);
         let mut client = self.random_client();
         if let Some(member) = self.members.get(id).filter(|_| self.rng.percent(85)) {
-            (client.ip, client.key) = match member.owner {
-                Owner::Key(key) => (client.ip, Some(key)),
-                Owner::Address(ip) => (ip, None),
+            client = match member.owner {
+                Owner::Key(key) => Client { shown: Shown::Key(key), ..client },
+                Owner::Address(ip) => Client { ip, shown: Shown::Plain },
             };
         }
         model::check_owner(client);
@@ -160,7 +160,7 @@ impl World {
         let expected = self.expected(client, id, verb, secret, &text);
         self.conns += 1;
         let (conn, credentials) = (ConnId(self.conns), client.credentials());
-        let (peer, local) = (ip(client.ip), ip(100));
+        let (peer, local) = (client.ip, ip(100));
         let origin = Origin { conn, peer, peer_port: 50_000, local, credentials: &credentials };
         let line = format!("{id}#{command}#-");
         let request = Request::parse(line.as_bytes()).unwrap();
@@ -209,9 +209,9 @@ impl World {
                 let lines = deciding(&self.file, id);
                 let registering = self.dialing.values().filter(|(_, _, registers)| *registers);
                 let owned = self.members.iter().map(|(id, member)| (*id, member.owner));
-                let owned = owned.chain(registering.map(|(id, client, _)| (*id, client.owner())));
-                let same = owned.filter(|(other, owner)| {
-                    *owner == client.owner() && deciding(&self.file, other) == lines
+                let registering = registering.filter_map(|(id, it, _)| Some((*id, it.owner()?)));
+                let same = owned.chain(registering).filter(|(other, owner)| {
+                    Some(*owner) == client.owner() && deciding(&self.file, other) == lines
                 });
                 if same.count() >= granted.ids { 421 } else { 0 }
             }

@@ -236,6 +236,10 @@ fn check_sockets(group: &Group, outside: &Outside, is_busy: bool) {
             if environment.is_notified(end) {
                 continue;
             }
+            if sockets.handshaking.contains(&end) {
+                assert_eq!(environment.handshake(end), None, "{end:?}: a forgotten handshake");
+                continue;
+            }
             assert!(sockets.replies.may_wait(end), "{end:?} is no longer read");
             if sockets.replies.is_throttled(end) {
                 model.cover(CoveragePoint::Throttled);

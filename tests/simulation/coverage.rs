@@ -107,6 +107,16 @@ pub(crate) enum CoveragePoint {
     GapTakenHere,
     /// The coordinator was killed while a participant had such a message socket.
     KilledWithMemberHere,
+    /// A client spoke without TLS to a coordinator with TLS.
+    SpokeWithoutTls,
+    /// A member came back at another address.
+    CameBackElsewhere,
+    /// A client was refused an id of another one.
+    ImpostorRefused,
+    /// A client without a certificate was refused.
+    NoCertificateRefused,
+    /// The owner of an id was recovered from a journal.
+    OwnerRecovered,
 }
 
 /// Number of times that each situation occurred.
@@ -119,7 +129,7 @@ impl CoveragePoint {
         if is_rare { 300 } else { SEEDS }
     }
 
-    pub(crate) const ALL: [Self; 49] = [
+    pub(crate) const ALL: [Self; 54] = [
         Self::SinceBelowAcked,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -169,5 +179,10 @@ impl CoveragePoint {
         Self::TakeoverFromHere,
         Self::GapTakenHere,
         Self::KilledWithMemberHere,
+        Self::SpokeWithoutTls,
+        Self::CameBackElsewhere,
+        Self::ImpostorRefused,
+        Self::NoCertificateRefused,
+        Self::OwnerRecovered,
     ];
 }

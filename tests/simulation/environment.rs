@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hasher as _};
 use std::net::SocketAddr;
 
+use crate::identities::Identities;
 use crate::net::{Conn, End};
 use support::rng::Rng;
 
@@ -55,6 +56,8 @@ pub(crate) enum Event {
     Backup,
     /// A client that hoards replies does something.
     Hoard(usize),
+    /// A client uses an id of another one.
+    Impostor,
     /// A stranger lets go.
     Leave(End),
 }
@@ -78,6 +81,7 @@ pub(crate) struct Environment {
     pub(crate) calm: bool,
     /// Number of times that the coordinator was put back from a copy.
     pub(crate) copies: u32,
+    pub(crate) identities: Identities,
     pub(crate) conns: Vec<Conn>,
     pub(crate) listeners: BTreeMap<SocketAddr, Node>,
     inboxes: BTreeMap<Node, Inbox>,
@@ -93,6 +97,7 @@ impl Environment {
             rng: Rng::new(seed),
             calm: false,
             copies: 0,
+            identities: Identities::draw(seed),
             conns: Vec::new(),
             listeners: BTreeMap::new(),
             inboxes: BTreeMap::new(),

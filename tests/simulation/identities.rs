@@ -12,7 +12,8 @@ use groupcast::protocol::KeyName;
 use groupcast::session::JoinCredentials;
 
 use crate::access::model::{Client, Shown};
-use crate::environment::Node;
+use crate::environment::{Environment, Node};
+use crate::net::{Conn, End};
 use crate::participant::SimParticipant;
 use support::rng::Rng;
 
@@ -90,6 +91,26 @@ impl SimParticipant {
         {
             let [.., net, last] = ip.octets();
             self.ip = IpAddr::from([10, 0, net ^ 4, last]);
+        }
+    }
+}
+
+impl Environment {
+    /// Returns the client at the other end of an end that was dialed.
+    pub(crate) fn client(&self, end: End) -> Client {
+        let Conn { from: ip, shown, .. } = self.conns[end.conn];
+        Client { ip, shown }
+    }
+
+    /// Returns true if a handshake at an end that was dialed has succeeded, and false if it has
+    /// failed. `None` while it is in progress.
+    pub(crate) fn handshake(&self, end: End) -> Option<bool> {
+        let is_plain = self.conns[end.conn].shown == Shown::Plain;
+        let has_ended = self.readiness(end).is_special;
+        match () {
+            () if self.dialed(end) == Some(true) && !is_plain => Some(true),
+            () if has_ended || is_plain && self.has_unread(end) => Some(false),
+            () => None,
         }
     }
 }

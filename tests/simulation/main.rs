@@ -24,6 +24,9 @@
 //! randomness and the event queue, `net.rs` the connections, `storage.rs` the coordinator's disk.
 //! `world.rs` causes the faults and connects all parts.
 //!
+//! In a share of the runs the coordinator has TLS (`identities.rs`). TLS itself is not simulated: a
+//! connection shows a key, or a certificate with an id, when its handshake ends.
+//!
 //! Limits that no run reaches are not tried here: the memory of all clients together, long lists of
 //! members, and the share of a member in the deliveries of one turn.
 //!
@@ -46,6 +49,9 @@
 //! - `visits.rs` has programs that send texts and end, with an id of their own or with that of a
 //!   participant. A visit leaves its id as it found it, takes over nobody, and tells the outcome of
 //!   each text.
+//! - `model_access.rs` predicts who may use an id. `impostors.rs` has clients that use ids of
+//!   others, and members come back at other addresses with their keys. Owners of ids must survive
+//!   restarts. Each request must have the address and the credentials of its own connection.
 //! - `access.rs` is a simulation of its own, of the group alone: access files that change at
 //!   random, clients with addresses and keys, and restarts. A second table that walks over all
 //!   lines predicts who may do what, who is set offline, and who holds up the backlog.
@@ -86,9 +92,12 @@ mod crash_check;
 mod disk;
 mod environment;
 mod epoch_history;
+mod identities;
+mod impostors;
 mod ledger;
 mod message_sockets;
 mod model;
+mod model_access;
 mod model_expected;
 mod model_here;
 mod model_journal;

@@ -37,6 +37,11 @@ impl MessageChecks {
         self.links.insert(self.dialing.expect("connects for no link"), end);
     }
 
+    /// Returns false if the group has closed a link, or wants it no more.
+    pub(crate) fn has_link(&self, link: LinkId) -> bool {
+        self.links.contains_key(&link)
+    }
+
     /// A command socket is to become a message socket.
     pub(crate) fn on_upgrade(&mut self, link: LinkId, end: End) {
         self.upgrading.insert(link, end);

@@ -11,8 +11,10 @@ use groupcast::protocol::{
 };
 use groupcast::time::Now;
 
+use crate::access::model::{Client, Owner};
 use crate::coverage::{Coverage, CoveragePoint};
 use crate::epoch_history::{EpochHistory, Message};
+use crate::model_access::{AccessModel, DENIED};
 use crate::model_expected::Expected;
 use crate::model_here::HereRequests;
 use crate::model_journal::{FactId, RegistryEntry};
@@ -33,6 +35,7 @@ pub(crate) struct Member {
     pub(crate) reconnecting: Option<LinkId>,
     pub(crate) presence: Presence,
     pub(crate) address: SocketAddr,
+    pub(crate) owner: Owner,
     /// Number of its last accepted `send`.
     pub(crate) published: u64,
 }
@@ -40,6 +43,7 @@ pub(crate) struct Member {
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
     pub(crate) conn: ConnId,
+    pub(crate) client: Client,
     pub(crate) id: String,
     pub(crate) registers: bool,
     pub(crate) address: SocketAddr,
@@ -100,6 +104,7 @@ pub(crate) struct Model {
     /// Messages are not released before their commit.
     pub(crate) is_journaled: bool,
     pub(crate) announced: AnnouncedIds,
+    pub(crate) access: AccessModel,
     pub(crate) coverage: Coverage,
 }
 
@@ -136,6 +141,7 @@ impl Model {
             has_come_back: false,
             is_journaled,
             announced: AnnouncedIds::default(),
+            access: AccessModel::default(),
             coverage: Coverage::new(),
         }
     }
@@ -155,6 +161,7 @@ impl Model {
             registrations: self.registrations,
             registered_from: std::mem::take(&mut self.registered_from),
             must_begin: self.must_begin,
+            access: std::mem::take(&mut self.access),
             coverage: std::mem::take(&mut self.coverage),
             ..Self::new(self.rules.clone(), self.is_journaled, epoch)
         }
@@ -214,9 +221,14 @@ impl Model {
         }
     }
 
-    pub(crate) fn request(&mut self, origin: Origin<'_>, request: &Request<'_>, now: Now) {
+    pub(crate) fn request(
+        &mut self,
+        (origin, client): (Origin<'_>, Client),
+        request: &Request<'_>,
+        now: Now,
+    ) {
         let conn = origin.conn;
-        match self.decide(origin, request, now) {
+        match self.decide((origin, client), request, now) {
             Ok(Some(line)) => self.expect_reply(conn, Expected::Line(line)),
             Ok(None) => (),
             Err(code) => {
@@ -224,6 +236,7 @@ impl Model {
                     self.cover(CoveragePoint::JournalRefused);
                 }
                 let expect_reply = match code {
+                    DENIED => Expected::Denied,
                     507 => Expected::Naming(code, std::mem::take(&mut self.holders)),
                     _ => Expected::Code(code),
                 };
@@ -234,13 +247,11 @@ impl Model {
 
     fn decide(
         &mut self,
-        origin: Origin<'_>,
+        (origin, client): (Origin<'_>, Client),
         request: &Request<'_>,
         now: Now,
     ) -> Result<Option<String>, u16> {
-        if self.is_shutting_down {
-            return Err(503);
-        }
+        self.check_client(client, request)?;
         let is_member = self.members.contains_key(request.id);
         match request.command {
             Command::Query(Query::List(Listing::Members)) => {
@@ -253,7 +264,7 @@ impl Model {
             Command::Register { .. } if self.is_registering(request.id) => return Err(409),
             Command::Register { .. } if self.is_refusing() => return Err(506),
             Command::Register { to, options } => {
-                self.dial(origin, request, to, &options, true);
+                self.dial((origin, client), request, to, &options, true);
             }
             Command::Deregister
             | Command::Disconnect
@@ -267,7 +278,7 @@ impl Model {
             Command::Reconnect { to, options } => {
                 self.check_since(&options, now)?;
                 self.cancel(request.id);
-                self.dial(origin, request, to, &options, false);
+                self.dial((origin, client), request, to, &options, false);
             }
             Command::Deregister if self.is_refusing() => return Err(506),
             Command::Deregister => {
@@ -331,7 +342,7 @@ impl Model {
 
     fn dial(
         &mut self,
-        origin: Origin<'_>,
+        (origin, client): (Origin<'_>, Client),
         request: &Request<'_>,
         to: DeliverTo,
         options: &Options<'_>,
@@ -343,6 +354,7 @@ impl Model {
         };
         let attempt = Attempt {
             conn: origin.conn,
+            client,
             id: request.id.to_owned(),
             registers,
             address,

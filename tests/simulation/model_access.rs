@@ -43,6 +43,9 @@ impl Model {
         client: Client,
         request: &Request<'_>,
     ) -> Result<(), u16> {
+        if self.is_shutting_down {
+            return Err(503);
+        }
         let is_of_own_machine = match request.command {
             Command::Query(_) => return Ok(()),
             Command::Deregister | Command::Disconnect => client.ip.is_loopback(),

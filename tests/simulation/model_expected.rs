@@ -10,6 +10,8 @@ pub(crate) enum Expected {
     Line(String),
     /// `ERR`, and this code.
     Code(u16),
+    /// `ERR 401` or `ERR 403`.
+    Denied,
     /// `ERR`, this code, and one of these in its reason.
     Naming(u16, Vec<String>),
     /// One of these lines; the number beside it is the member's `acked` then.
@@ -28,6 +30,10 @@ impl Model {
         let expect_reply = expect_reply.unwrap_or_else(|| panic!("nobody asked for {reply:?}"));
         match expect_reply {
             Expected::Line(line) => assert_eq!(reply, line),
+            Expected::Denied => {
+                let is_denied = reply.starts_with("ERR 401 ") || reply.starts_with("ERR 403 ");
+                assert!(is_denied, "{reply:?} and not 401 or 403");
+            }
             Expected::Code(code) => {
                 assert!(reply.starts_with(&format!("ERR {code} ")), "{reply:?} and not {code}");
             }

@@ -8,6 +8,7 @@ use groupcast::limits::SyncPolicy;
 use groupcast::protocol::{Epoch, Seq};
 use groupcast::time::Now;
 
+use crate::access::model::Owner;
 use crate::coverage::CoveragePoint;
 use crate::epoch_history::{CoordinatorEnd, EpochHistory, Promise, Registration};
 use crate::model::{Member, Model};
@@ -315,21 +316,25 @@ impl Model {
             acked <= self.life().skip_own(peak, number),
             "{id} never took {acked}: {entries:?}"
         );
+        let owner = self.access.recovered(number, found.0.owner);
         if back.was_clean && old.is_some_and(|old| old.number == number) {
-            let stood = old.map(|old| (old.acked.min(last), old.address));
-            assert_eq!(stood, Some((acked, found.0.address)), "{id}: place and address");
+            let stood = old.map(|old| (old.acked.min(last), old.address, old.owner));
+            assert_eq!(stood, Some((acked, found.0.address, owner)), "{id}: place and address");
         }
-        self.take_in(id, registration, &found, back.opened_at);
+        self.take_in((id, owner), registration, &found, back.opened_at);
     }
 
     /// Takes over the recovered state of a member.
     fn take_in(
         &mut self,
-        id: &str,
+        (id, owner): (&str, Owner),
         registration: Registration,
         (found, own): &Found<'_>,
         opened_at: u64,
     ) {
+        if matches!(owner, Owner::Key(_)) {
+            self.cover(CoveragePoint::OwnerRecovered);
+        }
         let (number, acked) = (registration.number, found.acked.as_u64());
         let (registered_at, start) = (found.registered_at.as_u64(), found.start.as_u64());
         let own = own.iter().map(|(first, last)| (first.as_u64(), last.as_u64()));
@@ -348,6 +353,7 @@ impl Model {
             reconnecting: None,
             presence: Presence { is_online: false, since: opened_at },
             address: found.address,
+            owner,
             published: found.published,
         };
         self.members.insert(id.to_owned(), member);

@@ -46,6 +46,8 @@ impl Model {
         let start = self.start_of_newcomer(attempt.last.unwrap_or(0), now);
         let registration = Registration { number, after: last, start, had: 0 };
         self.life_mut().register(&attempt.id, registration);
+        let owner = attempt.client.owner().expect("a key or an address");
+        self.access.add_owner(number, owner);
         let entered = self.register_fact(&attempt.id, Some(registration));
         self.facts.insert(attempt.conn, entered);
         let member = Member {
@@ -58,6 +60,7 @@ impl Model {
             reconnecting: None,
             presence: Presence { is_online: false, since: 0 }, // Until the input has ended.
             address: attempt.address,
+            owner,
             published: 0,
         };
         self.members.insert(attempt.id.clone(), member);
@@ -88,7 +91,10 @@ impl Model {
         }
         let (epoch, front, life) = (self.epoch, self.front, &*life);
         member.reconnecting = None;
+        let is_elsewhere = member.address.ip() != attempt.address.ip();
         member.address = attempt.address;
+        member.owner = attempt.client.owner().expect("a key or an address");
+        self.access.add_owner(member.number, member.owner);
         member.link = Some(link);
         let taken = attempt.since.filter(|since| since.epoch == epoch);
         let taken = taken.map_or(member.acked, |since| since.seq.as_u64());
@@ -122,6 +128,9 @@ impl Model {
         let expect_reply = Expected::OneOf(attempt.id.clone(), replies.collect());
         if is_below {
             self.cover(CoveragePoint::SinceBelowAcked);
+        }
+        if is_elsewhere {
+            self.cover(CoveragePoint::CameBackElsewhere);
         }
         self.expect_reply(attempt.conn, expect_reply);
         self.open(link, attempt, 0);

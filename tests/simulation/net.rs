@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use groupcast::net::{Readiness, UnackedBytes};
 
+use crate::access::model::Shown;
 use crate::environment::{Environment, Event, Node};
 
 /// One end of a connection: 0 dialed, 1 was dialed.
@@ -40,6 +41,8 @@ enum Packet {
 pub(crate) struct Conn {
     pub(crate) owner: [Node; 2],
     pub(crate) from: IpAddr,
+    /// What it shows of the client that dialed.
+    pub(crate) shown: Shown,
     to: SocketAddr,
     /// Result of connecting, as far as the dialer knows it.
     dialed: Option<bool>,
@@ -95,9 +98,11 @@ impl Environment {
         let pipes = [0, 1].map(|_| Pipe::new(usize::try_from(capacity()).unwrap()));
         let latency = if self.calm { 2 } else { self.rng.pick(&[0, 1, 1, 5, 40, 200, 1_500]) };
         let conn = self.conns.len();
+        let shown = self.identities.of(owner, &mut self.rng);
         self.conns.push(Conn {
             owner: [owner, Node::Nobody],
             from,
+            shown,
             to,
             dialed: None,
             reached: false,
@@ -138,6 +143,9 @@ impl Environment {
         let reached = self.conns[conn].reached;
         if self.conns[conn].dialed.replace(reached).is_none() {
             self.notify(End { conn, side: 0 });
+            if self.identities.has_tls {
+                self.notify(End { conn, side: 1 }); // The handshake goes on.
+            }
         }
     }
 

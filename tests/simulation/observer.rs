@@ -45,6 +45,14 @@ impl Observer for SimObserver {
                 println!("       {:>9} ms  hub: {input:?}", environment.now);
             }
             model.expire(now.steady.as_u64());
+            if let Input::Request { origin, request } = input {
+                let end = sockets.client(origin.conn).expect("a request of an open socket");
+                let client = environment.client(end);
+                assert_eq!(origin.peer, client.ip, "of another client: {request}");
+                assert_eq!(*origin.credentials, client.credentials(), "of another: {request}");
+                sockets.replies.on_request(end, request);
+                return model.request((**origin, client), request, now);
+            }
             show(input, model, sockets, now);
         });
     }
@@ -54,6 +62,7 @@ impl Observer for SimObserver {
         self.outside.with(|Lent { model, .. }, sockets| {
             sockets.replies.on_committed(group.committed());
             if self.has_ticked {
+                model.check_owners(group);
                 model.take_announcements(group, now.steady.as_u64());
             }
             if self.has_delivered {
@@ -80,11 +89,9 @@ impl Observer for SimObserver {
 
 fn show(input: &Input<'_>, model: &mut Model, sockets: &mut Sockets, now: Now) {
     match input {
-        Input::Request { origin, request } => {
-            let end = sockets.client(origin.conn).expect("a request of an open socket");
-            sockets.replies.on_request(end, request);
-            model.request(**origin, request, now);
-        }
+        Input::Request { .. } => unreachable!("shown above"),
+        // A handshake may end in the turn in which the group closes the link.
+        Input::Connected { link } if !sockets.messages.has_link(*link) => (),
         Input::Connected { link } => model.connected(*link, now.steady.as_u64()),
         Input::ConnectFailed { link, .. } => model.connect_failed(*link),
         Input::Wrote { link, bytes, .. } => {

@@ -9,19 +9,22 @@
 //! The coordinator owns its streams, and they reach the network only while the world lends it. All
 //! bytes pass a check: `replies.rs` on command sockets, `message_sockets.rs` on message sockets.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
+use groupcast::access::Credentials;
 use groupcast::coordinator::Platform;
 use groupcast::group::ConnId;
 use groupcast::net::{Connection, Key, Listen, Readiness};
 use groupcast::protocol::KeyName;
+use groupcast::time::UnixMillis;
 use mio::Token;
 use rustix::io::Errno;
 
+use crate::access::model::Shown;
 use crate::coordinator::COORDINATOR_IP;
 use crate::coverage::CoveragePoint;
 use crate::environment::{Environment, Node};
@@ -50,6 +53,8 @@ pub(crate) struct Sockets {
     accepting: VecDeque<End>,
     /// Ends with a write that found no room, until an event reports room.
     pub(crate) blocked: BTreeSet<End>,
+    /// Ends of clients with an unfinished handshake.
+    pub(crate) handshaking: BTreeSet<End>,
     /// Ends with a write that found no room during the shutdown. The last line is written once.
     pub(crate) full_at_end: BTreeSet<End>,
     pub(crate) replies: ReplyChecks,
@@ -84,6 +89,7 @@ impl Outside {
             ends: BTreeMap::new(),
             accepting: VecDeque::new(),
             blocked: BTreeSet::new(),
+            handshaking: BTreeSet::new(),
             full_at_end: BTreeSet::new(),
             replies,
             messages: MessageChecks::default(),
@@ -149,7 +155,7 @@ impl Outside {
     }
 
     fn stream(&self, end: End) -> SimStream {
-        SimStream { end, outside: self.clone() }
+        SimStream { end, is_handshaking: Cell::new(false), outside: self.clone() }
     }
 }
 
@@ -167,9 +173,13 @@ impl Platform for SimPlatform {
         &mut self,
         _: Option<IpAddr>,
         address: SocketAddr,
-        _: Option<KeyName>,
+        key: Option<KeyName>,
     ) -> io::Result<Connection<SimStream>> {
         let end = self.0.with(|Lent { environment, .. }, sockets| {
+            if let Some(listening) = environment.listeners.get(&address) {
+                let expected = environment.identities.key(*listening);
+                assert_eq!(key, expected, "the key of the client that listens at {address}");
+            }
             if !environment.calm && environment.rng.percent(1) {
                 return Err(Errno::MFILE);
             }
@@ -177,7 +187,40 @@ impl Platform for SimPlatform {
             sockets.messages.on_dialed(end);
             Ok(end)
         });
-        Ok(Connection::over(self.0.stream(end?)))
+        let stream = self.0.stream(end?);
+        stream.is_handshaking.set(key.is_some());
+        Ok(Connection::over(stream))
+    }
+
+    fn begin(&mut self, connection: Connection<SimStream>) -> io::Result<Connection<SimStream>> {
+        let stream = connection.stream();
+        self.0.with(|Lent { environment, .. }, sockets| {
+            if environment.identities.has_tls {
+                stream.is_handshaking.set(true);
+                sockets.handshaking.insert(stream.end);
+            }
+        });
+        Ok(connection)
+    }
+
+    fn has_handshake_time(&mut self) -> bool {
+        self.0.with(|Lent { environment, .. }, _| environment.calm || environment.rng.percent(90))
+    }
+
+    fn credentials(&self, connection: &Connection<SimStream>, _: UnixMillis) -> Credentials {
+        let end = connection.stream().end;
+        self.0.with(|Lent { environment, .. }, _| environment.client(end).credentials())
+    }
+
+    fn answer_in_plain_text(&mut self, connection: &mut Connection<SimStream>) -> bool {
+        let end = connection.stream().end;
+        self.0.with(|Lent { environment, model }, _| {
+            let is_plain = environment.client(end).shown == Shown::Plain;
+            if is_plain {
+                model.cover(CoveragePoint::SpokeWithoutTls);
+            }
+            is_plain
+        })
     }
 
     fn register(&mut self, connection: &mut Connection<SimStream>, key: Key) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! The coordinator's end of a connection on the simulated network.
 
+use std::cell::Cell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::SocketAddr;
 
@@ -7,6 +8,7 @@ use groupcast::limits::Keepalive;
 use groupcast::net::{Stream, UnackedBytes};
 use rustix::io::Errno;
 
+use crate::access::model::Shown;
 use crate::coordinator::HUB;
 use crate::net::{CloseKind, End};
 use crate::outside::{Lent, Outside};
@@ -18,6 +20,7 @@ const CALL_BYTES: usize = 20_000;
 #[derive(Debug)]
 pub(crate) struct SimStream {
     pub(crate) end: End,
+    pub(crate) is_handshaking: Cell<bool>,
     pub(crate) outside: Outside,
 }
 
@@ -34,6 +37,9 @@ impl Drop for SimStream {
             }
             let takes_nothing = sockets.blocked.remove(&end);
             sockets.messages.on_closed(end);
+            if sockets.handshaking.remove(&end) {
+                sockets.replies.on_failed(end); // It was late, or the oldest one.
+            }
             sockets.replies.on_closed(end, takes_nothing, model);
             environment.close(end);
         });
@@ -43,6 +49,9 @@ impl Drop for SimStream {
 impl Read for SimStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let end = self.end;
+        if self.is_handshaking.get() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
         self.outside.with(|Lent { environment, .. }, sockets| {
             let (bytes, close_kind) = environment.read(end, buffer.len());
             buffer[..bytes.len()].copy_from_slice(&bytes);
@@ -60,6 +69,9 @@ impl Read for SimStream {
 impl Write for SimStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let end = self.end;
+        if self.is_handshaking.get() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
         self.outside.with(|lent, sockets| {
             let bytes = &bytes[..bytes.len().min(CALL_BYTES)];
             match lent.environment.write(end, bytes) {
@@ -100,11 +112,32 @@ impl Write for SimStream {
 
 impl Stream for SimStream {
     fn connected(&mut self) -> io::Result<bool> {
-        match self.outside.with(|lent, _| lent.environment.dialed(self.end)) {
+        let Self { end, is_handshaking, outside } = &*self;
+        let is_client = end.side == 1;
+        let outcome = outside.with(|Lent { environment, .. }, sockets| {
+            if !is_client {
+                return environment.dialed(*end);
+            }
+            let outcome = environment.handshake(*end);
+            if outcome.is_some() {
+                sockets.handshaking.remove(end);
+            }
+            if outcome == Some(false) && environment.client(*end).shown != Shown::Plain {
+                sockets.replies.on_failed(*end); // Its client is gone.
+            }
+            outcome
+        });
+        is_handshaking.set(is_handshaking.get() && outcome.is_none());
+        match outcome {
             None => Ok(false),
             Some(true) => Ok(true),
+            Some(false) if is_client => Err(ErrorKind::InvalidData.into()),
             Some(false) => Err(Errno::CONNREFUSED.into()),
         }
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.is_handshaking.get()
     }
 
     fn wants_write(&self) -> bool {

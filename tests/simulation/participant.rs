@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use groupcast::protocol::LineBuffer;
 use groupcast::session::{
-    CommandSocket, JoinCredentials, LogEntry, LogPosition, MessageSocket, Notice, Session,
-    SessionEffect, SessionInput, SessionState, Settings, Status,
+    CommandSocket, LogEntry, LogPosition, MessageSocket, Notice, Session, SessionEffect,
+    SessionInput, SessionState, Settings, Status,
 };
 use groupcast::time::Millis;
 
@@ -129,6 +129,9 @@ impl World {
         let seed = self.environment.rng.next();
         let participant = &mut self.participants[i];
         let now = self.environment.now;
+        if self.environment.identities.has_tls && !self.environment.calm {
+            participant.move_house(&mut self.environment.rng);
+        }
         let outbox = participant.outbox.as_mut().map(|outbox| outbox.open(now));
         let texts = outbox.as_ref().map(|outbox| &outbox.texts[..]);
         participant.outcomes.on_start(texts.unwrap_or_default());
@@ -144,7 +147,7 @@ impl World {
             stays_after_input: true,
             is_passive: participant.is_passive,
             advertised: None,
-            credentials: JoinCredentials::default(),
+            credentials: self.environment.identities.join_credentials(Node::Participant(i)),
             visit: participant.visit_kind(),
             outbox,
             started: Millis::ZERO,

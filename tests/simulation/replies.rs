@@ -253,7 +253,7 @@ impl ReplyChecks {
 fn check_refusal(line: &[u8], model: &mut Model) -> bool {
     let line = String::from_utf8_lossy(line);
     let is_silent = line.starts_with("ERR 421 ") && !line.contains("try again later");
-    let codes = ["ERR 408 ", "ERR 413 ", "ERR 421 "];
+    let codes = ["ERR 401 tls: ", "ERR 408 ", "ERR 413 ", "ERR 421 "];
     assert!(codes.iter().any(|code| line.starts_with(code)), "nobody asked for {line:?}");
     if is_silent {
         model.cover(CoveragePoint::GaveWay);

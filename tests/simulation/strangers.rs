@@ -131,7 +131,7 @@ impl World {
             let lines = hoarder.received.split(|&byte| byte == b'\n');
             let is_right = |line: &[u8]| {
                 let is_one = |one: &[u8]| line.starts_with(one) || one.starts_with(line);
-                [REFUSAL, b"ERR 408 ", b"ERR 421 "].into_iter().any(is_one)
+                [REFUSAL, b"ERR 401 tls: ", b"ERR 408 ", b"ERR 421 "].into_iter().any(is_one)
             };
             assert!(lines.into_iter().all(is_right), "a hoarder got something else");
             let (replies, sent) = (hoarder.replies(), hoarder.sent);

@@ -12,6 +12,7 @@ use crate::coordinator::{HUB, SimCoordinator};
 use crate::coordinator_journal::JournalState;
 use crate::coverage::{Coverage, CoveragePoint};
 use crate::environment::{Environment, Event, Node};
+use crate::impostors::Impostors;
 use crate::model::Model;
 use crate::participant::SimParticipant;
 use crate::passive::make_passive;
@@ -37,6 +38,7 @@ pub(crate) struct World {
     pub(crate) participants: Vec<SimParticipant>,
     pub(crate) raws: Vec<Raw>,
     pub(crate) hoarders: Vec<Hoarder>,
+    pub(crate) impostors: Impostors,
 }
 
 /// Draws the rules. Later ones are of their own chance, so that they change nothing else.
@@ -91,18 +93,18 @@ impl World {
                 .collect(),
             raws,
             hoarders: Vec::new(),
+            impostors: Impostors::new(seed),
         };
         world.start_coordinator();
         make_passive(seed, &mut world.participants);
-        for i in 0..world.participants.len() {
+        world.participants.extend(visiting(seed, world.participants.len()));
+        world.give_keys();
+        for i in 0..world.staying() {
             world.start_participant(i);
             world.environment.after(1, Event::User(i));
         }
-        let visits = visiting(seed, world.participants.len());
-        for visit in visits {
-            let due = Event::User(world.participants.len());
-            world.participants.push(visit);
-            world.environment.after(1_000, due);
+        for i in world.staying()..world.participants.len() {
+            world.environment.after(1_000, Event::User(i));
         }
         for i in 0..world.raws.len() {
             let address = world.raws[i].address;
@@ -110,10 +112,23 @@ impl World {
             world.environment.after(2, Event::Act(i));
         }
         world.environment.after(3_000, Event::Fault);
+        if world.impostors.are_there() {
+            world.environment.after(1_000, Event::Impostor);
+        }
         if world.backups.is_some() {
             world.environment.after(2_000, Event::Backup);
         }
         world
+    }
+
+    fn give_keys(&mut self) {
+        let identities = &mut self.environment.identities;
+        for (i, participant) in self.participants.iter().enumerate() {
+            identities.add(Node::Participant(i), &participant.id, self.seed);
+        }
+        for (i, raw) in self.raws.iter().enumerate() {
+            identities.add(Node::Raw(i), &raw.id, self.seed);
+        }
     }
 
     /// Returns a factor of the length of texts. Where newcomers may get many messages, a few texts
@@ -175,6 +190,7 @@ impl World {
             }
             Event::Fault => self.on_fault(),
             Event::Backup => self.on_backup(),
+            Event::Impostor => self.on_impostor(),
             Event::Hoard(at) => self.on_hoard(at),
             Event::Leave(end) => self.environment.close(end),
         }

@@ -7,26 +7,27 @@ use groupcast::access::{
     AccessRule, AccessTable, CaCheck, Credentials, Identity, Proof, Rights, Who,
 };
 use groupcast::protocol::{KeyName, PeerName, SecretName};
+use groupcast::time::UnixMillis;
 use support::rng::Rng;
 
 /// Proof that a line asks for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum How {
+pub(crate) enum How {
     Key(u8),
     Secret(u8),
-    /// The connection comes from 10.0.0.<n>.
-    Address(u8),
+    /// The connection comes from this address.
+    Address(IpAddr),
     Anyone,
 }
 
 /// A line of an access file.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// An id, or the beginning of ids and `*`.
     who: &'static str,
     how: How,
-    pub(super) send: bool,
-    pub(super) receive: bool,
+    pub(crate) send: bool,
+    pub(crate) receive: bool,
     list: bool,
     rate: bool,
     max_text: Option<usize>,
@@ -35,72 +36,107 @@ pub(super) struct Line {
 
 /// Rights of a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Granted {
-    pub(super) send: bool,
-    pub(super) receive: bool,
-    pub(super) list: bool,
+pub(crate) struct Granted {
+    pub(crate) send: bool,
+    pub(crate) receive: bool,
+    pub(crate) list: bool,
     /// Sends without a limit of its rate, or of the bytes of a text.
-    pub(super) any_rate: bool,
-    pub(super) max_text: usize,
-    pub(super) ids: usize,
+    pub(crate) any_rate: bool,
+    pub(crate) max_text: usize,
+    pub(crate) ids: usize,
 }
 
-/// A client: its address, and its key with TLS.
+/// What a connection shows of its client.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Client {
-    pub(super) ip: u8,
-    pub(super) key: Option<u8>,
+pub(crate) enum Shown {
+    /// It has no TLS.
+    Plain,
+    /// It has TLS and no certificate.
+    Nothing,
+    Key(u8),
+    /// A certificate of the operator's CA with a key and an id.
+    Certificate {
+        key: u8,
+        id: &'static str,
+        is_valid: bool,
+    },
+}
+
+/// A client: its address, and what it shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Client {
+    pub(crate) ip: IpAddr,
+    pub(crate) shown: Shown,
 }
 
 /// Owner of an id.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Owner {
+pub(crate) enum Owner {
     Key(u8),
-    Address(u8),
+    Address(IpAddr),
 }
 
-pub(super) const RATE: u32 = 1;
+pub(crate) const RATE: u32 = 1;
 const OPERATOR: u8 = 9;
 
-pub(super) fn ip(last: u8) -> IpAddr {
+pub(crate) fn ip(last: u8) -> IpAddr {
     IpAddr::from([10, 0, 0, last])
 }
 
 /// A digest for tests: the last digit of the secret, 32 times.
-pub(super) fn sha256(secret: &[u8]) -> [u8; 32] {
+pub(crate) fn sha256(secret: &[u8]) -> [u8; 32] {
     [secret.last().unwrap() - b'0'; 32]
 }
 
 impl Client {
-    pub(super) fn owner(self) -> Owner {
-        self.key.map_or(Owner::Address(self.ip), Owner::Key)
-    }
-
-    pub(super) fn credentials(self) -> Credentials {
-        match self.key {
-            Some(key) => Credentials::of_key(KeyName([key; 32]), CaCheck::Unknown),
-            None => Credentials::Plain,
+    pub(crate) fn key(self) -> Option<u8> {
+        match self.shown {
+            Shown::Key(key) | Shown::Certificate { key, .. } => Some(key),
+            Shown::Plain | Shown::Nothing => None,
         }
     }
 
-    pub(super) fn is_operator(self) -> bool {
-        self.ip == OPERATOR
+    /// Returns the owner of the ids that the client registers, if it can register.
+    pub(crate) fn owner(self) -> Option<Owner> {
+        match self.shown {
+            Shown::Plain => Some(Owner::Address(self.ip)),
+            Shown::Nothing => None,
+            Shown::Key(key) | Shown::Certificate { key, .. } => Some(Owner::Key(key)),
+        }
+    }
+
+    pub(crate) fn credentials(self) -> Credentials {
+        let certificate = |key, ca| Credentials::of_key(KeyName([key; 32]), ca);
+        match self.shown {
+            Shown::Plain => Credentials::Plain,
+            Shown::Nothing => Credentials::NoCertificate,
+            Shown::Key(key) => certificate(key, CaCheck::Unknown),
+            Shown::Certificate { key, is_valid: false, .. } => certificate(key, CaCheck::Expired),
+            Shown::Certificate { key, id, is_valid: true } => {
+                let until = UnixMillis(u64::MAX); // It never expires.
+                certificate(key, CaCheck::Valid { names: [id.to_owned()].into(), until })
+            }
+        }
+    }
+
+    pub(crate) fn is_operator(self) -> bool {
+        self.ip == ip(OPERATOR)
     }
 }
 
 impl Owner {
-    pub(super) fn name(self) -> PeerName {
+    pub(crate) fn name(self) -> PeerName {
         match self {
             Self::Key(key) => PeerName::Key(KeyName([key; 32])),
-            Self::Address(last) => PeerName::Address(ip(last)),
+            Self::Address(ip) => PeerName::Address(ip),
         }
     }
 
     /// A key may go on with an id of its address.
-    fn lets_in(self, client: Client) -> bool {
+    pub(crate) fn lets_in(self, client: Client) -> bool {
         match self {
-            Self::Key(key) => client.key == Some(key),
-            Self::Address(ip) => client.ip == ip,
+            Self::Key(key) => client.key() == Some(key),
+            Self::Address(ip) => client.ip == ip && client.shown != Shown::Nothing,
         }
     }
 }
@@ -112,7 +148,7 @@ impl Line {
         let how = match rng.below(10) {
             0..=1 => How::Key(number),
             2..=3 => How::Secret(number),
-            4..=5 => How::Address(number),
+            4..=5 => How::Address(ip(number)),
             _ => How::Anyone,
         };
         let [send, receive, list] = [70, 70, 60].map(|percent| rng.percent(percent));
@@ -121,12 +157,12 @@ impl Line {
         Self { who, how, send, receive, list, rate: send && rng.percent(30), max_text, ids }
     }
 
-    pub(super) fn file(rng: &mut Rng) -> Vec<Self> {
+    pub(crate) fn file(rng: &mut Rng) -> Vec<Self> {
         (0..rng.between(1, 7)).map(|_| Self::random(rng)).collect()
     }
 
     /// A file that gives everybody all rights.
-    pub(super) fn open() -> Vec<Self> {
+    pub(crate) fn open() -> Vec<Self> {
         let (who, how) = ("*", How::Anyone);
         let [send, receive, list] = [true; 3];
         vec![Self { who, how, send, receive, list, rate: false, max_text: None, ids: None }]
@@ -147,7 +183,7 @@ impl Line {
         let proof = match self.how {
             How::Key(key) => Proof::Key(KeyName([key; 32])),
             How::Secret(secret) => Proof::Secret(SecretName::new([secret; 32])),
-            How::Address(last) => Proof::Address(ip(last).to_string().parse().unwrap()),
+            How::Address(ip) => Proof::Address(ip.to_string().parse().unwrap()),
             How::Anyone => Proof::Anyone,
         };
         let rights = Rights {
@@ -170,7 +206,7 @@ impl Line {
     }
 }
 
-pub(super) fn table(file: &[Line]) -> Arc<AccessTable> {
+pub(crate) fn table(file: &[Line]) -> Arc<AccessTable> {
     let operator = AccessRule {
         who: Who::Operator,
         proof: Proof::Address(ip(OPERATOR).to_string().parse().unwrap()),
@@ -180,7 +216,7 @@ pub(super) fn table(file: &[Line]) -> Arc<AccessTable> {
 }
 
 /// Returns the positions of the lines that decide about an id.
-pub(super) fn deciding(file: &[Line], id: &str) -> Vec<usize> {
+pub(crate) fn deciding(file: &[Line], id: &str) -> Vec<usize> {
     let best = file.iter().filter_map(|line| line.specificity(id)).max();
     let is_best = |line: &Line| best.is_some() && line.specificity(id) == best;
     (0..file.len()).filter(|at| is_best(&file[*at])).collect()
@@ -200,7 +236,7 @@ fn sum<'a>(lines: impl Iterator<Item = &'a Line>) -> Option<Granted> {
 }
 
 /// Returns the rights of a client for an id; `None` if no line fits, or the id is another client's.
-pub(super) fn decide(
+pub(crate) fn decide(
     file: &[Line],
     client: Client,
     (id, owner): (&str, Option<Owner>),
@@ -208,19 +244,19 @@ pub(super) fn decide(
 ) -> Option<Granted> {
     let is_let_in = owner.is_none_or(|owner| owner.lets_in(client));
     let fits = |line: &&Line| match line.how {
-        How::Key(key) => client.key == Some(key) && (is_let_in || line.who == id),
+        How::Key(key) => client.key() == Some(key) && (is_let_in || line.who == id),
         How::Secret(name) => {
-            let has_registered = client.key.is_some() && owner == Some(client.owner());
-            is_let_in && client.key.is_some() && (secret == Some(name) || has_registered)
+            let has_registered = client.key().is_some() && owner == client.owner();
+            is_let_in && client.key().is_some() && (secret == Some(name) || has_registered)
         }
         How::Address(ip) => is_let_in && client.ip == ip,
-        How::Anyone => is_let_in,
+        How::Anyone => is_let_in && client.owner().is_some(),
     };
     sum(deciding(file, id).into_iter().map(|at| &file[at]).filter(fits))
 }
 
 /// Returns the most rights that a client of an absent owner can have.
-pub(super) fn most(file: &[Line], id: &str, owner: Owner) -> Option<Granted> {
+pub(crate) fn most(file: &[Line], id: &str, owner: Owner) -> Option<Granted> {
     let can_fit = |line: &&Line| match (line.how, owner) {
         (How::Key(key), Owner::Key(owner)) => key == owner || line.who == id,
         (How::Address(ip), Owner::Address(owner)) => ip == owner,
@@ -232,8 +268,8 @@ pub(super) fn most(file: &[Line], id: &str, owner: Owner) -> Option<Granted> {
 }
 
 /// The identity type of the library must agree about owners.
-pub(super) fn check_owner(client: Client) {
+pub(crate) fn check_owner(client: Client) {
     let credentials = client.credentials();
-    let identity = Identity { ip: ip(client.ip), credentials: &credentials, secret: None };
-    assert_eq!(identity.owner(), Some(client.owner().name()));
+    let identity = Identity { ip: client.ip, credentials: &credentials, secret: None };
+    assert_eq!(identity.owner(), client.owner().map(Owner::name));
 }
