@@ -46,7 +46,7 @@ impl AccessFile {
     /// The first fault in the file. A file without a rule is a fault, so that a truncated file
     /// never opens the group to everybody, or closes it to all.
     pub fn load(path: &Path, possible: PossibleProofs) -> Result<Self, ConfigError> {
-        Self::parse(path, &lines::read_up_to(ACCESS_FILE_BYTES_MAX, path)?, possible)
+        Self::parse(path, &lines::read_guarded(ACCESS_FILE_BYTES_MAX, path)?, possible)
     }
 
     /// Parses `bytes`, the content of the file at `path`.

@@ -36,6 +36,13 @@ pub enum ConfigError {
         /// Permission bits of the file.
         mode: u32,
     },
+    /// Other users can change the file.
+    Writable {
+        /// Path of the file.
+        path: PathBuf,
+        /// Permissions of the file.
+        mode: u32,
+    },
     /// A field has an invalid value.
     Field {
         /// Location of the field.
@@ -98,6 +105,7 @@ impl ConfigError {
             | Self::TooLarge { .. }
             | Self::Unusable { .. }
             | Self::Exposed { .. }
+            | Self::Writable { .. }
             | Self::Field { .. } => false,
         }
     }
@@ -119,7 +127,15 @@ impl fmt::Display for ConfigError {
                 write!(
                     f,
                     "{path}: mode: found {mode:04o}, expected 0600 or 0640, so that no other \
-                    user can read the secrets or change them"
+                    user can read the secrets or change them: chmod 600 {path}"
+                )
+            }
+            Self::Writable { path, mode } => {
+                let path = path.display();
+                write!(
+                    f,
+                    "{path}: mode: found {mode:04o}, expected one with which other users cannot \
+                    change the rules: chmod o-w {path}"
                 )
             }
             Self::Field { location: Location::Line { path, number }, field, found, expected } => {

@@ -57,6 +57,18 @@ pub fn check_private(path: &Path, metadata: &Metadata) -> Result<(), ConfigError
     }
 }
 
+/// Reads a whole file that other users cannot change.
+pub(super) fn read_guarded(bytes_max: usize, path: &Path) -> Result<Vec<u8>, ConfigError> {
+    const OTHERS_WRITE: u32 = 0o002;
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
+    let mode = metadata.mode() & 0o7777;
+    if metadata.is_file() && mode & OTHERS_WRITE != 0 {
+        return Err(ConfigError::Writable { path: path.to_owned(), mode });
+    }
+    read_open(bytes_max, path, file)
+}
+
 fn read_open(bytes_max: usize, path: &Path, file: File) -> Result<Vec<u8>, ConfigError> {
     let mut bytes = Vec::new();
     let most = value::wide(bytes_max).saturating_add(1);

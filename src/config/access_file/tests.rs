@@ -1,6 +1,7 @@
 //! Access files: what each line means, and the error about each wrong one.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 
 use proptest::prelude::*;
 
@@ -212,6 +213,26 @@ fn bytes_that_are_not_text_are_refused() {
         let shown = parse(bytes, PossibleProofs::KeysAndCertificates).unwrap_err().to_string();
         assert!(shown.starts_with(error), "{shown}");
     }
+}
+
+#[test]
+fn a_file_that_other_users_can_change_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.txt");
+    fs::write(&path, "* anyone\n").unwrap();
+    for mode in (0..0o1000).filter(|mode| mode & 0o400 != 0) {
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let loaded = AccessFile::load(&path, PossibleProofs::Addresses);
+        assert_eq!(loaded.is_ok(), mode & 0o002 == 0, "{mode:04o}");
+    }
+    fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+    let error = AccessFile::load(&path, PossibleProofs::Addresses).unwrap_err();
+    let path = path.display();
+    let expected = format!(
+        "{path}: mode: found 0666, expected one with which other users cannot change the rules: \
+         chmod o-w {path}"
+    );
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]

@@ -243,7 +243,8 @@ fn a_file_that_others_can_read_or_write_is_refused() {
             true => Ok(()),
             false => Err(format!(
                 "{}: mode: found {mode:04o}, expected 0600 or 0640, so that no other user can \
-                 read the secrets or change them",
+                 read the secrets or change them: chmod 600 {}",
+                path.display(),
                 path.display()
             )),
         };

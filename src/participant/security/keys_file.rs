@@ -64,7 +64,8 @@ impl fmt::Display for KeysFileError {
             Self::NotGenerated(error) => error.fmt(f),
             Self::NotWritten(file, error) => write!(
                 f,
-                "{}: the own key, which the first start makes, cannot be added: {error}",
+                "{}: the key of the participant, which the first start makes, cannot be added: \
+                 {error}: start once where the file can be written, and copy it here",
                 path(file)
             ),
             Self::Tls(error) => error.fmt(f),

@@ -36,7 +36,10 @@ impl TlsSecurity {
         let tls = Self::new(path, keys.trust, &identity)?;
         let mut notes = Vec::new();
         if is_new {
-            notes.push(format!("* keys: made an own key, which is in {} now: keep it", tls.file));
+            notes.push(format!(
+                "* keys: made a key of its own, in {} now: keep the file, it owns the id",
+                tls.file
+            ));
         }
         notes.push(format!("* TLS, own key {}", identity.key_name()));
         let security = PeerSecurity { tls: Some(Rc::new(tls)) };

@@ -69,6 +69,7 @@ fn check_error(error: &ConfigError, bytes: &[u8], path: &Path) {
         | ConfigError::Unreadable { .. }
         | ConfigError::Unusable { .. }
         | ConfigError::Exposed { .. }
+        | ConfigError::Writable { .. }
         | ConfigError::Field { .. } => {
             panic!("a file gives no such error: {shown}")
         }

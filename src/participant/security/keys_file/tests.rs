@@ -101,6 +101,9 @@ fn a_directory_that_cannot_be_written_is_named() {
     let unfinished = directory.path().join("alice.keys.unfinished");
     fs::create_dir(&unfinished).unwrap();
     let error = OpenedKeys::open(&path).unwrap_err().to_string();
-    assert!(error.contains("alice.keys: the own key, which the first start makes"), "{error}");
+    assert!(
+        error.contains("alice.keys: the key of the participant, which the first start"),
+        "{error}"
+    );
     assert_eq!(fs::read_to_string(&path).unwrap(), invitation());
 }

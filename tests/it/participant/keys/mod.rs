@@ -95,8 +95,8 @@ fn the_first_start_makes_the_own_key_and_the_next_one_uses_it() {
     let group = Group::new();
     let mut bob = group.coordinator.join("bob", "");
     let mut alice = group.start(&["-i", "--passive", "--join"]);
-    alice.expect("* keys: made an own key, which is in ");
-    alice.expect("alice.keys now: keep it\n");
+    alice.expect("* keys: made a key of its own, in ");
+    alice.expect("alice.keys now: keep the file, it owns the id\n");
     alice.expect("* TLS, own key sha256:");
     let own = alice.expect_line();
     alice.expect("OK register epoch=");
@@ -117,7 +117,7 @@ fn the_first_start_makes_the_own_key_and_the_next_one_uses_it() {
     let mut alice = group.start(&["-i", "--passive", "--join"]);
     alice.expect(&format!("* TLS, own key sha256:{own}\n"));
     alice.expect("OK reconnect epoch=");
-    assert!(!alice.said.contains("made an own key"), "{}", alice.said);
+    assert!(!alice.said.contains("made a key of its own"), "{}", alice.said);
     alice.signal(Signal::TERM);
     assert_eq!(alice.wait(), Some(0), "{}", alice.said);
     assert_eq!(fs::read_to_string(group.keys()).unwrap(), keys);
@@ -303,7 +303,7 @@ fn two_participants_with_one_new_keys_file_have_one_key() {
         own
     });
     assert_eq!(keys[0], keys[1]);
-    let made = running.iter().filter(|it| it.said.contains("made an own key")).count();
+    let made = running.iter().filter(|it| it.said.contains("made a key of its own")).count();
     assert_eq!(made, 1, "one of the two has made the key");
     running[0].write("msend from alice\n");
     running[1].expect("alice: from alice");
