@@ -217,6 +217,17 @@ impl Members {
         self.trimmed_next = if next < self.slots.capacity() { next } else { 0 };
     }
 
+    /// Moves the cursors of members that may not receive to the end. A journal that records them is
+    /// read by a coordinator whose rules may let these members receive. Linear in the members.
+    pub(super) fn pass_without_right(&mut self, history: &mut History) {
+        let muted = self.slots.iter_mut().filter(|(_, member)| !member.access.receives);
+        for (slot, member) in muted {
+            if member.acked() < history.last() && member.move_cursor(history.last(), history) {
+                self.changes.mark(MemberSlot::new(slot), CursorChange::Acked);
+            }
+        }
+    }
+
     /// Returns the members in byte order of their ids.
     pub(super) fn sorted(&self) -> impl Iterator<Item = &Member> {
         self.sorted_after(None)

@@ -219,6 +219,25 @@ fn a_right_to_receive_begins_and_ends_with_the_rules() {
     }
 }
 
+/// A coordinator that starts with other rules must not send what the member could not receive.
+#[test]
+fn the_cursor_of_a_member_that_may_not_receive_is_recorded_at_the_last_number() {
+    let mut world = World::with_rules("ann anyone send; * anyone");
+    for id in ["ann", "bob", "carol", "dave"] {
+        world.register(id, "");
+    }
+    for last in 1..=8 {
+        world.send("bob", "text");
+        let mut recorded = 0;
+        world.group.take_cursor_changes(|fact| {
+            if let Fact::Acked { id: "ann", acked } = fact {
+                recorded = acked.as_u64();
+            }
+        });
+        assert_eq!(recorded, last);
+    }
+}
+
 #[test]
 fn an_offline_member_keeps_its_messages_while_no_rule_fits() {
     let mut world = World::with_rules("* anyone");
