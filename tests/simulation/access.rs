@@ -18,13 +18,13 @@ use groupcast::protocol::{Delivery, Epoch, Request, Seq};
 use groupcast::time::{Millis, Now, UnixMillis};
 use support::rng::Rng;
 
-use model::{Client, Line, Owner, RATE, Shown, decide, deciding, ip, sha256, table};
+use model::{Buckets, Client, Line, Owner, Shown, decide, deciding, ip, sha256, table};
 
 const IDS: [&str; 5] = ["ann", "amy", "bob", "boris", "eve"];
 /// Bytes of about four messages: fewer than members, as the group moves one absent cursor for each.
 const BACKLOG_BYTES: u64 = 110;
 /// All secrets begin so; a digit follows.
-const SECRET: &str = "0000000000000000000000000000000";
+pub(crate) const SECRET: &str = "0000000000000000000000000000000";
 
 #[derive(Debug)]
 struct Member {
@@ -55,8 +55,7 @@ struct World {
     /// Connect-backs under way: the id, its client, and true for a registration.
     dialing: BTreeMap<LinkId, (&'static str, Client, bool)>,
     messages: Vec<Sent>,
-    /// Missing thousandths of the tokens of each id, and when.
-    buckets: BTreeMap<&'static str, (u64, u64)>,
+    buckets: Buckets,
     conns: usize,
     seen: BTreeMap<String, u64>,
 }
@@ -91,7 +90,7 @@ impl World {
             members: BTreeMap::new(),
             dialing: BTreeMap::new(),
             messages: Vec::new(),
-            buckets: BTreeMap::new(),
+            buckets: Buckets::default(),
             conns: 0,
             seen: BTreeMap::new(),
         }
@@ -222,7 +221,7 @@ impl World {
                 let is_pending = self.dialing.values().any(|(at, ..)| *at == id);
                 if verb == "disconnect" && is_pending { 0 } else { 409 }
             }
-            "msend" if !granted.any_rate && !self.take_token(id) => 429,
+            "msend" if !granted.any_rate && !self.buckets.take(id, self.now) => 429,
             "msend" if self.is_full(id, text) => 507,
             _ => 0,
         }

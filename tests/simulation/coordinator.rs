@@ -125,7 +125,11 @@ impl World {
     }
 
     pub(crate) fn coordinator_turn(&mut self, ready: &[End], accepted: Vec<End>) {
+        let new_file = self.take_hangup();
         let turn = self.with_coordinator(|coordinator, now| {
+            if let Some(file) = new_file {
+                coordinator.reload(&file, now);
+            }
             let SimCoordinator { program, outside, deadline, asked, drains_until, .. } =
                 coordinator;
             program.begin_turn(*deadline, now);

@@ -146,6 +146,7 @@ impl World {
                 self.journal_state.as_ref().map(|journal_state| journal_state.storage.list());
             format!("hub: starts with {}", listed.unwrap_or_default())
         });
+        self.read_access_file();
         let rules = self.model.rules.clone();
         let World { journal_state: Some(journal_state), environment, .. } = self else { return };
         journal_state.starts += 1;

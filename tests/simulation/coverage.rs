@@ -117,6 +117,22 @@ pub(crate) enum CoveragePoint {
     NoCertificateRefused,
     /// The owner of an id was recovered from a journal.
     OwnerRecovered,
+    /// A member was set offline by a new access file.
+    AccessRevoked,
+    /// A registration or reconnect under way was refused by a new access file.
+    ConnectBackRevoked,
+    /// A member may no longer receive.
+    ReceiveLost,
+    /// A member may receive again.
+    ReceiveGained,
+    /// A text was refused as the id may not send it.
+    RightMissing,
+    /// A text was refused as it came too soon after others.
+    RateRefused,
+    /// A key or an address has as many ids as it may.
+    IdsRefused,
+    /// Members that only send would have filled the backlog.
+    SenderHeldNothingUp,
 }
 
 /// Number of times that each situation occurred.
@@ -129,7 +145,7 @@ impl CoveragePoint {
         if is_rare { 300 } else { SEEDS }
     }
 
-    pub(crate) const ALL: [Self; 54] = [
+    pub(crate) const ALL: [Self; 62] = [
         Self::SinceBelowAcked,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -184,5 +200,13 @@ impl CoveragePoint {
         Self::ImpostorRefused,
         Self::NoCertificateRefused,
         Self::OwnerRecovered,
+        Self::AccessRevoked,
+        Self::ConnectBackRevoked,
+        Self::ReceiveLost,
+        Self::ReceiveGained,
+        Self::RightMissing,
+        Self::RateRefused,
+        Self::IdsRefused,
+        Self::SenderHeldNothingUp,
     ];
 }

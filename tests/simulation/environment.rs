@@ -56,6 +56,8 @@ pub(crate) enum Event {
     Backup,
     /// A client that hoards replies does something.
     Hoard(usize),
+    /// Somebody exchanges the access file.
+    AccessFile,
     /// A client uses an id of another one.
     Impostor,
     /// A stranger lets go.

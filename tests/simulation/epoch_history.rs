@@ -187,6 +187,15 @@ impl EpochHistory {
         }
     }
 
+    /// A registration misses nothing up to here, although it may not have got all of it: its member
+    /// was not allowed to receive.
+    pub(crate) fn excuse(&mut self, id: &str, number: u32, seq: u64) {
+        let registrations = self.registrations.get_mut(id).into_iter().flatten();
+        for registration in registrations.filter(|it| it.number == number) {
+            registration.had = registration.had.max(seq);
+        }
+    }
+
     /// Registrations that came to nothing did not happen.
     pub(crate) fn strike_out(&mut self, id: &str, numbers: &[u32]) {
         if let Some(registrations) = self.registrations.get_mut(id) {

@@ -8,9 +8,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use groupcast::protocol::KeyName;
+use groupcast::protocol::{KeyName, Secret};
 use groupcast::session::JoinCredentials;
 
+use crate::access::SECRET;
 use crate::access::model::{Client, Shown};
 use crate::environment::{Environment, Node};
 use crate::net::{Conn, End};
@@ -18,7 +19,7 @@ use crate::participant::SimParticipant;
 use support::rng::Rng;
 
 /// Most ids of a run that certificates can name.
-const IDS: [&str; 8] = ["p0", "p1", "p2", "p3", "v0", "r0", "r1", "r2"];
+pub(crate) const IDS: [&str; 10] = ["p0", "p1", "p2", "p3", "v0", "r0", "r1", "r2", "x0", "x1"];
 /// A key that no member has.
 pub(crate) const STRANGER: u8 = 99;
 
@@ -60,6 +61,11 @@ impl Identities {
         self.shown.get(&node).copied().unwrap_or_else(|| rng.pick(&strangers))
     }
 
+    /// Returns the key of each id in a run with keys.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (&'static str, u8)> {
+        self.keys.iter().filter(|_| self.has_tls).map(|(id, key)| (*id, *key))
+    }
+
     /// Returns what the connections of each process with a key show.
     pub(crate) fn known(&self) -> Vec<Shown> {
         self.shown.values().copied().collect()
@@ -78,8 +84,12 @@ impl Identities {
         client.key().is_some() && client.key().as_ref() == self.keys.get(id)
     }
 
+    /// Returns the credentials of a participant. Some have a secret, which access files may name.
     pub(crate) fn join_credentials(&self, node: Node) -> JoinCredentials {
-        JoinCredentials { key: self.key(node), secret: None }
+        let key = self.key(node);
+        let secret = key.map(|KeyName([key, ..])| key).filter(|key| key % 2 == 1);
+        let secret = secret.and_then(|key| Secret::parse(&format!("{SECRET}{}", key % 3 + 1)));
+        JoinCredentials { key, secret }
     }
 }
 

@@ -9,6 +9,9 @@ use crate::identities::STRANGER;
 use crate::world::World;
 use support::rng::Rng;
 
+/// Ids of strangers, all at one address.
+pub(crate) const STRANGER_IDS: [&str; 2] = ["x0", "x1"];
+
 /// Draws the requests of impostors from an own seed.
 #[derive(Debug)]
 pub(crate) struct Impostors {
@@ -32,19 +35,25 @@ impl Impostors {
 }
 
 impl World {
-    /// A client sends requests in the name of a member or of nobody. No request begins a membership
-    /// unless there are access rules: without rules each client may register.
+    /// A client sends requests in the name of another one. With access rules, strangers may
+    /// register ids that nobody else uses.
     pub(crate) fn on_impostor(&mut self) {
         if self.environment.calm {
             return;
         }
         let World {
-            environment, impostors: Impostors { rng, texts, .. }, participants, raws, ..
+            environment,
+            impostors: Impostors { rng, texts, .. },
+            participants,
+            raws,
+            access_files,
+            ..
         } = self;
         environment.after(rng.between(200, 4_000), Event::Impostor);
         let ids = participants.iter().map(|it| &*it.id).chain(raws.iter().map(|it| &*it.id));
         let ids = ids.collect::<Vec<&str>>();
-        let id = rng.pick(&ids);
+        let may_register = access_files.is_some() && rng.percent(30);
+        let id = if may_register { rng.pick(&STRANGER_IDS) } else { rng.pick(&ids) };
         let mut shown = vec![Shown::Plain];
         if environment.identities.has_tls {
             shown = environment.identities.known();
@@ -57,6 +66,8 @@ impl World {
         for _ in 0..rng.between(1, 3) {
             *texts += 1;
             let command = match rng.below(10) {
+                0..=1 if may_register => "register here".to_owned(),
+                2 if may_register => "register 3000".to_owned(),
                 0..=2 => "reconnect here".to_owned(),
                 3 => "reconnect 3000 acks=1".to_owned(),
                 4 => "deregister".to_owned(),

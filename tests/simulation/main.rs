@@ -25,7 +25,9 @@
 //! `world.rs` causes the faults and connects all parts.
 //!
 //! In a share of the runs the coordinator has TLS (`identities.rs`). TLS itself is not simulated: a
-//! connection shows a key, or a certificate with an id, when its handshake ends.
+//! connection shows a key, or a certificate with an id, when its handshake ends. In most of these
+//! runs, and in a few others, there is an access file (`access_file.rs`). It is exchanged at random
+//! moments, and each coordinator that starts reads it.
 //!
 //! Limits that no run reaches are not tried here: the memory of all clients together, long lists of
 //! members, and the share of a member in the deliveries of one turn.
@@ -49,7 +51,9 @@
 //! - `visits.rs` has programs that send texts and end, with an id of their own or with that of a
 //!   participant. A visit leaves its id as it found it, takes over nobody, and tells the outcome of
 //!   each text.
-//! - `model_access.rs` predicts who may use an id. `impostors.rs` has clients that use ids of
+//! - `model_access.rs` predicts who may use an id, and with which rights: by its owner, or by the
+//!   lines of the access file, as `access/model.rs` decides. A new file must set exactly those
+//!   members offline that no line fits. `impostors.rs` has clients that use ids of
 //!   others, and members come back at other addresses with their keys. Owners of ids must survive
 //!   restarts. Each request must have the address and the credentials of its own connection.
 //! - `access.rs` is a simulation of its own, of the group alone: access files that change at
@@ -67,9 +71,9 @@
 //!
 //! `replicated.rs` is a simulation of its own: two groups whose facts one list orders.
 //!
-//! At the end all faults stop (`user.rs`): everybody must get online and receive one more message.
-//! `coverage.rs` lists the situations that the runs must have met. Without them the runs prove less
-//! than they seem to.
+//! At the end all faults stop (`user.rs`), and the last access file lets everybody in: everybody
+//! must get online and receive one more message. `coverage.rs` lists the situations that the runs
+//! must have met. Without them the runs prove less than they seem to.
 //!
 //! # Replaying a run
 //!
@@ -84,6 +88,7 @@
 #![cfg(test)]
 
 mod access;
+mod access_file;
 mod backup;
 mod coordinator;
 mod coordinator_journal;
@@ -144,6 +149,7 @@ fn run(seed: u64, is_loud: bool) -> RunResult {
     let mut world = World::new(seed, is_loud);
     let until = world.environment.rng.between(FAULTS_MS / 8, FAULTS_MS);
     world.run_until(until);
+    world.open_access();
     world.heal();
     world.result()
 }

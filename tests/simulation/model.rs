@@ -11,7 +11,7 @@ use groupcast::protocol::{
 };
 use groupcast::time::Now;
 
-use crate::access::model::{Client, Owner};
+use crate::access::model::{Client, Granted, Owner};
 use crate::coverage::{Coverage, CoveragePoint};
 use crate::epoch_history::{EpochHistory, Message};
 use crate::model_access::{AccessModel, DENIED};
@@ -36,6 +36,12 @@ pub(crate) struct Member {
     pub(crate) presence: Presence,
     pub(crate) address: SocketAddr,
     pub(crate) owner: Owner,
+    /// The client that its last message socket is of.
+    pub(crate) client: Client,
+    /// It may receive.
+    pub(crate) receives: bool,
+    /// The last number when it last lost that right.
+    pub(crate) muted_after: u64,
     /// Number of its last accepted `send`.
     pub(crate) published: u64,
 }
@@ -161,7 +167,7 @@ impl Model {
             registrations: self.registrations,
             registered_from: std::mem::take(&mut self.registered_from),
             must_begin: self.must_begin,
-            access: std::mem::take(&mut self.access),
+            access: self.access.next(),
             coverage: std::mem::take(&mut self.coverage),
             ..Self::new(self.rules.clone(), self.is_journaled, epoch)
         }
@@ -216,6 +222,9 @@ impl Model {
                     member.acked = member.acked.max(stream.received);
                 }
             }
+            if !member.receives {
+                member.acked = life.last();
+            }
             member.acked = life.skip_own(member.acked, member.number);
             member.peak = member.peak.max(member.acked);
         }
@@ -251,7 +260,7 @@ impl Model {
         request: &Request<'_>,
         now: Now,
     ) -> Result<Option<String>, u16> {
-        self.check_client(client, request)?;
+        let granted = self.check_client(client, request)?;
         let is_member = self.members.contains_key(request.id);
         match request.command {
             Command::Query(Query::List(Listing::Members)) => {
@@ -260,11 +269,8 @@ impl Model {
             }
             Command::Query(Query::List(Listing::Stats)) => return Ok(None),
             Command::Query(Query::Ping) => return Ok(Some("OK ping".to_owned())),
-            Command::Register { .. } if is_member => return Err(409),
-            Command::Register { .. } if self.is_registering(request.id) => return Err(409),
-            Command::Register { .. } if self.is_refusing() => return Err(506),
             Command::Register { to, options } => {
-                self.dial((origin, client), request, to, &options, true);
+                self.register((origin, client), request, (to, options), granted)?;
             }
             Command::Deregister
             | Command::Disconnect
@@ -292,15 +298,39 @@ impl Model {
                 return if done { Ok(Some("OK disconnect".to_owned())) } else { Err(409) };
             }
             Command::Msend { text } => {
-                let seq = self.publish(request.id, None, text, now)?;
+                let seq = self.publish((request.id, granted), None, text, now)?;
                 self.facts.insert(origin.conn, FactId::Message(seq));
                 return Ok(Some(format!("OK msend seq={seq}")));
             }
             Command::Send { number, text } => {
-                return self.send(origin.conn, request.id, (number, text), now).map(Some);
+                return self
+                    .send((origin.conn, granted), request.id, (number, text), now)
+                    .map(Some);
             }
         }
         Ok(None)
+    }
+
+    fn register(
+        &mut self,
+        from: (Origin<'_>, Client),
+        request: &Request<'_>,
+        (to, mut options): (DeliverTo, Options<'_>),
+        granted: Granted,
+    ) -> Result<(), u16> {
+        let (origin, client) = from;
+        let is_known = self.members.contains_key(request.id) || self.is_registering(request.id);
+        if is_known {
+            return Err(409);
+        }
+        let ip = request.ip.unwrap_or(origin.peer);
+        self.check_room((client, ip), request.id, granted)?;
+        if self.is_refusing() {
+            return Err(506);
+        }
+        options.last = options.last.map(|last| if granted.receive { last } else { 0 });
+        self.dial(from, request, to, &options, true);
+        Ok(())
     }
 
     fn is_registering(&self, id: &str) -> bool {
@@ -400,7 +430,7 @@ impl Model {
     /// Accepts a message. Returns its number in the group.
     pub(crate) fn publish(
         &mut self,
-        id: &str,
+        (id, granted): (&str, Granted),
         number: Option<NonZeroU64>,
         text: Text<'_>,
         now: Now,
@@ -413,6 +443,7 @@ impl Model {
             return Err(506);
         }
         let (sender, seq) = (member.number, self.life().last() + 1);
+        self.check_rate(id, granted, now.steady.as_u64())?;
         let line = format!("{seq}#{id}#{}#{text}\n", now.unix.0);
         self.make_room(line.len() as u64)?;
         let (text, is_new) = (text.to_string(), self.texts.insert(text.to_string()));

@@ -12,7 +12,7 @@ use crate::model_expected::Expected;
 #[derive(Debug, Default)]
 pub(crate) struct HereRequests {
     /// Requests that wait for a new epoch.
-    waiting: Vec<Attempt>,
+    pub(crate) waiting: Vec<Attempt>,
     /// Requests whose sockets become message sockets before the next input.
     pub(crate) due: VecDeque<Attempt>,
     /// Number of requests that were cancelled. The links of these are known to nobody.
@@ -76,6 +76,14 @@ impl Model {
         self.expect_reply(attempt.conn, Expected::Code(409));
         self.cover(CoveragePoint::ReconnectCancelled);
         true
+    }
+
+    /// Refuses requests that no rule fits any more.
+    pub(crate) fn refuse_here(&mut self, denied: Vec<Attempt>) {
+        for Attempt { conn, .. } in denied {
+            self.here.cancelled += 1;
+            self.expect_reply(conn, Expected::Denied);
+        }
     }
 
     pub(crate) fn shut_down_here(&mut self) {

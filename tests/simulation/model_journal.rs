@@ -8,7 +8,7 @@ use groupcast::limits::SyncPolicy;
 use groupcast::protocol::{Epoch, Seq};
 use groupcast::time::Now;
 
-use crate::access::model::Owner;
+use crate::access::model::{Client, Owner, Shown};
 use crate::coverage::CoveragePoint;
 use crate::epoch_history::{CoordinatorEnd, EpochHistory, Promise, Registration};
 use crate::model::{Member, Model};
@@ -311,15 +311,16 @@ impl Model {
         let acked = found.0.acked.as_u64();
         // Later registrations may be lost while their cursors are not.
         let peak = entries[at..].iter().map(|entry| entry.peak).max().unwrap_or_default();
-        // A member that went back may find that all numbers up to its old cursor are its own.
-        assert!(
-            acked <= self.life().skip_own(peak, number),
-            "{id} never took {acked}: {entries:?}"
-        );
         let owner = self.access.recovered(number, found.0.owner);
-        if back.was_clean && old.is_some_and(|old| old.number == number) {
-            let stood = old.map(|old| (old.acked.min(last), old.address, old.owner));
-            assert_eq!(stood, Some((acked, found.0.address, owner)), "{id}: place and address");
+        let receives = self.may_receive(id, owner);
+        // A member that went back may find that all numbers up to its old cursor are its own.
+        let peak = if receives { self.life().skip_own(peak, number) } else { last };
+        assert!(acked <= peak, "{id} never took {acked}: {entries:?}");
+        assert!(receives || acked == last, "{id} may not receive, and needs {acked}");
+        if let Some(old) = old.filter(|old| back.was_clean && old.number == number) {
+            let stood = if receives { old.acked.min(last) } else { last };
+            let stood = (stood, old.address, old.owner);
+            assert_eq!(stood, (acked, found.0.address, owner), "{id}: place and address");
         }
         self.take_in((id, owner), registration, &found, back.opened_at);
     }
@@ -354,6 +355,9 @@ impl Model {
             presence: Presence { is_online: false, since: opened_at },
             address: found.address,
             owner,
+            client: Client { ip: found.address.ip(), shown: Shown::Plain }, // It is offline.
+            receives: self.may_receive(id, owner),
+            muted_after: acked,
             published: found.published,
         };
         self.members.insert(id.to_owned(), member);

@@ -47,7 +47,6 @@ impl Model {
         let registration = Registration { number, after: last, start, had: 0 };
         self.life_mut().register(&attempt.id, registration);
         let owner = attempt.client.owner().expect("a key or an address");
-        self.access.add_owner(number, owner);
         let entered = self.register_fact(&attempt.id, Some(registration));
         self.facts.insert(attempt.conn, entered);
         let member = Member {
@@ -61,10 +60,14 @@ impl Model {
             presence: Presence { is_online: false, since: 0 }, // Until the input has ended.
             address: attempt.address,
             owner,
+            client: attempt.client,
+            receives: true,
+            muted_after: start,
             published: 0,
         };
         self.members.insert(attempt.id.clone(), member);
         self.open(link, attempt, start);
+        self.admit_client(&attempt.id, attempt.client);
         let ttl = self.rules.ttl_ms / 1000;
         let (epoch, next, max_line) = (self.epoch, start + 1, self.rules.line_bytes_max);
         let mut line = format!(
@@ -83,9 +86,11 @@ impl Model {
         self.cover_takeover(&attempt.id, attempt.is_here);
         self.hang_up(&attempt.id, &format!("taken over by {}", attempt.address));
         let lowest = self.members.values().map(|member| member.acked).min().unwrap();
+        let Member { number, acked, receives: did_receive, .. } = self.members[&attempt.id];
+        self.life_mut().pass_lost(number, acked);
+        self.admit_client(&attempt.id, attempt.client);
         let member = self.members.get_mut(&attempt.id).unwrap();
         let life = self.epochs.get_mut(&self.epoch).unwrap();
-        life.pass_lost(member.number, member.acked);
         if let Some(since) = attempt.since.filter(|since| since.epoch == self.epoch) {
             life.record_named(&attempt.id, since.seq.as_u64());
         }
@@ -93,13 +98,12 @@ impl Model {
         member.reconnecting = None;
         let is_elsewhere = member.address.ip() != attempt.address.ip();
         member.address = attempt.address;
-        member.owner = attempt.client.owner().expect("a key or an address");
-        self.access.add_owner(member.number, member.owner);
         member.link = Some(link);
         let taken = attempt.since.filter(|since| since.epoch == epoch);
         let taken = taken.map_or(member.acked, |since| since.seq.as_u64());
-        let mut cursors = vec![taken];
-        let is_below = taken < member.acked;
+        let is_at_end = !member.receives || !did_receive;
+        let mut cursors = vec![if is_at_end { life.last() } else { taken }];
+        let is_below = taken < member.acked && !is_at_end;
         if is_below {
             // Again, as far as it is kept: what everybody has may be gone.
             let from = taken.max(member.start);
@@ -138,7 +142,9 @@ impl Model {
 
     fn open(&mut self, link: LinkId, attempt: &Attempt, acked: u64) {
         let hello = attempt.nonce.as_ref().map(|nonce| format!("hello#{nonce}#{}\n", self.epoch));
-        self.streams.insert(link, Stream::new(attempt, hello, acked));
+        let mut stream = Stream::new(attempt, hello, acked);
+        stream.set_mute(!self.members[&attempt.id].receives, acked);
+        self.streams.insert(link, stream);
     }
 
     pub(crate) fn connect_failed(&mut self, link: LinkId) {
@@ -198,7 +204,7 @@ impl Model {
             return;
         }
         if stream.has_received(seq) {
-            member.acked = life.skip_own(seq, member.number);
+            member.acked = life.skip_own(seq.min(life.last()), member.number);
         } else {
             self.cover(CoveragePoint::AckAboveSent);
             self.lost(link, Some("bad ack"));

@@ -46,6 +46,9 @@ impl Model {
 
     /// Makes room for a line of so many bytes, or refuses it.
     pub(crate) fn make_room(&mut self, bytes: u64) -> Result<(), u16> {
+        if self.is_crowded(bytes) {
+            self.cover(CoveragePoint::SenderHeldNothingUp);
+        }
         match self.room_for(bytes) {
             Ok(front) if front > self.front => {
                 self.front = front;
@@ -59,6 +62,15 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// Returns true if a line of so many bytes has room only as some members may not receive.
+    fn is_crowded(&self, bytes: u64) -> bool {
+        let muted = self.members.values().filter(|member| !member.receives);
+        let Some(lowest) = muted.map(|member| member.muted_after).min() else { return false };
+        let messages = (self.front.max(lowest + 1)..=self.life().last())
+            .map(|seq| self.life().message(seq).line.len() as u64);
+        messages.sum::<u64>() + bytes > self.rules.backlog_bytes_max && self.room_for(bytes).is_ok()
     }
 
     /// Returns the first number that stays if a line of so many bytes is accepted, or all forms in

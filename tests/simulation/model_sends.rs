@@ -8,6 +8,7 @@ use groupcast::group::ConnId;
 use groupcast::protocol::Text;
 use groupcast::time::Now;
 
+use crate::access::model::Granted;
 use crate::coverage::CoveragePoint;
 use crate::epoch_history::CoordinatorEnd;
 use crate::model::Model;
@@ -28,7 +29,7 @@ impl Model {
     /// Accepts the text with the member's next number. Returns the reply.
     pub(crate) fn send(
         &mut self,
-        conn: ConnId,
+        (conn, granted): (ConnId, Granted),
         id: &str,
         (number, text): (NonZeroU64, Text<'_>),
         now: Now,
@@ -42,7 +43,7 @@ impl Model {
             self.cover(CoveragePoint::NumberTooHigh);
             return Err(409);
         }
-        let seq = self.publish(id, Some(number), text, now)?;
+        let seq = self.publish((id, granted), Some(number), text, now)?;
         self.facts.insert(conn, FactId::Message(seq));
         self.members.get_mut(id).unwrap().published = number.get();
         Ok(format!("OK send {number} seq={seq}"))

@@ -131,9 +131,8 @@ fn show(input: &Input<'_>, model: &mut Model, sockets: &mut Sockets, now: Now) {
                 model.cover(CoveragePoint::JournalFull);
             }
         }
-        Input::CertificateExpired { .. } | Input::AccessChanged { .. } => {
-            unreachable!("no group of a world has access rules")
-        }
+        Input::CertificateExpired { .. } => unreachable!("no certificate expires on a connection"),
+        Input::AccessChanged { .. } => model.access_changed(),
         Input::Tick => model.tick(now.steady.as_u64()),
         Input::ShutDown => model.shut_down(),
     }

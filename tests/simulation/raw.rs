@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use groupcast::protocol::{Epoch, LineBuffer};
 
+use crate::access::SECRET;
 use crate::coordinator::HUB;
 use crate::environment::{Event, Node};
 use crate::ledger::Ledger;
@@ -163,6 +164,10 @@ impl World {
             if raw.asked_past {
                 let past = environment.rng.pick(&[0, 1, 3, 8, 200]);
                 options = format!("{options} last={past}");
+            }
+            if self.access_files.is_some() && environment.identities.has_tls {
+                let digit = environment.rng.between(1, 9);
+                options = format!("{options} secret={SECRET}{digit}");
             }
             return self.raw_ask(i, "register", &options);
         }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::access::model::{OPERATOR, Shown, ip};
 use crate::coordinator::HUB;
 use crate::coverage::CoveragePoint;
 use crate::environment::{Event, Node};
@@ -67,8 +68,15 @@ impl World {
 
     /// Somebody on the coordinator's machine sends a command for a member.
     pub(crate) fn let_an_operator_at(&mut self, id: &str, command: &str) {
-        let end = self.environment.dial(Node::Nobody, "127.0.0.1".parse().unwrap(), HUB);
-        let _ = self.environment.write(end, format!("{id}#{command}#127.0.0.1\n").as_bytes());
+        let own = IpAddr::from([127, 0, 0, 1]);
+        let has_rules = self.access_files.is_some();
+        let is_operator = has_rules && (self.environment.calm || self.environment.rng.percent(80));
+        let from = if is_operator { ip(OPERATOR) } else { own };
+        let end = self.environment.dial(Node::Nobody, from, HUB);
+        if self.environment.identities.has_tls {
+            self.environment.conns[end.conn].shown = Shown::Nothing;
+        }
+        let _ = self.environment.write(end, format!("{id}#{command}#-\n").as_bytes());
         self.environment.after(20_000, Event::Leave(end));
     }
 

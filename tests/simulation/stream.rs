@@ -15,6 +15,8 @@ enum LineKind {
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) acks: bool,
+    /// The member may not receive: no further line is begun.
+    is_mute: bool,
     /// It was a command socket.
     pub(crate) is_here: bool,
     /// The line under way, and how much of it is out.
@@ -35,7 +37,26 @@ impl Stream {
         let Attempt { acks, is_here, .. } = *attempt;
         let line = hello.unwrap_or_default();
         let (out, kind, reported) = (0, LineKind::Greeting, Vec::new());
-        Self { acks, is_here, line, out, kind, begun: acked, received: acked, reported, shown: 0 }
+        Self {
+            acks,
+            is_mute: false,
+            is_here,
+            line,
+            out,
+            kind,
+            begun: acked,
+            received: acked,
+            reported,
+            shown: 0,
+        }
+    }
+
+    /// No further line is begun, or the lines after `last` are.
+    pub(crate) fn set_mute(&mut self, is_mute: bool, last: u64) {
+        if self.is_mute && !is_mute {
+            self.starts_after(last);
+        }
+        self.is_mute = is_mute;
     }
 
     pub(crate) fn starts_after(&mut self, acked: u64) {
@@ -44,6 +65,9 @@ impl Stream {
 
     /// Skips numbers that are not for this member: its own, and without `acks=1` the lost ones.
     pub(crate) fn advance(&mut self, life: &EpochHistory, front: u64, who: u32) {
+        if self.is_mute {
+            return;
+        }
         if !self.line.is_empty() {
             self.received = life.skip_own(self.received, who);
             return;
@@ -56,6 +80,9 @@ impl Stream {
 
     /// The line that must come next, if one must.
     fn next(&self, life: &EpochHistory, front: u64, who: u32) -> Option<(String, LineKind)> {
+        if self.is_mute {
+            return None;
+        }
         let (end, gap) = life.pass(self.begun, front, who);
         if let Some([count, first, last]) = gap.filter(|_| self.acks) {
             return Some((format!("gap#{count}#{first}#{last}\n"), LineKind::Gap { first, last }));
@@ -130,6 +157,6 @@ impl Stream {
     /// Returns true if the member may acknowledge this number.
     pub(crate) fn has_received(&self, seq: u64) -> bool {
         let is_inside = |&(first, last): &(u64, u64)| first <= seq && seq < last;
-        seq <= self.received && !self.reported.iter().any(is_inside)
+        self.is_mute || seq <= self.received && !self.reported.iter().any(is_inside)
     }
 }

@@ -11,6 +11,7 @@ use groupcast::session::{LogEntry, Notice, SessionInput, VisitKind};
 
 use crate::coverage::CoveragePoint;
 use crate::environment::{Event, Node};
+use crate::impostors::STRANGER_IDS;
 use crate::model::{Member, Model};
 use crate::participant::SimParticipant;
 use crate::passive::make_passive;
@@ -72,7 +73,9 @@ impl SimParticipant {
     pub(crate) fn on_reply_to_visit(&mut self, reply: &str) {
         if let Some(visit) = &mut self.visit {
             let is_offline = reply.starts_with("ERR 409 ");
-            visit.must_join |= is_offline || reply.starts_with("ERR 404 ");
+            // After a 401 a program with a secret registers.
+            let is_unknown = ["ERR 401 ", "ERR 404 "].iter().any(|code| reply.starts_with(code));
+            visit.must_join |= is_offline || is_unknown;
             let is_member = is_offline || reply.starts_with("OK reconnect ");
             visit.has_found_member |= is_member && !visit.may_have_registered;
             visit.may_not_leave |= visit.has_asked_to_leave
@@ -168,6 +171,7 @@ impl World {
         let (members, visits) = self.participants.split_at(staying);
         let is_own = |visit: &&SimParticipant| members.iter().all(|member| member.id != visit.id);
         let ids = visits.iter().filter(is_own).map(|visit| visit.id.clone());
+        let ids = ids.chain(STRANGER_IDS.map(str::to_owned));
         let killed = ids.filter(|id| self.model.members.contains_key(id));
         for id in killed.collect::<Vec<String>>() {
             self.let_an_operator_at(&id, "deregister");

@@ -7,6 +7,7 @@ use groupcast::limits::{LINE_BYTES_DEFAULT, Overflow};
 use groupcast::protocol::Epoch;
 use groupcast::time::Millis;
 
+use crate::access_file::AccessFiles;
 use crate::backup::Backups;
 use crate::coordinator::{HUB, SimCoordinator};
 use crate::coordinator_journal::JournalState;
@@ -39,6 +40,7 @@ pub(crate) struct World {
     pub(crate) raws: Vec<Raw>,
     pub(crate) hoarders: Vec<Hoarder>,
     pub(crate) impostors: Impostors,
+    pub(crate) access_files: Option<AccessFiles>,
 }
 
 /// Draws the rules. Later ones are of their own chance, so that they change nothing else.
@@ -94,7 +96,9 @@ impl World {
             raws,
             hoarders: Vec::new(),
             impostors: Impostors::new(seed),
+            access_files: None,
         };
+        world.draw_access_file();
         world.start_coordinator();
         make_passive(seed, &mut world.participants);
         world.participants.extend(visiting(seed, world.participants.len()));
@@ -106,19 +110,23 @@ impl World {
         for i in world.staying()..world.participants.len() {
             world.environment.after(1_000, Event::User(i));
         }
-        for i in 0..world.raws.len() {
-            let address = world.raws[i].address;
-            world.environment.listeners.insert(address, Node::Raw(i));
-            world.environment.after(2, Event::Act(i));
-        }
-        world.environment.after(3_000, Event::Fault);
-        if world.impostors.are_there() {
-            world.environment.after(1_000, Event::Impostor);
-        }
-        if world.backups.is_some() {
-            world.environment.after(2_000, Event::Backup);
-        }
+        world.begin_others();
         world
+    }
+
+    /// Begins all that is no participant: other clients, faults and copies.
+    fn begin_others(&mut self) {
+        for (i, raw) in self.raws.iter().enumerate() {
+            self.environment.listeners.insert(raw.address, Node::Raw(i));
+            self.environment.after(2, Event::Act(i));
+        }
+        self.environment.after(3_000, Event::Fault);
+        if self.impostors.are_there() {
+            self.environment.after(1_000, Event::Impostor);
+        }
+        if self.backups.is_some() {
+            self.environment.after(2_000, Event::Backup);
+        }
     }
 
     fn give_keys(&mut self) {
@@ -144,6 +152,10 @@ impl World {
         if self.is_loud {
             println!("{:>6} {:>9} ms  {}", self.step, self.environment.now, text());
         }
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
     }
 
     pub(crate) fn is_loud(&self) -> bool {
@@ -190,6 +202,7 @@ impl World {
             }
             Event::Fault => self.on_fault(),
             Event::Backup => self.on_backup(),
+            Event::AccessFile => self.on_access_file(),
             Event::Impostor => self.on_impostor(),
             Event::Hoard(at) => self.on_hoard(at),
             Event::Leave(end) => self.environment.close(end),
@@ -200,6 +213,7 @@ impl World {
         if self.journal_state.is_some() {
             return self.start_journal();
         }
+        self.read_access_file();
         let rules = self.model.rules.clone();
         let epoch = match self.coordinators {
             0 => self.model.epoch,

@@ -121,7 +121,7 @@ impl World {
         next.check();
         self.group = next;
         self.dialing.clear();
-        self.buckets.clear();
+        self.buckets = Buckets::default();
         for id in self.members.keys().copied().collect::<Vec<&str>>() {
             let owner = self.members[id].owner;
             let granted = most(&self.file, id, owner);

@@ -1,5 +1,6 @@
 //! The access rules, too simple to be wrong: each question walks over all lines, in words.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ use support::rng::Rng;
 pub(crate) enum How {
     Key(u8),
     Secret(u8),
+    /// The operator's CA vouches for the client as the id.
+    Ca,
     /// The connection comes from this address.
     Address(IpAddr),
     Anyone,
@@ -24,14 +27,14 @@ pub(crate) enum How {
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     /// An id, or the beginning of ids and `*`.
-    who: &'static str,
-    how: How,
+    pub(crate) who: &'static str,
+    pub(crate) how: How,
     pub(crate) send: bool,
     pub(crate) receive: bool,
-    list: bool,
-    rate: bool,
-    max_text: Option<usize>,
-    ids: Option<usize>,
+    pub(crate) list: bool,
+    pub(crate) rate: bool,
+    pub(crate) max_text: Option<usize>,
+    pub(crate) ids: Option<usize>,
 }
 
 /// Rights of a client.
@@ -77,7 +80,7 @@ pub(crate) enum Owner {
 }
 
 pub(crate) const RATE: u32 = 1;
-const OPERATOR: u8 = 9;
+pub(crate) const OPERATOR: u8 = 9;
 
 pub(crate) fn ip(last: u8) -> IpAddr {
     IpAddr::from([10, 0, 0, last])
@@ -86,6 +89,18 @@ pub(crate) fn ip(last: u8) -> IpAddr {
 /// A digest for tests: the last digit of the secret, 32 times.
 pub(crate) fn sha256(secret: &[u8]) -> [u8; 32] {
     [secret.last().unwrap() - b'0'; 32]
+}
+
+impl Granted {
+    /// All rights, without limits.
+    pub(crate) const ALL: Self = Self {
+        send: true,
+        receive: true,
+        list: true,
+        any_rate: true,
+        max_text: usize::MAX,
+        ids: usize::MAX,
+    };
 }
 
 impl Client {
@@ -161,11 +176,15 @@ impl Line {
         (0..rng.between(1, 7)).map(|_| Self::random(rng)).collect()
     }
 
+    /// A line that gives all rights.
+    pub(crate) fn all_rights(who: &'static str, how: How) -> Self {
+        let [send, receive, list] = [true; 3];
+        Self { who, how, send, receive, list, rate: false, max_text: None, ids: None }
+    }
+
     /// A file that gives everybody all rights.
     pub(crate) fn open() -> Vec<Self> {
-        let (who, how) = ("*", How::Anyone);
-        let [send, receive, list] = [true; 3];
-        vec![Self { who, how, send, receive, list, rate: false, max_text: None, ids: None }]
+        vec![Self::all_rights("*", How::Anyone)]
     }
 
     fn granted(&self) -> Granted {
@@ -183,6 +202,7 @@ impl Line {
         let proof = match self.how {
             How::Key(key) => Proof::Key(KeyName([key; 32])),
             How::Secret(secret) => Proof::Secret(SecretName::new([secret; 32])),
+            How::Ca => Proof::Ca,
             How::Address(ip) => Proof::Address(ip.to_string().parse().unwrap()),
             How::Anyone => Proof::Anyone,
         };
@@ -249,6 +269,10 @@ pub(crate) fn decide(
             let has_registered = client.key().is_some() && owner == client.owner();
             is_let_in && client.key().is_some() && (secret == Some(name) || has_registered)
         }
+        How::Ca => matches!(
+            client.shown,
+            Shown::Certificate { id: named, is_valid: true, .. } if named == id
+        ),
         How::Address(ip) => is_let_in && client.ip == ip,
         How::Anyone => is_let_in && client.owner().is_some(),
     };
@@ -262,7 +286,7 @@ pub(crate) fn most(file: &[Line], id: &str, owner: Owner) -> Option<Granted> {
         (How::Address(ip), Owner::Address(owner)) => ip == owner,
         (How::Key(_), Owner::Address(_))
         | (How::Address(_), Owner::Key(_))
-        | (How::Secret(_) | How::Anyone, _) => true,
+        | (How::Secret(_) | How::Ca | How::Anyone, _) => true,
     };
     sum(deciding(file, id).into_iter().map(|at| &file[at]).filter(can_fit))
 }
@@ -272,4 +296,22 @@ pub(crate) fn check_owner(client: Client) {
     let credentials = client.credentials();
     let identity = Identity { ip: client.ip, credentials: &credentials, secret: None };
     assert_eq!(identity.owner(), client.owner().map(Owner::name));
+}
+
+/// Missing thousandths of the tokens of each id, and when.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Buckets(BTreeMap<String, (u64, u64)>);
+
+impl Buckets {
+    /// Takes a token, which comes back after a second's share. Returns false if there is none.
+    pub(crate) fn take(&mut self, id: &str, now: u64) -> bool {
+        let rate = u64::from(RATE);
+        let (missing, at) = self.0.get(id).copied().unwrap_or_default();
+        let missing = missing.saturating_sub((now - at) * rate) + 1_000;
+        let is_taken = missing <= rate * 1_000;
+        if is_taken {
+            self.0.insert(id.to_owned(), (missing, now));
+        }
+        is_taken
+    }
 }
