@@ -102,7 +102,9 @@ impl Recorded for Group {
     }
 
     fn take_cursor_changes(&mut self, mut put: impl FnMut(Fact<'_>)) {
-        self.state.members.pass_without_right(&mut self.state.history);
+        if self.access.has_rules() {
+            self.state.members.pass_without_right(&mut self.state.history);
+        }
         for (slot, change) in self.state.members.changes.take() {
             let Some(state) = self.state.state_at(slot) else { continue };
             match change {
