@@ -19,6 +19,7 @@ mod comments;
 mod documents;
 mod keys;
 mod licences;
+mod modules;
 mod names;
 mod sizes;
 mod types;

@@ -37,7 +37,7 @@ impl MessageChecks {
         self.links.insert(self.dialing.expect("connects for no link"), end);
     }
 
-    /// Returns false if the group has closed a link, or wants it no more.
+    /// Returns false if the group has closed a link or given it up.
     pub(crate) fn has_link(&self, link: LinkId) -> bool {
         self.links.contains_key(&link)
     }

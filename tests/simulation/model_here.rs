@@ -78,7 +78,7 @@ impl Model {
         true
     }
 
-    /// Refuses requests that no rule fits any more.
+    /// Refuses requests that no rule fits now.
     pub(crate) fn refuse_here(&mut self, denied: Vec<Attempt>) {
         for Attempt { conn, .. } in denied {
             self.here.cancelled += 1;

@@ -41,7 +41,7 @@ enum Packet {
 pub(crate) struct Conn {
     pub(crate) owner: [Node; 2],
     pub(crate) from: IpAddr,
-    /// What it shows of the client that dialed.
+    /// Key and certificate that the dialing client shows.
     pub(crate) shown: Shown,
     to: SocketAddr,
     /// Result of connecting, as far as the dialer knows it.
