@@ -9,6 +9,8 @@ use std::time::Duration;
 use mio::event::Source;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+#[cfg(all(feature = "tls", target_os = "linux"))]
+use rustix::net::SendFlags;
 use rustix::net::sockopt;
 
 #[cfg(feature = "tls")]
@@ -28,6 +30,11 @@ pub enum Transport {
 
 #[cfg(feature = "tls")]
 impl Wire for TcpStream {
+    #[cfg(target_os = "linux")]
+    fn write_more(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(&*self, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?)
+    }
+
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
     }

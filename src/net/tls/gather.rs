@@ -38,6 +38,12 @@ impl<'a> Unsealed<'a> {
         memory.get(..filled).unwrap_or_default()
     }
 
+    /// Returns true if there is no further text.
+    pub(super) fn is_empty(&mut self) -> bool {
+        self.skip_empty();
+        self.head.is_empty()
+    }
+
     /// Takes up to `bytes_max` from the first slice.
     fn take(&mut self, bytes_max: usize) -> &'a [u8] {
         let (piece, rest) = self.head.split_at(bytes_max.min(self.head.len()));

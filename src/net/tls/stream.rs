@@ -20,6 +20,15 @@ const ALERT: u8 = 0x15;
 
 /// Socket below a [`TlsStream`].
 pub trait Wire: Read + Write {
+    /// Writes bytes which others follow at once, so that they need not leave before those.
+    ///
+    /// # Errors
+    ///
+    /// The error of the connection.
+    fn write_more(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write(bytes)
+    }
+
     /// Closes our side.
     ///
     /// # Errors

@@ -33,6 +33,10 @@ pub(super) struct Line {
     room: usize,
     /// Bytes of each write that was taken.
     writes: Vec<usize>,
+    /// Number of the writes that announced further bytes.
+    announced: usize,
+    /// The last write announced further bytes.
+    is_unfinished: bool,
     is_closed: bool,
     /// Most bytes of one read or one write.
     piece: usize,
@@ -41,7 +45,16 @@ pub(super) struct Line {
 impl Default for Line {
     fn default() -> Self {
         let (bytes, writes, most) = (VecDeque::new(), Vec::new(), usize::MAX);
-        Self { bytes, arriving: most, room: most, writes, is_closed: false, piece: most }
+        Self {
+            bytes,
+            arriving: most,
+            room: most,
+            writes,
+            announced: 0,
+            is_unfinished: false,
+            is_closed: false,
+            piece: most,
+        }
     }
 }
 
@@ -76,6 +89,7 @@ impl Write for End {
         line.room -= count;
         line.bytes.extend(&bytes[..count]);
         line.writes.push(count);
+        line.is_unfinished = false;
         Ok(count)
     }
 
@@ -85,6 +99,14 @@ impl Write for End {
 }
 
 impl Wire for End {
+    fn write_more(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.write(bytes)?;
+        let line = &mut *self.outgoing.borrow_mut();
+        line.announced += 1;
+        line.is_unfinished = true;
+        Ok(written)
+    }
+
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.outgoing.borrow_mut().is_closed = true;
         Ok(())

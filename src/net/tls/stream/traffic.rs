@@ -148,10 +148,12 @@ impl<W: Wire> TlsStream<W> {
     }
 
     /// Writes a record, and keeps the bytes that the socket does not take. Returns true if it took
-    /// all of them.
-    fn send(&mut self, record: &[u8]) -> io::Result<bool> {
+    /// all of them. Each record but the last one of a run waits in the kernel for the next one: a
+    /// run wakes the peer once.
+    fn send(&mut self, record: &[u8], is_last: bool) -> io::Result<bool> {
         let written = loop {
-            match self.wire.write(record) {
+            let wire = &mut self.wire;
+            match if is_last { wire.write(record) } else { wire.write_more(record) } {
                 Ok(0) => return Err(self.end_output(ErrorKind::WriteZero.into())),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break 0,
@@ -178,7 +180,8 @@ impl<W: Wire> TlsStream<W> {
             }
             let length = self.session.seal(&mut self.partial, text, &mut scratch.sealed)?;
             written = written.saturating_add(text.len());
-            if !self.send(scratch.sealed.get(..length).unwrap_or_default())? {
+            let record = scratch.sealed.get(..length).unwrap_or_default();
+            if !self.send(record, unsealed.is_empty())? {
                 return Ok(written);
             }
         }

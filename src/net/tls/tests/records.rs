@@ -138,6 +138,34 @@ fn text_is_read_in_pieces_of_every_small_size_and_little_is_kept() {
 }
 
 #[test]
+fn the_last_record_of_a_write_leaves_at_once_and_the_others_wait_for_it() {
+    let long = text(3 * TEXT_BYTES_MAX + 1);
+    for bytes in [1, 100, TEXT_BYTES_MAX, TEXT_BYTES_MAX + 1, 2 * TEXT_BYTES_MAX, long.len()] {
+        for cut in [0, 1, bytes / 2, bytes] {
+            let mut pair = Pair::open();
+            let before = pair.down.borrow().writes.len();
+            let (first, second) = long[..bytes].split_at(cut);
+            let slices = [&b""[..], first, b"", second, b""].map(IoSlice::new);
+            assert_eq!(pair.server.write_vectored(&slices).unwrap(), bytes);
+            let (records, down) = (bytes.div_ceil(TEXT_BYTES_MAX), pair.down.borrow());
+            assert_eq!(down.writes.len() - before, records, "{bytes} bytes, cut at {cut}");
+            assert_eq!((down.announced, down.is_unfinished), (records - 1, false));
+        }
+    }
+}
+
+#[test]
+fn a_record_that_waited_leaves_at_once() {
+    let mut pair = Pair::open();
+    pair.down.borrow_mut().room = 100;
+    assert_eq!(pair.server.write(&text(2 * TEXT_BYTES_MAX)).unwrap(), TEXT_BYTES_MAX);
+    assert!(pair.server.wants_write());
+    pair.down.borrow_mut().room = usize::MAX;
+    pair.server.flush().unwrap();
+    assert!(!pair.server.wants_write() && !pair.down.borrow().is_unfinished);
+}
+
+#[test]
 fn a_connection_without_traffic_holds_no_buffer() {
     let mut pair = Pair::open();
     for direction in 0..4 {
