@@ -128,6 +128,16 @@ has_ended() {
     [ -f "$1.exit" ]
 }
 
+# end_all <name...>: SIGTERM ends each of them, with exit code 0.
+end_all() {
+    title "SIGTERM ends all"
+    for name in "$@"; do
+        kill -TERM "$(cat "$name.pid")"
+        eventually "$name ends" has_ended "$name"
+        [ "$(cat "$name.exit")" = 0 ] || fail "$name exits with $(cat "$name.exit")"
+    done
+}
+
 # start_hub and start_unattended <name> <options>: the commands of a service.
 start_hub() {
     echo '$ coordinator --data-dir data --presence yes --presence-delay 1 hub.txt'
@@ -290,12 +300,7 @@ start_hub
 eventually "erin hears dave" received erin "three: after the start"
 show hub dave erin
 
-title "SIGTERM ends all"
-for name in dave erin hub; do
-    kill -TERM "$(cat "$name.pid")"
-    eventually "$name ends" has_ended "$name"
-    [ "$(cat "$name.exit")" = 0 ] || fail "$name exits with $(cat "$name.exit")"
-done
+end_all dave erin hub
 
 title "erin.log"
 cat erin.log
@@ -351,10 +356,5 @@ eventually "fay goes on" says fay "OK msend seq=2"
 ! received gus "gus is gone" || fail "gus hears without a right"
 show fay gus safe
 
-title "SIGTERM ends all"
-for name in fay gus safe; do
-    kill -TERM "$(cat "$name.pid")"
-    eventually "$name ends" has_ended "$name"
-    [ "$(cat "$name.exit")" = 0 ] || fail "$name exits with $(cat "$name.exit")"
-done
+end_all fay gus safe
 title "everything was as it should be"
