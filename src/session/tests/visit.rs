@@ -40,6 +40,20 @@ fn joined(refusal: &str, command: &str, ok: &str) -> Harness {
     harness
 }
 
+/// A visit that is online and takes messages, with an id that was a member before or was not.
+fn receiving_visit(is_member: bool) -> Harness {
+    let mut harness = visit(VisitKind::Receives);
+    harness.user("join");
+    harness.listening(9001);
+    harness.dialed(1);
+    if !is_member {
+        harness.reply(1, UNKNOWN);
+    }
+    harness.reply(1, if is_member { OK_RECONNECT } else { OK_REGISTER });
+    harness.hello(7);
+    harness
+}
+
 #[test]
 fn an_id_that_is_online_elsewhere_is_not_taken_over() {
     let mut harness = sending();
@@ -183,15 +197,7 @@ fn a_coordinator_that_is_away_is_reported_once_and_asked_again() {
 #[test]
 fn a_visit_that_receives_leaves_as_it_found() {
     for (is_member, last) in [(true, "disconnect"), (false, "deregister")] {
-        let mut harness = visit(VisitKind::Receives);
-        harness.user("join");
-        harness.listening(9001);
-        harness.dialed(1);
-        if !is_member {
-            harness.reply(1, UNKNOWN);
-        }
-        harness.reply(1, if is_member { OK_RECONNECT } else { OK_REGISTER });
-        harness.hello(7);
+        let mut harness = receiving_visit(is_member);
         harness.message(7, "4#bob#0#hello");
         harness.forget();
         harness.written(2);
@@ -345,15 +351,7 @@ fn a_join_that_is_refused_for_good_ends_a_visit_that_receives() {
 #[test]
 fn a_visit_that_was_online_and_is_refused_names_the_member_that_stays() {
     for is_member in [true, false] {
-        let mut harness = visit(VisitKind::Receives);
-        harness.user("join");
-        harness.listening(9001);
-        harness.dialed(1);
-        if !is_member {
-            harness.reply(1, UNKNOWN);
-        }
-        harness.reply(1, if is_member { OK_RECONNECT } else { OK_REGISTER });
-        harness.hello(7);
+        let mut harness = receiving_visit(is_member);
         harness.written(1);
         harness.message(7, "bye#access revoked");
         harness.wait_for_deadline();
