@@ -23,7 +23,7 @@ pub(crate) const IDS: [&str; 10] = ["p0", "p1", "p2", "p3", "v0", "r0", "r1", "r
 /// A key that no member has.
 pub(crate) const STRANGER: u8 = 99;
 
-/// What the connections of each process show.
+/// Credentials that the connections of each process show.
 #[derive(Debug, Default)]
 pub(crate) struct Identities {
     pub(crate) has_tls: bool,

@@ -49,7 +49,7 @@ pub(crate) struct Granted {
     pub(crate) ids: usize,
 }
 
-/// What a connection shows of its client.
+/// Credentials of the client of a connection.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Shown {
     /// It has no TLS.
