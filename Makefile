@@ -85,6 +85,11 @@ test:
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} \
 	    $(CARGO) test --locked --workspace --exclude groupcast-micro
 
+# The man pages and completions in config, after a change of an option, a key, a command or a page in
+# tests/manual/pages. A test of `make test` fails if they are old.
+manual:
+	GROUPCAST_RENEW=1 $(CARGO) test --quiet --locked --test manual committed
+
 # The oldest Rust that Cargo.toml promises builds both programs.
 msrv:
 	@version=$$(sed -n 's/^rust-version = "\([0-9]*\.[0-9]*\)".*/\1.0/p' Cargo.toml); \
@@ -129,9 +134,10 @@ help:
 	@echo "make torture  kill both programs at random, and look for what was lost"
 	@echo "make fuzz     run the fuzz targets under libFuzzer (nightly), each for 60 seconds"
 	@echo "make test     run all tests"
+	@echo "make manual   write the man pages and completions from the tables of options"
 	@echo "make check    formatting, lints, tests, documentation: what a change must pass"
 	@echo "make msrv     build both programs with the oldest Rust that Cargo.toml promises"
 	@echo "make audit    look for known vulnerabilities of dependencies"
 	@echo "make clean    remove what was built"
 
-.PHONY: all audit bench bench-peers clean demo durability figures fuzz instructions loadtest micro msrv test torture check help
+.PHONY: all audit bench bench-peers clean demo durability figures fuzz instructions loadtest manual micro msrv test torture check help
