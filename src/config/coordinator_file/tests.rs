@@ -1,0 +1,241 @@
+use super::*;
+use crate::config::{CountLimits, PresenceConfig, SecurityConfig, Timeouts};
+use crate::limits::{Overflow, SyncPolicy};
+
+/// Parses `text` and `options`, and compares the config or the error.
+#[track_caller]
+fn check(text: &str, options: &[(&str, &str)], expected: Result<CoordinatorConfig, &str>) {
+    let overrides: Vec<_> = options
+        .iter()
+        .map(|(name, value)| (ConfigKey::find(name).unwrap(), (*value).to_owned()))
+        .collect();
+    let config = CoordinatorConfig::parse(Path::new("c.txt"), text.as_bytes(), &overrides);
+    assert_eq!(config.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
+}
+
+const DEFAULT: CoordinatorConfig = CoordinatorConfig::new(5000, 60);
+
+#[test]
+fn port_and_ttl_come_first_and_everything_else_may_be_left_out() {
+    check("5000\n60\n", &[], Ok(DEFAULT));
+    check("0\n0", &[], Ok(CoordinatorConfig::new(0, 0)));
+    check("65535\n31536000\n", &[], Ok(CoordinatorConfig::new(65_535, 31_536_000)));
+    let port = "expected a port from 0 to 65535";
+    for (text, found) in [
+        ("", "c.txt:1: port: found the end of the file"),
+        ("\n// 5000\n", "c.txt:2: port: found the end of the file"),
+        ("65536\n60\n", "c.txt:1: port: found \"65536\""),
+        ("-1\n60\n", "c.txt:1: port: found \"-1\""),
+        ("+5000\n60\n", "c.txt:1: port: found \"+5000\""),
+        ("\n\nport=5000\n60\n", "c.txt:3: port: found \"port=5000\""),
+        ("5000 60\n", "c.txt:1: port: found \"5000 60\""),
+    ] {
+        check(text, &[], Err(&format!("{found}, {port}")));
+    }
+    let ttl = "expected whole seconds from 0 to 31536000";
+    for (text, found) in [
+        ("5000\n", "c.txt:1: ttl: found the end of the file"),
+        ("5000\n\n", "c.txt:2: ttl: found the end of the file"),
+        ("5000\n31536001\n", "c.txt:2: ttl: found \"31536001\""),
+        ("5000\n1.5\n", "c.txt:2: ttl: found \"1.5\""),
+        ("5000\n-1\n", "c.txt:2: ttl: found \"-1\""),
+        ("5000\nmax_line=1k\n", "c.txt:2: ttl: found \"max_line=1k\""),
+    ] {
+        check(text, &[], Err(&format!("{found}, {ttl}")));
+    }
+}
+
+#[test]
+fn blank_lines_comments_and_byte_order_marks_are_skipped_everywhere() {
+    let config =
+        CoordinatorConfig { counts: CountLimits { max_members: 5, ..DEFAULT.counts }, ..DEFAULT };
+    check("\u{feff}5000\r\n60\r\nmax_members=5\r\n", &[], Ok(config.clone()));
+    check("//a\n\n \t5000 \n//b\n60\n\u{feff}\n//\nmax_members=5", &[], Ok(config.clone()));
+    check("5000\n60\n \u{feff} max_members \t=  5 \r\n", &[], Ok(config));
+}
+
+#[test]
+fn every_key_is_read_from_the_file_and_from_an_option() {
+    let [tls, ca, access] = ["c.keys", "ca.pem", "access.txt"].map(|it| Some(it.into()));
+    let config = CoordinatorConfig {
+        listen: "[::1]:5000".parse().unwrap(),
+        ttl_s: 60,
+        max_backlog: 2 << 30,
+        overflow: Overflow::DropOldest,
+        keep: 20,
+        max_line: 1 << 20,
+        counts: CountLimits {
+            max_connections: 7,
+            max_connections_per_address: 6,
+            max_members: 8,
+            max_members_per_address: 9,
+        },
+        presence: PresenceConfig { forget_after_ms: 1_500, is_announced: true, delay_ms: 250 },
+        timeouts: Timeouts { line_ms: 1_500, connect_ms: 250, stall_ms: 86_400_000 },
+        data_dir: Some("/var/lib/my group".into()),
+        sync: SyncPolicy::Every(250),
+        security: SecurityConfig { allow_foreign_ip: true, tls, ca, access },
+    };
+    let values = [
+        ("bind", "::1"),
+        ("max_backlog", "2g"),
+        ("overflow", "drop-oldest"),
+        ("keep", "20"),
+        ("max_line", "1m"),
+        ("max_connections", "7"),
+        ("max_connections_per_address", "6"),
+        ("max_members", "8"),
+        ("max_members_per_address", "9"),
+        ("forget_after", "1.5"),
+        ("presence", "yes"),
+        ("presence_delay", "0.25"),
+        ("line_timeout", "1.5"),
+        ("connect_timeout", "0.25"),
+        ("stall_timeout", "86400"),
+        ("allow_foreign_ip", "yes"),
+        ("data_dir", "/var/lib/my group"),
+        ("sync", "250ms"),
+        ("tls", "c.keys"),
+        ("ca", "ca.pem"),
+        ("access", "access.txt"),
+    ];
+    assert_eq!(values.map(|(name, _)| name), KEYS.each_ref().map(|key| key.name));
+    for key in &KEYS {
+        assert_ne!((key.show)(&config), (key.show)(&DEFAULT), "{}", key.name);
+    }
+    let lines = |show: &dyn Fn(&ConfigKey) -> String| {
+        let lines = KEYS.each_ref().map(|key| format!("{} = {}\n", key.name, show(key)));
+        format!("5000\n60\n{}", lines.concat())
+    };
+    let file = lines(&|key| values.iter().find(|(name, _)| *name == key.name).unwrap().1.into());
+    check(&file, &[], Ok(config.clone()));
+    check("5000\n60\n", &values, Ok(config.clone()));
+    check(&lines(&|key| (key.show)(&config)), &[], Ok(config.clone()));
+    check(&lines(&|key| (key.show)(&DEFAULT)), &values, Ok(config));
+}
+
+#[test]
+fn a_wrong_value_is_reported_with_its_location() {
+    let size = "where k, m and g stand for 1024^1 to ^3";
+    let time = "seconds from 0.001 to 86400, with at most three decimals";
+    let count = "a whole number from 1 to 1000000";
+    let forget = "seconds from 0 to 315360000, with at most three decimals";
+    let delay = "seconds from 0 to 86400, with at most three decimals";
+    for (key, value, expected) in [
+        ("bind", "localhost", "an IPv4 or IPv6 address of this machine"),
+        ("bind", "224.0.0.1", "an IPv4 or IPv6 address of this machine"),
+        ("bind", "fe80::1%eth0", value::NOT_LINK_LOCAL),
+        ("max_backlog", "1025g", &format!("bytes from 0 to 1024g, {size}")),
+        ("overflow", "drop", "reject or drop-oldest"),
+        ("keep", "100001", "a whole number from 0 to 100000"),
+        ("max_line", "511", &format!("bytes from 512 to 16m, {size}")),
+        ("max_line", "16777217", &format!("bytes from 512 to 16m, {size}")),
+        ("max_line", "", &format!("bytes from 512 to 16m, {size}")),
+        ("max_connections", "0", count),
+        ("max_connections_per_address", "0", count),
+        ("max_members_per_address", "1000001", count),
+        ("forget_after", "never", forget),
+        ("forget_after", "315360000.001", forget),
+        ("presence", "on", "yes or no"),
+        ("presence_delay", "86400.001", delay),
+        ("presence_delay", "-1", delay),
+        ("max_members", "1000001", count),
+        ("max_members", "1k", count),
+        ("line_timeout", "0", time),
+        ("connect_timeout", "86400.001", time),
+        ("stall_timeout", "1m", time),
+        ("allow_foreign_ip", "true", "yes or no"),
+        ("allow_foreign_ip", "yes // no", "yes or no"),
+        ("sync", "sometimes", "always, never, or a pause from 1ms to 3600000ms"),
+        ("sync", "0ms", "always, never, or a pause from 1ms to 3600000ms"),
+        ("sync", "3600001ms", "always, never, or a pause from 1ms to 3600000ms"),
+    ] {
+        let file = format!("5000\n60\n\n{key}={value}\n");
+        let wrong = format!("found {value:?}, expected {expected}");
+        check(&file, &[], Err(&format!("c.txt:4: {key}: {wrong}")));
+        let option = key.replace('_', "-");
+        check("5000\n60\n", &[(key, value)], Err(&format!("--{option}: {wrong}")));
+        let fine = (ConfigKey::find(key).unwrap().show)(&DEFAULT);
+        check(&file, &[(key, &fine)], Err(&format!("c.txt:4: {key}: {wrong}")));
+    }
+}
+
+#[test]
+fn each_line_has_a_known_key_once() {
+    let keys = "expected bind, max_backlog, overflow, keep, max_line, max_connections, \
+                max_connections_per_address, max_members, max_members_per_address, \
+                forget_after, presence, presence_delay, line_timeout, connect_timeout, \
+                stall_timeout, allow_foreign_ip, data_dir, sync, tls, ca, access";
+    for (line, found) in [
+        ("color=always", "c.txt:3: key: found \"color\""),
+        ("MAX_LINE=1k", "c.txt:3: key: found \"MAX_LINE\""),
+        ("max-line=1k", "c.txt:3: key: found \"max-line\""),
+        ("=1k", "c.txt:3: key: found \"\""),
+        ("a\u{1b}[2J=1", "c.txt:3: key: found \"a\\u{1b}[2J\""),
+    ] {
+        check(&format!("5000\n60\n{line}\n"), &[], Err(&format!("{found}, {keys}")));
+    }
+    let long = "x".repeat(81);
+    let found = format!("c.txt:3: line: found \"{}\"..., expected key=value", "x".repeat(80));
+    check(&format!("5000\n60\n{long}\n"), &[], Err(&found));
+    check(
+        "5000\n60\nmax_line=1k\n\nmax_line = 1k\n",
+        &[],
+        Err("c.txt:5: max_line: found a second value (the first is on line 3), expected one"),
+    );
+}
+
+#[test]
+fn ca_needs_tls() {
+    let expected = "expected tls too: without tls clients show no certificates";
+    check("5000\n60\nca=a\n", &[], Err(&format!("c.txt:3: ca: found \"a\", {expected}")));
+    check("5000\n60\n", &[("ca", "a")], Err(&format!("--ca: found \"a\", {expected}")));
+    check("5000\n60\nca=\n", &[], Ok(DEFAULT));
+    let (tls, ca) = (Some("k".into()), Some("a".into()));
+    let security = SecurityConfig { tls, ca, ..DEFAULT.security };
+    let with_tls = CoordinatorConfig { security, ..DEFAULT };
+    check("5000\n60\nca=a\ntls=k\n", &[], Ok(with_tls.clone()));
+    check("5000\n60\nca=a\n", &[("tls", "k")], Ok(with_tls));
+}
+
+#[test]
+fn sync_needs_a_data_dir() {
+    let expected = "expected data_dir too: without data_dir nothing is kept on disk";
+    let wrong = format!("c.txt:3: sync: found \"always\", {expected}");
+    check("5000\n60\nsync=always\n", &[], Err(&wrong));
+    let wrong = format!("--sync: found \"never\", {expected}");
+    check("5000\n60\n", &[("sync", "never")], Err(&wrong));
+    check("5000\n60\nsync=10ms\n", &[("sync", "never")], Err(&wrong));
+    let with_data_dir = CoordinatorConfig { data_dir: Some("d".into()), ..DEFAULT };
+    check("5000\n60\ndata_dir=d\n", &[], Ok(with_data_dir.clone()));
+    let with_data_dir = CoordinatorConfig { sync: SyncPolicy::Never, ..with_data_dir };
+    check("5000\n60\nsync=never\ndata_dir=d\n", &[], Ok(with_data_dir.clone()));
+    check("5000\n60\nsync=never\n", &[("data_dir", "d")], Ok(with_data_dir.clone()));
+    check("5000\n60\ndata_dir=d\n", &[("sync", "never")], Ok(with_data_dir));
+    let off = CoordinatorConfig { sync: SyncPolicy::Never, ..DEFAULT };
+    check("5000\n60\nsync=never\ndata_dir=d\n", &[("data_dir", "")], Ok(off));
+}
+
+#[test]
+fn the_backlog_has_room_for_two_of_the_longest_lines() {
+    let fits = CoordinatorConfig { max_backlog: 2048, max_line: 1024, ..DEFAULT };
+    check("5000\n60\nmax_line=1k\nmax_backlog=2k\n", &[], Ok(fits.clone()));
+    check("5000\n60\nmax_backlog=2k\n", &[("max_line", "1k")], Ok(fits));
+    check(
+        "5000\n60\nmax_backlog=2047\nmax_line=1k\n",
+        &[],
+        Err("c.txt:3: max_backlog: found \"2047\", expected at least 2k, twice max_line"),
+    );
+    check(
+        "5000\n60\nmax_backlog=64m\nmax_line=1k\n",
+        &[("max_backlog", "100k"), ("max_line", "64k")],
+        Err("--max-backlog: found \"100k\", expected at least 128k, twice max_line"),
+    );
+    let most = CoordinatorConfig { max_line: 16 << 20, ..DEFAULT };
+    check("5000\n60\nmax_line=16m\n", &[], Ok(most));
+    check(
+        "5000\n60\n",
+        &[("max_backlog", "128k")],
+        Ok(CoordinatorConfig { max_backlog: 128 << 10, ..DEFAULT }),
+    );
+}
