@@ -8,6 +8,7 @@ mod access;
 mod announcements;
 mod choices;
 mod outbox;
+mod peers;
 mod relations;
 pub mod tls;
 
@@ -24,6 +25,9 @@ pub use outbox::{
     OUTBOX_DAMAGED_MAX, OUTBOX_DONE_BYTES_MAX, OUTBOX_EMPTY_BYTES_MAX, OUTBOX_FILE_BYTES_MAX,
     OUTBOX_LINE_BYTES_MAX, OUTBOX_MAX, OUTBOX_MS_MAX, QUEUED_NOTICE_MS, WAITING_BYTES_MAX,
     WAITING_MAX, WAITING_MS_MAX,
+};
+pub use peers::{
+    KEEPALIVE, Keepalive, PEER_CHECK_FIRST_MS, PEER_CHECK_MS, PEER_TIMEOUT_MS, TURN_PEER_CHECKS_MAX,
 };
 
 /// Most bytes of a participant id.
@@ -219,19 +223,6 @@ pub const UNFINISHED_LINES_MIN: usize = 8;
 /// hundreds of confirmations, so that a client that reads its replies is hardly slowed down.
 pub const CLIENT_BYTES_SHARE: usize = 4 * 1024;
 
-/// TCP keepalive on all sockets: probes of a silent peer while no bytes are on their way to it.
-pub const KEEPALIVE: Keepalive = Keepalive { idle_s: 15, interval_s: 5, probes: 3 };
-/// Milliseconds without a TCP acknowledgement after which a peer is lost. Keepalive takes as long,
-/// so that bytes on their way make no difference.
-pub const PEER_TIMEOUT_MS: u32 = 30_000;
-/// Milliseconds between two checks of sockets with bytes that the peer has not acknowledged.
-pub const PEER_CHECK_MS: u64 = 4_000;
-/// Milliseconds from a write to the first such check, if the last check is longer ago than the
-/// interval.
-pub const PEER_CHECK_FIRST_MS: u64 = 500;
-/// Most sockets checked in one turn.
-pub const TURN_PEER_CHECKS_MAX: usize = 256;
-
 /// Most bytes of a line of the user, LF included. Longer than a default request, so that the
 /// coordinator refuses a long request.
 pub const USER_LINE_BYTES_MAX: usize = 1024 * 1024;
@@ -386,14 +377,3 @@ pub const LOG_WINDOW_MS: u64 = 60_000;
 pub const LOG_SUBJECT_LINES_MAX: usize = 20;
 /// Most lines of one level in this time, for all subjects.
 pub const LOG_LEVEL_LINES_MAX: usize = 1000;
-
-/// TCP keepalive: the probes of a silent peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keepalive {
-    /// Seconds of silence before the first probe.
-    pub idle_s: u64,
-    /// Seconds from each probe to the next.
-    pub interval_s: u64,
-    /// Unanswered probes after which the connection is closed.
-    pub probes: u32,
-}
