@@ -7,7 +7,7 @@ mod stderr;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -36,14 +36,14 @@ pub struct Diagnostic {
 
 /// Function that prints diagnostics in order. Returns the number of lines that were not printed.
 /// [`print_to_stderr`] makes the one for standard error.
-pub type Print = Box<dyn FnMut(&[Diagnostic]) -> u64 + Send>;
+pub type Print = Box<dyn FnMut(&[Diagnostic]) -> usize + Send>;
 
 /// Returns a function that prints each line alone, with `print`.
 pub fn print_each<P>(mut print: P) -> Print
 where
     P: FnMut(&Diagnostic) -> io::Result<()> + Send + 'static,
 {
-    Box::new(move |lines| lines.iter().map(|line| u64::from(print(line).is_err())).sum())
+    Box::new(move |lines| lines.iter().map(|line| usize::from(print(line).is_err())).sum())
 }
 
 /// Logger of the process. Its owner can wait at the end until the last lines are printed.
@@ -67,7 +67,7 @@ impl Diagnostics {
     }
 
     fn new(print: Print) -> io::Result<Self> {
-        let lost = Arc::new(AtomicU64::new(0));
+        let lost = Arc::new(AtomicUsize::new(0));
         let (limit, running) = (RateLimit::default(), Stopwatch::start());
         let printer = LogPrinter { print, lost: Arc::clone(&lost), limit, running };
         let worker = Worker::start("diagnostics", DIAGNOSTICS_QUEUE_MAX, printer, None)?;
@@ -86,7 +86,7 @@ impl Diagnostics {
 struct LogQueue {
     worker: Worker<LogPrinter>,
     /// Number of lines that were lost and not reported yet: the queue was full, or printing failed.
-    lost: Arc<AtomicU64>,
+    lost: Arc<AtomicUsize>,
 }
 
 impl Log for Diagnostics {
@@ -117,7 +117,7 @@ impl Log for Diagnostics {
 /// The worker thread's side.
 struct LogPrinter {
     print: Print,
-    lost: Arc<AtomicU64>,
+    lost: Arc<AtomicUsize>,
     limit: RateLimit,
     /// Time for the rate limit, because the wall clock may jump.
     running: Stopwatch,

@@ -233,6 +233,20 @@ fn a_tcp_stream_outside_of_the_transport_is_seen() {
     }
 }
 
+/// Atomic numbers of 64 bits, which some 32-bit processors lack.
+fn wide_atomics(source: &str) -> Vec<String> {
+    let mut words = words_of(source);
+    words.retain(|word| ["AtomicI64", "AtomicU64"].contains(&word.as_str()));
+    words
+}
+
+#[test]
+fn no_atomic_number_has_64_bits() {
+    hold(sources("src"), |_, source| wide_atomics(source));
+    let source = "use std::sync::atomic::{AtomicU64, AtomicUsize}; // AtomicI64";
+    assert_eq!(wide_atomics(source), ["AtomicU64"]);
+}
+
 /// Returns true for a file of the journal that decides, and leaves the disk to others.
 fn decides_for_the_journal(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -6,7 +6,7 @@ use crate::limits::DIAGNOSTICS_WRITE_BYTES_MAX;
 
 /// Writes `lines` in order, as many with each call as [`DIAGNOSTICS_WRITE_BYTES_MAX`] permits.
 /// Returns the number of lines that could not be written.
-pub(super) fn write_lines(out: &mut impl Write, lines: &[String]) -> u64 {
+pub(super) fn write_lines(out: &mut impl Write, lines: &[String]) -> usize {
     let mut failed = 0;
     let mut rest = lines;
     while !rest.is_empty() {
@@ -24,7 +24,7 @@ pub(super) fn write_lines(out: &mut impl Write, lines: &[String]) -> u64 {
 
 /// Writes `group` with one call. After an error each line that was not begun is written alone, as a
 /// short line may fit where the group does not.
-fn write_group(out: &mut impl Write, group: &[String]) -> u64 {
+fn write_group(out: &mut impl Write, group: &[String]) -> usize {
     let written = write_until_error(out, group.concat().as_bytes());
     let (mut failed, mut end) = (0, 0);
     for line in group {
@@ -32,7 +32,7 @@ fn write_group(out: &mut impl Write, group: &[String]) -> u64 {
         end += line.len();
         if end > written {
             let is_lost = start < written || group.len() == 1;
-            failed += u64::from(is_lost || out.write_all(line.as_bytes()).is_err());
+            failed += usize::from(is_lost || out.write_all(line.as_bytes()).is_err());
         }
     }
     failed

@@ -3,8 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::{ClientConfig, Resumption};
 use rustls::crypto::CryptoProvider;
@@ -77,13 +76,20 @@ impl Trust {
     }
 }
 
-/// Wall clock of the loop. Before the first reading it stands at 1970, when no CA is valid.
-#[derive(Debug, Default)]
-struct LoopTime(AtomicU64);
+/// Wall clock of the loop. Before the first reading it stands at 1970, when no CA is valid. Not all
+/// processors have atomic numbers of 64 bits.
+#[derive(Debug)]
+struct LoopTime(Mutex<UnixMillis>);
+
+impl LoopTime {
+    fn set(&self, now: UnixMillis) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+}
 
 impl TimeProvider for LoopTime {
     fn current_time(&self) -> Option<UnixTime> {
-        Some(unix_time(UnixMillis(self.0.load(Ordering::Relaxed))))
+        Some(unix_time(*self.0.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
@@ -104,13 +110,13 @@ impl TlsContext {
         Rc::new(Self {
             scratch: RefCell::new(scratch),
             provider: Arc::new(provider),
-            time: Arc::default(),
+            time: Arc::new(LoopTime(Mutex::new(UnixMillis(0)))),
         })
     }
 
     /// Sets the time at which certificates of CAs are checked in handshakes.
     pub fn set_time(&self, now: UnixMillis) {
-        self.time.0.store(now.0, Ordering::Relaxed);
+        self.time.set(now);
     }
 
     /// Makes the server side of connections.
