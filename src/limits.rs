@@ -27,7 +27,8 @@ pub use outbox::{
     WAITING_MAX, WAITING_MS_MAX,
 };
 pub use peers::{
-    KEEPALIVE, Keepalive, PEER_CHECK_FIRST_MS, PEER_CHECK_MS, PEER_TIMEOUT_MS, TURN_PEER_CHECKS_MAX,
+    KEEPALIVE_PROBES, KEEPALIVE_S_HIGHEST, Keepalive, PEER_CHECK_FIRST_MS, PEER_CHECK_MS,
+    TURN_PEER_CHECKS_MAX, USER_TIMEOUT_MS_HIGHEST, USER_TIMEOUT_MS_LOWEST,
 };
 
 /// Most bytes of a participant id.
@@ -132,6 +133,14 @@ pub const STALL_TIMEOUT_MS_DEFAULT: u64 = 60_000;
 pub const TIMEOUT_MS_LOWEST: u64 = 1;
 /// Highest of the three timeouts above: one day.
 pub const TIMEOUT_MS_HIGHEST: u64 = 86_400_000;
+
+/// `keepalive`: seconds of silence of a peer before the first probe of TCP keepalive. 0: no probes.
+pub const KEEPALIVE_S_DEFAULT: u64 = 15;
+/// `user_timeout`: milliseconds without a TCP acknowledgement of written bytes after which a peer
+/// is lost. 0: the operating system decides.
+pub const USER_TIMEOUT_MS_DEFAULT: u32 = 30_000;
+/// Milliseconds in which `--health` must have its answer.
+pub const HEALTH_MS: u64 = 5_000;
 
 /// Milliseconds that a refused connection is still read from, so that its client receives the
 /// reply.

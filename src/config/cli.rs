@@ -5,16 +5,15 @@ mod script;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use getopts::{Matches, Options};
 use log::LevelFilter;
 
-use super::coordinator_file::Overrides;
 use super::key::{ConfigKey, KEYS};
 use super::stderr::report_failure;
-use super::{ConfigError, CoordinatorConfig, FoundValue, Location};
+use super::{ConfigError, ConfigSource, CoordinatorConfig, Endpoint, FoundValue, Location};
 
 pub use participant::{Membership, ParticipantOptions, ParticipantRun, StoreOptions};
 pub use script::ScriptOptions;
@@ -35,8 +34,8 @@ pub enum CoordinatorTask {
     Serve(CoordinatorRun),
     /// Check the files that the config names, and exit.
     Check {
-        /// Path of the config file, which is valid.
-        file: String,
+        /// Path of the config file, or `options`: valid.
+        checked: String,
         /// Settings, for which the files must be valid.
         run: CoordinatorRun,
     },
@@ -46,6 +45,8 @@ pub enum CoordinatorTask {
     Invite(PathBuf, CoordinatorConfig),
     /// Print the contents of the journal in this directory, and exit.
     Inspect(PathBuf),
+    /// Ask the coordinator at this endpoint for a sign of life, and exit.
+    Health(Endpoint),
 }
 
 /// Settings of a coordinator from file and command line.
@@ -53,6 +54,8 @@ pub enum CoordinatorTask {
 pub struct CoordinatorRun {
     /// Config of the file, with the options of the command line over it.
     pub config: CoordinatorConfig,
+    /// Sources of this config.
+    pub source: ConfigSource,
     /// Start a new epoch: the journal was restored from a copy.
     pub new_epoch: bool,
     /// Most verbose level of diagnostics to show.
@@ -71,34 +74,13 @@ impl CoordinatorRun {
     pub fn from_arguments(
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Invocation<CoordinatorTask>, ConfigError> {
-        let mut options =
-            common_options("info", "check the options and the files that they name, and exit");
-        options.optflag(
-            "",
-            "new-epoch",
-            "use once after data_dir was restored from a copy: start a new epoch",
-        );
-        options.optflag(
-            "",
-            "init-keys",
-            "make coordinator.keys, coordinator.crt and access.txt beside the config file, add \
-             tls= and access= to it, print an invitation for participants, and exit",
-        );
-        options.optflag("", "invite", "print one more invitation for participants, and exit");
-        options.optopt("", "inspect", "print the contents of the journal in DIR and exit", "DIR");
-        let default = CoordinatorConfig::new(0, 0);
-        for key in &KEYS {
-            let shown = Some((key.show)(&default)).filter(|shown| !shown.is_empty());
-            let shown = shown.unwrap_or_else(|| key.without_value().to_owned());
-            let about = format!("{} (default {shown})", key.about);
-            options.optopt("", &key.option(), &about, key.hint);
-        }
+        let options = coordinator_options();
         let matches = matches(&options, arguments)?;
         let about = ProgramInfo {
             program: Self::PROGRAM,
             purpose: COORDINATOR_PURPOSE,
             file: COORDINATOR_FILE,
-            argument: "<config file>",
+            argument: "[<config file>]",
         };
         if let Some(text) = about.help_or_version(&matches, &options) {
             return Ok(Invocation::Show(text));
@@ -106,18 +88,27 @@ impl CoordinatorRun {
         if let Some(directory) = inspect_directory(&matches)? {
             return Ok(Invocation::Run(CoordinatorTask::Inspect(directory)));
         }
+        if let Some(coordinator) = health_endpoint(&matches)? {
+            return Ok(Invocation::Run(CoordinatorTask::Health(coordinator)));
+        }
         let log_level = log_level(&matches, LevelFilter::Info)?;
-        let file = config_file(&matches)?;
-        let value = |key: &'static ConfigKey| Some((key, matches.opt_str(&key.option())?));
-        let overrides: Box<Overrides> = KEYS.iter().filter_map(value).collect();
-        let config = CoordinatorConfig::load(Path::new(file), &overrides)?;
+        let file = optional_file(&matches)?;
+        let value = |key: &'static ConfigKey| Some((key.name, matches.opt_str(&key.option())?));
+        let source = ConfigSource {
+            file: file.map(PathBuf::from),
+            port: matches.opt_str("port"),
+            ttl: matches.opt_str("ttl"),
+            keys: KEYS.iter().filter_map(value).collect(),
+        };
+        let config = source.load()?;
         let new_epoch = matches.opt_present("new-epoch");
         if let Some(task) = set_up_task(&matches, file, &config)? {
             return Ok(Invocation::Run(task));
         }
-        let run = Self { config, new_epoch, log_level };
+        let run = Self { config, source, new_epoch, log_level };
+        let checked = file.unwrap_or("options").to_owned();
         Ok(Invocation::Run(match matches.opt_present("check") {
-            true => CoordinatorTask::Check { file: file.to_owned(), run },
+            true => CoordinatorTask::Check { checked, run },
             false => CoordinatorTask::Serve(run),
         }))
     }
@@ -170,6 +161,36 @@ impl ProgramInfo {
     }
 }
 
+/// Returns the options of the coordinator.
+fn coordinator_options() -> Options {
+    let mut options =
+        common_options("info", "check the options and the files that they name, and exit");
+    options.optflag(
+        "",
+        "new-epoch",
+        "use once after data_dir was restored from a copy: start a new epoch",
+    );
+    options.optflag(
+        "",
+        "init-keys",
+        "make coordinator.keys, coordinator.crt and access.txt beside the config file, add \
+         tls= and access= to it, print an invitation for participants, and exit",
+    );
+    options.optflag("", "invite", "print one more invitation for participants, and exit");
+    options.optopt("", "inspect", "print the contents of the journal in DIR and exit", "DIR");
+    options.optopt("", "health", HEALTH, "HOST:PORT");
+    options.optopt("", "port", "port to listen on, instead of line 1; 0: any", "PORT");
+    options.optopt("", "ttl", "time to live of a message, instead of line 2", "SECONDS");
+    let default = CoordinatorConfig::new(0, 0);
+    for key in &KEYS {
+        let shown = Some((key.show)(&default)).filter(|shown| !shown.is_empty());
+        let shown = shown.unwrap_or_else(|| key.without_value().to_owned());
+        let about = format!("{} (default {shown})", key.about);
+        options.optopt("", &key.option(), &about, key.hint);
+    }
+    options
+}
+
 /// Returns the options of both programs.
 fn common_options(default_level: &str, check: &str) -> Options {
     let level = format!("off, error, warn, info, debug or trace (default {default_level})");
@@ -217,7 +238,7 @@ fn log_level(matches: &Matches, default: LevelFilter) -> Result<LevelFilter, Con
 /// Returns the task of `--init-keys` or `--invite`, which must be the only option.
 fn set_up_task(
     matches: &Matches,
-    file: &str,
+    file: Option<&str>,
     config: &CoordinatorConfig,
 ) -> Result<Option<CoordinatorTask>, ConfigError> {
     let is_given = |option: &str| matches.opt_present(option);
@@ -227,12 +248,12 @@ fn set_up_task(
             (true, _) => ("init-keys", CoordinatorTask::InitKeys),
             (false, true) => ("invite", CoordinatorTask::Invite),
         };
-    let is_other = ["init-keys", "invite", "check", "verbose", "log-level", "new-epoch"]
-        .iter()
-        .any(|other| *other != option && is_given(other));
-    if is_other || KEYS.iter().any(|key| is_given(&key.option())) {
+    if has_others(matches, option) {
         return Err(ConfigError::Usage(format!("--{option} takes no other option")));
     }
+    let Some(file) = file else {
+        return Err(ConfigError::Usage(format!("--{option} needs a config file")));
+    };
     if !cfg!(feature = "tls") {
         let reason = format!("--{option}: this program was built without TLS");
         return Err(ConfigError::Usage(reason));
@@ -243,22 +264,59 @@ fn set_up_task(
 /// Returns the directory of `--inspect`, which must be the only option.
 fn inspect_directory(matches: &Matches) -> Result<Option<PathBuf>, ConfigError> {
     let Some(directory) = matches.opt_str("inspect") else { return Ok(None) };
-    let is_key = KEYS.iter().any(|key| matches.opt_present(&key.option()));
-    let is_other = ["check", "verbose", "log-level", "new-epoch", "init-keys", "invite"]
-        .iter()
-        .any(|option| matches.opt_present(option));
-    match is_key || is_other || !matches.free.is_empty() {
+    check_alone(matches, "inspect")?;
+    Ok(Some(directory.into()))
+}
+
+/// Returns the coordinator of `--health`, which must be the only option.
+fn health_endpoint(matches: &Matches) -> Result<Option<Endpoint>, ConfigError> {
+    let Some(text) = matches.opt_str("health") else { return Ok(None) };
+    check_alone(matches, "health")?;
+    let endpoint = Endpoint::parse(&text).map_err(|expected| ConfigError::Field {
+        location: Location::Option,
+        field: "health",
+        found: FoundValue::Text(text),
+        expected: expected.to_owned(),
+    });
+    endpoint.map(Some)
+}
+
+/// Checks that an option is alone, without a config file.
+fn check_alone(matches: &Matches, option: &str) -> Result<(), ConfigError> {
+    match has_others(matches, option) || !matches.free.is_empty() {
         true => {
-            Err(ConfigError::Usage("--inspect takes no other option and no config file".to_owned()))
+            Err(ConfigError::Usage(format!("--{option} takes no other option and no config file")))
         }
-        false => Ok(Some(directory.into())),
+        false => Ok(()),
     }
 }
 
-/// Returns the one argument that is not an option.
-fn config_file(matches: &Matches) -> Result<&str, ConfigError> {
+/// Options of the coordinator that are no keys.
+const NOT_KEYS: [&str; 10] = [
+    "check",
+    "verbose",
+    "log-level",
+    "new-epoch",
+    "init-keys",
+    "invite",
+    "inspect",
+    "health",
+    "port",
+    "ttl",
+];
+
+/// Returns true if another option than `option` is given.
+fn has_others(matches: &Matches, option: &str) -> bool {
+    let is_other = |other: &str| other != option && matches.opt_present(other);
+    let is_key = KEYS.iter().any(|key| matches.opt_present(&key.option()));
+    is_key || NOT_KEYS.iter().any(|other| is_other(other))
+}
+
+/// Returns the one argument that is not an option, if there is one.
+fn optional_file(matches: &Matches) -> Result<Option<&str>, ConfigError> {
     match matches.free.as_slice() {
-        [file] => Ok(file),
+        [] => Ok(None),
+        [file] => Ok(Some(file)),
         files => {
             let found = files.len();
             Err(ConfigError::Usage(format!("found {found} config files, expected one")))
@@ -268,13 +326,16 @@ fn config_file(matches: &Matches) -> Result<&str, ConfigError> {
 
 const COORDINATOR_PURPOSE: &str = "serves one group: each message of a member goes to all others";
 
+const HEALTH: &str = "ask the coordinator at HOST:PORT for a sign of life, and exit: 0 if it \
+                      answers within 5 s, else 1; needs no file, and checks no key";
+
 const COORDINATOR_FILE: &str = "\
 The config file: line 1 is the port (0: any free port), line 2 is the time to
-live of a message in whole seconds (0 to 31536000). Then come lines key=value,
-in any order. The keys are the options from --bind to --access, with _ for -, as
-in max_line=64k. An option wins over its key. BYTES may end in k, m or g
-(1k = 1024). SECONDS may have three decimals. Blank lines and lines that begin
-with // are skipped.
+live of a message in whole seconds (0 to 31536000). With --port and --ttl no
+file is needed. Then come lines key=value, in any order. The keys are the
+options from --bind to --access, with _ for -, as in max_line=64k. An option
+wins over its key. BYTES may end in k, m or g (1k = 1024). SECONDS may have
+three decimals. Blank lines and lines that begin with // are skipped.
 ";
 
 const EXIT_CODES: &str = "\

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use super::PeerTimeouts;
 use crate::limits::{
     BACKLOG_BYTES_DEFAULT, CONNECT_TIMEOUT_MS_DEFAULT, CONNECTIONS_DEFAULT,
     CONNECTIONS_PER_ADDRESS_DEFAULT, FORGET_AFTER_MS_DEFAULT, KEEP_DEFAULT, LINE_BYTES_DEFAULT,
@@ -74,7 +75,7 @@ pub struct PresenceConfig {
     pub delay_ms: u64,
 }
 
-/// Timeouts of sockets, in milliseconds.
+/// Timeouts of sockets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// Most milliseconds from the first byte of a request line to its end.
@@ -83,6 +84,8 @@ pub struct Timeouts {
     pub connect_ms: u64,
     /// Milliseconds without progress after which a message socket with bytes due is closed.
     pub stall_ms: u64,
+    /// Times after which the machine of a peer counts as gone.
+    pub peer: PeerTimeouts,
 }
 
 impl CoordinatorConfig {
@@ -111,6 +114,7 @@ impl CoordinatorConfig {
                 line_ms: LINE_TIMEOUT_MS_DEFAULT,
                 connect_ms: CONNECT_TIMEOUT_MS_DEFAULT,
                 stall_ms: STALL_TIMEOUT_MS_DEFAULT,
+                peer: PeerTimeouts::new(),
             },
             data_dir: None,
             sync: SyncPolicy::Always,

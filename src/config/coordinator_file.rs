@@ -1,48 +1,98 @@
 //! Parses the coordinator's config file: the port, the time to live, then one key per line.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::key::{ConfigKey, KEYS};
 use super::lines::{self, ConfigLine, ConfigLines};
 use super::{ConfigError, CoordinatorConfig, FoundValue, Location, value};
 use crate::limits::TTL_SECONDS_MAX;
 
-/// Keys given as options, with their values: in any order, each key at most once.
-pub(super) type Overrides = [(&'static ConfigKey, String)];
-
 /// Location and text of each key that was given.
 type WrittenKeys = BTreeMap<&'static str, (Location, String)>;
 
-impl CoordinatorConfig {
-    /// Loads the file at `path`, and applies `overrides`.
-    pub(super) fn load(path: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
-        Self::parse(path, &lines::read(path)?, overrides)
+/// Sources of the settings of a coordinator: the options, and the config file. An option wins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigSource {
+    /// Path of the config file. Without a file, `port` and `ttl` must be given.
+    pub(super) file: Option<PathBuf>,
+    /// Value of `--port`.
+    pub(super) port: Option<String>,
+    /// Value of `--ttl`.
+    pub(super) ttl: Option<String>,
+    /// Keys given as options, with their values: in any order, each key at most once.
+    pub(super) keys: Vec<(&'static str, String)>,
+}
+
+impl ConfigSource {
+    /// Reads the config file, and applies the options.
+    ///
+    /// # Errors
+    ///
+    /// The first fault of the file, or else of the options.
+    pub fn load(&self) -> Result<CoordinatorConfig, ConfigError> {
+        let bytes = self.file.as_deref().map(lines::read).transpose()?;
+        self.parse(bytes.as_deref())
     }
 
-    fn parse(path: &Path, bytes: &[u8], overrides: &Overrides) -> Result<Self, ConfigError> {
-        let mut lines = ConfigLines::new(path, bytes);
-        let mut config = Self::new(parse_port(&mut lines)?, parse_ttl(&mut lines)?);
+    fn parse(&self, bytes: Option<&[u8]>) -> Result<CoordinatorConfig, ConfigError> {
+        let mut config = CoordinatorConfig::new(0, 0);
         let mut written = WrittenKeys::new();
-        while let Some(line) = lines.next()? {
-            config.take_line(&line, &mut written)?;
+        match (&self.file, bytes, &self.port, &self.ttl) {
+            (Some(path), Some(bytes), ..) => config.take_file(path, bytes, &mut written)?,
+            (_, _, Some(_), Some(_)) => (),
+            (_, _, port, ttl) => return Err(missing(port.is_some(), ttl.is_some())),
         }
-        for (key, text) in overrides {
-            if let Err(expected) = (key.assign)(&mut config, text) {
-                let found = FoundValue::Text(text.clone());
-                return Err(ConfigError::Field {
-                    location: Location::Option,
-                    field: key.name,
-                    found,
-                    expected,
-                });
-            }
+        if let Some(text) = &self.port {
+            let port = parse_port(text).map_err(|expected| of_option("port", text, expected))?;
+            config.listen.set_port(port);
+        }
+        if let Some(text) = &self.ttl {
+            config.ttl_s = parse_ttl(text).map_err(|expected| of_option("ttl", text, expected))?;
+        }
+        for (name, text) in &self.keys {
+            let Some(key) = ConfigKey::find(name) else { continue };
+            (key.assign)(&mut config, text)
+                .map_err(|expected| of_option(key.name, text, expected))?;
             written.insert(key.name, (Location::Option, text.clone()));
         }
         config.check_backlog(&mut written)?;
         check_sync(&mut written)?;
         check_ca(&mut written)?;
         Ok(config)
+    }
+}
+
+/// Returns the error of a command line without a config file that lacks an option.
+fn missing(has_port: bool, has_ttl: bool) -> ConfigError {
+    let missing = match (has_port, has_ttl) {
+        (true, _) => "expected --ttl too, or one config file",
+        (false, true) => "expected --port too, or one config file",
+        (false, false) => "expected one, or --port and --ttl",
+    };
+    ConfigError::Usage(format!("found 0 config files, {missing}"))
+}
+
+fn of_option(field: &'static str, found: &str, expected: String) -> ConfigError {
+    let found = FoundValue::Text(found.to_owned());
+    ConfigError::Field { location: Location::Option, field, found, expected }
+}
+
+impl CoordinatorConfig {
+    /// Takes the values of the file at `path`.
+    fn take_file(
+        &mut self,
+        path: &Path,
+        bytes: &[u8],
+        written: &mut WrittenKeys,
+    ) -> Result<(), ConfigError> {
+        let mut lines = ConfigLines::new(path, bytes);
+        self.listen.set_port(first_line(&mut lines, "port", PORT_EXPECTED, parse_port)?);
+        self.ttl_s = first_line(&mut lines, "ttl", &ttl_expected(), parse_ttl)?;
+        while let Some(line) = lines.next()? {
+            self.take_line(&line, written)?;
+        }
+        Ok(())
     }
 
     fn take_line(
@@ -115,19 +165,31 @@ fn check_ca(written: &mut WrittenKeys) -> Result<(), ConfigError> {
     }
 }
 
-fn parse_port(lines: &mut ConfigLines<'_>) -> Result<u16, ConfigError> {
-    let expected = "a port from 0 to 65535";
-    let line = lines.require("port", expected)?;
-    let port = value::whole(line.text, 0..=u64::from(u16::MAX)).ok();
-    let port = port.and_then(|port| u16::try_from(port).ok());
-    port.ok_or_else(|| line.error("port", line.text, expected.to_owned()))
+/// Parses the next line, which must be there.
+fn first_line<T>(
+    lines: &mut ConfigLines<'_>,
+    field: &'static str,
+    expected: &str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<T, ConfigError> {
+    let line = lines.require(field, expected)?;
+    parse(line.text).map_err(|expected| line.error(field, line.text, expected))
 }
 
-fn parse_ttl(lines: &mut ConfigLines<'_>) -> Result<u64, ConfigError> {
-    let expected = format!("whole seconds from 0 to {TTL_SECONDS_MAX}");
-    let line = lines.require("ttl", &expected)?;
-    let ttl_s = value::whole(line.text, 0..=TTL_SECONDS_MAX);
-    ttl_s.map_err(|_| line.error("ttl", line.text, expected))
+const PORT_EXPECTED: &str = "a port from 0 to 65535";
+
+fn ttl_expected() -> String {
+    format!("whole seconds from 0 to {TTL_SECONDS_MAX}")
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    let port = value::whole(text, 0..=u64::from(u16::MAX)).ok();
+    let port = port.and_then(|port| u16::try_from(port).ok());
+    port.ok_or_else(|| PORT_EXPECTED.to_owned())
+}
+
+fn parse_ttl(text: &str) -> Result<u64, String> {
+    value::whole(text, 0..=TTL_SECONDS_MAX).map_err(|_| ttl_expected())
 }
 
 #[cfg(test)]

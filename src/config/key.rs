@@ -50,7 +50,7 @@ fn timeout_ms(text: &str) -> Result<u64, String> {
 }
 
 /// All keys, in the order of the help.
-pub(super) static KEYS: [ConfigKey; 21] = [
+pub(super) static KEYS: [ConfigKey; 23] = [
     ConfigKey {
         name: "bind",
         hint: "IP",
@@ -201,6 +201,21 @@ pub(super) static KEYS: [ConfigKey; 21] = [
             Ok(())
         },
         show: |config| value::show_seconds(config.timeouts.stall_ms),
+    },
+    ConfigKey {
+        name: "keepalive",
+        hint: "SECONDS",
+        about: "silence of a peer before the first of three TCP keepalive probes; 0: none",
+        assign: |config, text| config.timeouts.peer.assign_keepalive(text),
+        show: |config| config.timeouts.peer.keepalive_s.to_string(),
+    },
+    ConfigKey {
+        name: "user_timeout",
+        hint: "SECONDS",
+        about: "a peer whose machine acknowledges no bytes for this time is lost; 0: the system \
+                decides",
+        assign: |config, text| config.timeouts.peer.assign_user_timeout(text),
+        show: |config| config.timeouts.peer.show_user_timeout(),
     },
     ConfigKey {
         name: "allow_foreign_ip",

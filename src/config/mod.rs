@@ -21,6 +21,7 @@ mod keys_files;
 mod lines;
 mod participant;
 mod participant_lines;
+mod peer_timeouts;
 mod pem;
 mod reach;
 mod stderr;
@@ -33,12 +34,14 @@ pub use cli::{
     ScriptOptions, StoreOptions, task_or_exit,
 };
 pub use coordinator::{CoordinatorConfig, CountLimits, PresenceConfig, SecurityConfig, Timeouts};
+pub use coordinator_file::ConfigSource;
 pub use endpoint::{Endpoint, Host};
 pub use error::{ConfigError, FoundValue, Location};
 pub use invitation::Invitation;
 pub use keys_files::{CoordinatorKeys, CoordinatorTrust, ParticipantKeys, load_ca};
 pub use lines::check_private;
 pub use participant::{COORDINATOR_VARIABLE, ParticipantConfig};
+pub use peer_timeouts::PeerTimeouts;
 pub use pem::SecretPem;
 pub use reach::{AdvertisedAddress, Reach};
 pub use stderr::{report_failure, stderr_is_journal};

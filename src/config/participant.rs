@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::lines::{self, ConfigLine, ConfigLines};
 use super::participant_lines::{KEYS_EXPECTED, ParticipantLines};
 use super::reach::ReachOptions;
-use super::{ConfigError, Endpoint, FoundValue, Location, Reach};
+use super::{ConfigError, Endpoint, FoundValue, Location, PeerTimeouts, Reach};
 use crate::protocol::is_id;
 
 /// The checked config of a participant.
@@ -22,6 +22,8 @@ pub struct ParticipantConfig {
     pub reach: Reach,
     /// Path of the keys file, relative to the current directory. `None`: no TLS.
     pub keys: Option<PathBuf>,
+    /// Times after which the coordinator's machine counts as gone.
+    pub peer_timeouts: PeerTimeouts,
 }
 
 /// Fields from the command line and the environment.
@@ -41,6 +43,8 @@ pub(super) struct ParticipantFields {
     pub(super) reach: ReachOptions,
     /// Value of `--keys`.
     pub(super) keys: Option<String>,
+    /// Values of `--keepalive` and `--user-timeout`.
+    pub(super) peer_timeouts: [Option<String>; 2],
     /// `GROUPCAST_COORDINATOR`, for neither an option nor a file.
     pub(super) usual_coordinator: Option<String>,
 }
@@ -67,6 +71,8 @@ impl ParticipantConfig {
         if keys.is_some() && !cfg!(feature = "tls") {
             return Err(ConfigError::Usage(NO_TLS.to_owned()));
         }
+        let peer_timeouts = file.as_ref().map(|file| file.peer_timeouts).unwrap_or_default();
+        let peer_timeouts = peer_timeouts.with_options(fields.peer_timeouts)?;
         let id = match (id, &file) {
             (Some(id), _) if is_id(&id) => id,
             (Some(id), _) => return Err(option_error("id", id, ID_EXPECTED)),
@@ -102,7 +108,7 @@ impl ParticipantConfig {
                 )));
             }
         };
-        Ok(Self { id, log_file, coordinator, reach, keys })
+        Ok(Self { id, log_file, coordinator, reach, keys, peer_timeouts })
     }
 
     /// Loads the file at `path`.
@@ -119,8 +125,8 @@ impl ParticipantConfig {
         let line = lines.require("coordinator", Endpoint::EXPECTED)?;
         let coordinator = Endpoint::parse(line.text)
             .map_err(|expected| line.error("coordinator", line.text, expected.to_owned()))?;
-        let ParticipantLines { reach, keys } = ParticipantLines::take(&mut lines)?;
-        Ok(Self { id, log_file, coordinator, reach, keys })
+        let ParticipantLines { reach, keys, peer_timeouts } = ParticipantLines::take(&mut lines)?;
+        Ok(Self { id, log_file, coordinator, reach, keys, peer_timeouts })
     }
 }
 
@@ -180,6 +186,7 @@ mod tests {
             coordinator: Endpoint::parse(coordinator).unwrap(),
             reach: Reach::default(),
             keys: None,
+            peer_timeouts: PeerTimeouts::new(),
         });
         assert_eq!(config.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
     }
@@ -253,7 +260,8 @@ mod tests {
     fn further_lines_and_bytes_that_are_not_utf8_are_refused() {
         check(
             b"a\nl\n::1 1\n\nsync=always\n",
-            Err("p.txt:5: key: found \"sync\", expected passive, listen, advertise, keys"),
+            Err("p.txt:5: key: found \"sync\", expected passive, listen, advertise, keys, \
+                 keepalive, user_timeout"),
         );
         for (text, number) in [
             (&b"\xff\nl\n::1 1\n"[..], 1),

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::lines::{ConfigLine, ConfigLines};
 use super::participant::file_name;
+use super::peer_timeouts::PEER_TIMEOUT_KEYS;
 use super::reach::Reach;
-use super::{ConfigError, FoundValue};
+use super::{ConfigError, FoundValue, PeerTimeouts};
 
 /// Values of the lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,10 +14,12 @@ pub(super) struct ParticipantLines {
     pub(super) reach: Reach,
     /// Path of the keys file.
     pub(super) keys: Option<PathBuf>,
+    pub(super) peer_timeouts: PeerTimeouts,
 }
 
 /// Keys of the lines, which are options too.
-const KEYS: [&str; 4] = ["passive", "listen", "advertise", "keys"];
+const KEYS: [&str; 6] =
+    ["passive", "listen", "advertise", "keys", PEER_TIMEOUT_KEYS[0], PEER_TIMEOUT_KEYS[1]];
 
 /// Description of a valid name of a keys file.
 pub(super) const KEYS_EXPECTED: &str = "the name of a keys file";
@@ -33,6 +36,7 @@ impl ParticipantLines {
             }
             let assigned = match key {
                 "keys" => values.assign_keys(text),
+                _ if PEER_TIMEOUT_KEYS.contains(&key) => values.peer_timeouts.assign(key, text),
                 _ => values.reach.assign_in_file(key, text),
             };
             assigned.map_err(|expected| line.error(key, text, expected))?;

@@ -170,7 +170,8 @@ mod tests {
             ("passive=1", "p.txt:1: passive: found \"1\", expected yes or no".to_owned()),
             (
                 "sync=always",
-                "p.txt:1: key: found \"sync\", expected passive, listen, advertise, keys"
+                "p.txt:1: key: found \"sync\", expected passive, listen, advertise, keys, \
+                 keepalive, user_timeout"
                     .to_owned(),
             ),
             (

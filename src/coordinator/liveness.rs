@@ -9,13 +9,16 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::sockets::{CoordinatorTimer, Sockets};
-use crate::limits::{KEEPALIVE, PEER_CHECK_FIRST_MS, PEER_CHECK_MS, PEER_TIMEOUT_MS};
+use crate::config::PeerTimeouts;
+use crate::limits::{KEEPALIVE_PROBES, PEER_CHECK_FIRST_MS, PEER_CHECK_MS};
 use crate::net::{Key, UnackedBytes};
 use crate::time::Millis;
 
 /// Schedule of the checks, and the sockets that wait for theirs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Liveness {
+    /// `user_timeout`; 0: the operating system decides.
+    timeout_ms: u64,
     /// True if written bytes may be unacknowledged.
     is_wanted: bool,
     is_armed: bool,
@@ -28,6 +31,17 @@ pub(super) struct Liveness {
 }
 
 impl Liveness {
+    pub(super) fn new(timeouts: PeerTimeouts) -> Self {
+        Self {
+            timeout_ms: u64::from(timeouts.user_ms),
+            is_wanted: false,
+            is_armed: false,
+            last: None,
+            waiting: Vec::new(),
+            unanswered: BTreeMap::new(),
+        }
+    }
+
     /// Requests a check, because bytes were written.
     pub(super) fn request_check(&mut self) {
         self.is_wanted = true;
@@ -68,7 +82,8 @@ impl Liveness {
             Ok(UnackedBytes::Unanswered { tries, silent_ms }) => {
                 self.request_check();
                 let since = *self.unanswered.entry(key).or_insert(now);
-                return is_gone(tries, silent_ms, now.since(since));
+                let (timeout_ms, unanswered_ms) = (self.timeout_ms, now.since(since));
+                return timeout_ms > 0 && is_gone(tries, silent_ms, unanswered_ms, timeout_ms);
             }
             // The socket has failed. Its next read returns the error.
             Err(error) => log::debug!("cannot read the TCP state of a socket: {error}"),
@@ -92,15 +107,15 @@ impl Liveness {
 ///
 /// Silence alone proves less, because before the first try there may have been nothing to answer. A
 /// machine that receives nothing may still send. It is gone when all checks found unanswered tries.
-fn is_gone(tries: u8, silent_ms: u32, unanswered_ms: u64) -> bool {
-    let timeout_ms = u64::from(PEER_TIMEOUT_MS);
-    let is_silent = u32::from(tries) >= KEEPALIVE.probes && u64::from(silent_ms) >= timeout_ms;
-    is_silent || unanswered_ms >= timeout_ms - PEER_CHECK_MS
+fn is_gone(tries: u8, silent_ms: u32, unanswered_ms: u64, timeout_ms: u64) -> bool {
+    let is_silent = u32::from(tries) >= KEEPALIVE_PROBES && u64::from(silent_ms) >= timeout_ms;
+    is_silent || unanswered_ms >= timeout_ms.saturating_sub(PEER_CHECK_MS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::Slots;
 
     #[test]
     fn a_machine_is_gone_after_three_tries_and_silence_or_after_the_timeout_without_an_answer() {
@@ -111,8 +126,25 @@ mod tests {
             (3, 30_000, 0, true),
             (1, 100, 26_000, true),
         ] {
-            let found = is_gone(tries, silent_ms, unanswered_ms);
+            let found = is_gone(tries, silent_ms, unanswered_ms, 30_000);
             assert_eq!(found, gone, "{tries} {silent_ms} {unanswered_ms}");
+        }
+    }
+
+    #[test]
+    fn the_timeout_is_the_one_of_the_config_and_none_for_0() {
+        let key = Slots::new().insert(());
+        let unanswered = UnackedBytes::Unanswered { tries: 1, silent_ms: 0 };
+        for (user_ms, after_ms, gone) in [
+            (0, u64::MAX, false),
+            (5_000, 999, false),
+            (5_000, 1_000, true),
+            (60_000, 55_999, false),
+        ] {
+            let mut liveness = Liveness::new(PeerTimeouts { user_ms, ..PeerTimeouts::new() });
+            assert!(!liveness.on_checked(key, Ok(unanswered), Millis::ZERO));
+            let now = Millis::new(after_ms);
+            assert_eq!(liveness.on_checked(key, Ok(unanswered), now), gone, "{user_ms} {after_ms}");
         }
     }
 }

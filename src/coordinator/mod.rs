@@ -17,6 +17,7 @@ mod accept;
 mod certificates;
 mod check;
 mod commands;
+mod health;
 mod inspect;
 mod journal;
 mod liveness;
@@ -76,6 +77,8 @@ pub enum CoordinatorError {
     Stopped(PathBuf),
     /// The end of the journal in this directory could not be written: this number of bytes.
     Unwritten(PathBuf, usize),
+    /// The coordinator at this endpoint does not answer, for this reason.
+    Unhealthy(String, String),
 }
 
 impl fmt::Display for CoordinatorError {
@@ -94,6 +97,9 @@ impl fmt::Display for CoordinatorError {
             Self::CutShort => f.write_str(
                 "ended at once, by a second signal, before everything was sent and written",
             ),
+            Self::Unhealthy(coordinator, reason) => {
+                write!(f, "no sign of life from {coordinator}: {reason}")
+            }
             Self::Stopped(path) => {
                 write!(
                     f,
@@ -131,7 +137,8 @@ impl CoordinatorError {
             | Self::System(..)
             | Self::CutShort
             | Self::Stopped(_)
-            | Self::Unwritten(..) => 1,
+            | Self::Unwritten(..)
+            | Self::Unhealthy(..) => 1,
         }
     }
 }
@@ -144,7 +151,7 @@ impl CoordinatorError {
 pub fn run(task: &CoordinatorTask) -> Result<(), CoordinatorError> {
     match task {
         CoordinatorTask::Serve(run) => serve(run),
-        CoordinatorTask::Check { file, run } => check::check(file, run),
+        CoordinatorTask::Check { checked, run } => check::check(checked, run),
         #[cfg(feature = "tls")]
         CoordinatorTask::InitKeys(path, config) => set_up::init_keys(path, config),
         #[cfg(feature = "tls")]
@@ -153,6 +160,7 @@ pub fn run(task: &CoordinatorTask) -> Result<(), CoordinatorError> {
         // The command line refuses both.
         CoordinatorTask::InitKeys(..) | CoordinatorTask::Invite(..) => Ok(()),
         CoordinatorTask::Inspect(directory) => inspect::inspect(directory),
+        CoordinatorTask::Health(coordinator) => health::check(coordinator),
     }
 }
 

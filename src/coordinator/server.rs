@@ -119,11 +119,11 @@ impl<P: Platform> Coordinator<P> {
         let mut coordinator = Self {
             commands: CommandSockets::new(&config),
             messages: MessageSockets::new(&config),
+            liveness: Liveness::new(config.timeouts.peer),
+            sockets: Sockets::new(started, config.timeouts.peer.keepalive()),
             config,
             group,
-            sockets: Sockets::new(started),
             listener: Listener::new(acceptor),
-            liveness: Liveness::default(),
             platform,
             started,
             shutdown: None,

@@ -2,7 +2,7 @@
 
 use super::certificates::CertificateEnds;
 use super::suspend::SuspendGrace;
-use crate::limits::READ_BYTES;
+use crate::limits::{Keepalive, READ_BYTES};
 use crate::net::{Key, Scratch, TimerId, TimerWheel};
 use crate::time::{Millis, Now};
 
@@ -19,6 +19,7 @@ pub(super) struct Sockets {
     scratch: Scratch,
     /// Work that is left of the limit of this turn.
     work_left: usize,
+    keepalive: Option<Keepalive>,
 }
 
 /// Purpose of a timer.
@@ -72,7 +73,8 @@ impl CoordinatorTimer {
 }
 
 impl Sockets {
-    pub(super) fn new(started: Millis) -> Self {
+    /// `keepalive`: the probes of silent peers.
+    pub(super) fn new(started: Millis, keepalive: Option<Keepalive>) -> Self {
         Self {
             timers: TimerWheel::new(),
             group_timer: None,
@@ -81,7 +83,13 @@ impl Sockets {
             suspend_grace: SuspendGrace::new(started),
             scratch: Scratch::new(READ_BYTES),
             work_left: 0,
+            keepalive,
         }
+    }
+
+    /// Returns the probes that are set for each new connection.
+    pub(super) fn keepalive(&self) -> Option<Keepalive> {
+        self.keepalive
     }
 
     /// Returns the memory for reads.

@@ -155,7 +155,7 @@ impl Stream for TestStream {
         Ok(SocketAddr::from(([127, 0, 0, 1], 5000)))
     }
 
-    fn keep_alive(&self, _: Keepalive) -> io::Result<()> {
+    fn keep_alive(&self, _: Option<Keepalive>) -> io::Result<()> {
         Ok(())
     }
 

@@ -45,15 +45,19 @@ const _: () = assert!(MEMBERS_DEFAULT <= MEMBERS_HIGHEST);
 const _: () = assert!(STALL_TIMEOUT_MS_DEFAULT <= TIMEOUT_MS_HIGHEST);
 const _: () = assert!(RESERVE_FILES <= 8, "clients cannot use the reserve");
 const _: () = assert!(
-    (KEEPALIVE.idle_s + KEEPALIVE.interval_s * KEEPALIVE.probes as u64) * 1000
-        == PEER_TIMEOUT_MS as u64,
+    2 * KEEPALIVE_S_DEFAULT * 1000 == USER_TIMEOUT_MS_DEFAULT as u64,
     "a lost machine is noticed equally fast with and without bytes on their way"
+);
+const _: () = assert!(KEEPALIVE_S_DEFAULT <= KEEPALIVE_S_HIGHEST);
+const _: () = assert!(
+    USER_TIMEOUT_MS_LOWEST <= USER_TIMEOUT_MS_DEFAULT as u64
+        && USER_TIMEOUT_MS_HIGHEST <= u32::MAX as u64
 );
 const _: () = assert!(
     PEER_CHECK_FIRST_MS + PEER_CHECK_MS < 5_000,
     "a check comes at most 5 s late, even if bytes were sent just before the last probe"
 );
-const _: () = assert!(PEER_CHECK_MS < PEER_TIMEOUT_MS as u64, "two checks come before the end");
+const _: () = assert!(PEER_CHECK_MS < USER_TIMEOUT_MS_LOWEST, "two checks come before the end");
 const _: () = assert!(READ_BYTES <= TURN_BYTES_MAX, "one read must fit into a turn");
 const _: () = assert!(FRESH_REQUESTS_MAX <= SHARE_REQUESTS_MAX);
 const _: () =

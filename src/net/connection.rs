@@ -360,12 +360,13 @@ impl<S: Stream> Connection<S> {
         self.stream.notify_close();
     }
 
-    /// Turns on keepalive, which detects that the peer's machine is gone while nothing is sent.
+    /// Turns keepalive on, or off for `None`. It detects that the peer's machine is gone while
+    /// nothing is sent.
     ///
     /// # Errors
     ///
     /// The error of the socket's options.
-    pub fn keep_alive(&self, keepalive: Keepalive) -> io::Result<()> {
+    pub fn keep_alive(&self, keepalive: Option<Keepalive>) -> io::Result<()> {
         self.stream.keep_alive(keepalive)
     }
 

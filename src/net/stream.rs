@@ -53,12 +53,12 @@ pub trait Stream: Read + Write {
     /// The error of the operating system.
     fn local_addr(&self) -> io::Result<SocketAddr>;
 
-    /// Turns on probes of a silent peer.
+    /// Turns the probes of a silent peer on, or off for `None`.
     ///
     /// # Errors
     ///
     /// The error of the socket's options.
-    fn keep_alive(&self, keepalive: Keepalive) -> io::Result<()>;
+    fn keep_alive(&self, keepalive: Option<Keepalive>) -> io::Result<()>;
 
     /// Returns the state of the written bytes.
     ///

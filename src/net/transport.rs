@@ -290,8 +290,11 @@ impl Stream for Transport {
         self.socket().local_addr()
     }
 
-    fn keep_alive(&self, keepalive: Keepalive) -> io::Result<()> {
-        let (socket, Keepalive { idle_s, interval_s, probes }) = (self.socket(), keepalive);
+    fn keep_alive(&self, keepalive: Option<Keepalive>) -> io::Result<()> {
+        let socket = self.socket();
+        let Some(Keepalive { idle_s, interval_s, probes }) = keepalive else {
+            return Ok(sockopt::set_socket_keepalive(socket, false)?);
+        };
         sockopt::set_tcp_keepidle(socket, Duration::from_secs(idle_s))?;
         sockopt::set_tcp_keepintvl(socket, Duration::from_secs(interval_s))?;
         sockopt::set_tcp_keepcnt(socket, probes)?;

@@ -125,7 +125,7 @@ impl AcceptedSockets {
         self.accepted = self.accepted.saturating_add(1);
         let number = MessageSocket(self.accepted);
         let mut connection = self.security.server(Connection::new(stream))?;
-        watch(&mut connection, event_loop.registry(), self.sockets.next_key())?;
+        watch(&mut connection, event_loop, self.sockets.next_key())?;
         let trust = match self.security.has_handshakes() {
             true => PeerTrust::Handshake,
             false => PeerTrust::Trusted,

@@ -134,7 +134,7 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let mut connection = Connection::connect(listener.local_addr().unwrap()).unwrap();
         let key = Key::from(Token(7));
-        watch(&mut connection, event_loop.registry(), key).unwrap();
+        watch(&mut connection, &event_loop, key).unwrap();
         let (peer, _) = listener.accept().unwrap();
         peer.set_read_timeout(Some(WAIT)).unwrap();
         let mut part = CommandConnection::default();

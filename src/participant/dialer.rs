@@ -231,7 +231,7 @@ impl Dialer {
             let connected = Connection::connect(address);
             let secured = connected.and_then(|connection| self.security.client(connection));
             let added = secured.and_then(|mut connection| {
-                watch(&mut connection, event_loop.registry(), key).map(|()| connection)
+                watch(&mut connection, event_loop, key).map(|()| connection)
             });
             match added {
                 Ok(connection) => {

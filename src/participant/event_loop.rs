@@ -4,6 +4,7 @@ use std::io;
 
 use mio::{Events, Poll, Registry};
 
+use crate::config::PeerTimeouts;
 use crate::limits::READ_BYTES;
 use crate::net::{Clock, Scratch, TimerId, TimerWheel, wait};
 use crate::time::{Millis, UnixMillis};
@@ -17,6 +18,8 @@ pub(super) struct EventLoop {
     scratch: Scratch,
     /// Work is left for the next turn, and no event comes for it: the poll must not sleep.
     comes_back: bool,
+    /// Times after which the coordinator's machine counts as gone.
+    peer_timeouts: PeerTimeouts,
 }
 
 /// A reason to wake the loop. Every turn checks all deadlines.
@@ -31,7 +34,7 @@ pub(super) enum ParticipantTimer {
 
 impl EventLoop {
     /// Makes a loop whose first turn does not sleep.
-    pub(super) fn new(poll: Poll, clock: Clock) -> Self {
+    pub(super) fn new(poll: Poll, clock: Clock, peer_timeouts: PeerTimeouts) -> Self {
         Self {
             poll,
             clock,
@@ -39,6 +42,7 @@ impl EventLoop {
             session_timer: None,
             scratch: Scratch::new(READ_BYTES),
             comes_back: true,
+            peer_timeouts,
         }
     }
 
@@ -65,6 +69,11 @@ impl EventLoop {
 
     pub(super) fn registry(&self) -> &Registry {
         self.poll.registry()
+    }
+
+    /// Returns the times after which the coordinator's machine counts as gone.
+    pub(super) fn peer_timeouts(&self) -> PeerTimeouts {
+        self.peer_timeouts
     }
 
     /// Returns the memory for reads.

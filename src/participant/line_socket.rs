@@ -7,7 +7,7 @@ use mio::Registry;
 
 use super::event_loop::EventLoop;
 use super::security::{PeerSecurity, UntrustedPeer};
-use crate::limits::{KEEPALIVE, PEER_TIMEOUT_MS, READ_BYTES, TURN_BYTES_MAX};
+use crate::limits::{READ_BYTES, TURN_BYTES_MAX};
 use crate::net::{Connection, Fill, Flush, Key, Readiness};
 use crate::protocol::Ack;
 
@@ -44,17 +44,22 @@ pub(super) struct EndedSocket<N> {
 }
 
 /// Sets the TCP timeouts of a connection, and registers it.
-pub(super) fn watch(connection: &mut Connection, registry: &Registry, key: Key) -> io::Result<()> {
+pub(super) fn watch(
+    connection: &mut Connection,
+    event_loop: &EventLoop,
+    key: Key,
+) -> io::Result<()> {
+    let timeouts = event_loop.peer_timeouts();
     let watched = connection
-        .keep_alive(KEEPALIVE)
-        .and_then(|()| connection.set_user_timeout(PEER_TIMEOUT_MS));
+        .keep_alive(timeouts.keepalive())
+        .and_then(|()| connection.set_user_timeout(timeouts.user_ms));
     if let Err(error) = watched {
         log::warn!(
             "cannot set the TCP timeouts, so the loss of the coordinator's machine may be \
              noticed late: {error}"
         );
     }
-    connection.register(registry, key)
+    connection.register(event_loop.registry(), key)
 }
 
 impl LineSocket {
@@ -159,7 +164,7 @@ mod tests {
         let mut event_loop = event_loop();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let mut connection = Connection::connect(listener.local_addr().unwrap()).unwrap();
-        watch(&mut connection, event_loop.registry(), Key::from(Token(1))).unwrap();
+        watch(&mut connection, &event_loop, Key::from(Token(1))).unwrap();
         let (mut peer, _) = listener.accept().unwrap();
         peer.write_all(b"one\n").unwrap();
         connection.assume_readable();

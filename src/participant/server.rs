@@ -125,7 +125,7 @@ impl Participant {
         let exec = Exec::start(run.options.script.exec.as_deref(), &pool);
         let exec = exec.map_err(system(thread))?;
         let typed = prompt.read(pool.waker()).map_err(system(thread))?;
-        let (event_loop, started) = start_event_loop(poll, run.options.script.timeout_ms);
+        let (event_loop, started) = start_event_loop(poll, run);
         let mut output = Output::new(BatchedWorker::new(printer), &run.options, prompt.known_ids());
         keys.iter().for_each(|note| output.push_line(NoticeKind::Event, note));
         notes.iter().for_each(|note| push_outbox_note(&mut output, note));
@@ -252,7 +252,7 @@ fn push_outbox_note(output: &mut Output, note: &str) {
 }
 
 /// Starts the clock and the loop. Returns the time of the start.
-fn start_event_loop(poll: Poll, timeout_ms: Option<u64>) -> (EventLoop, Millis) {
+fn start_event_loop(poll: Poll, run: &ParticipantRun) -> (EventLoop, Millis) {
     let mut clock = Clock::start();
     if let Err(error) = clock.watch(poll.registry()) {
         log::debug!(
@@ -260,8 +260,8 @@ fn start_event_loop(poll: Poll, timeout_ms: Option<u64>) -> (EventLoop, Millis) 
         );
     }
     let started = clock.now().steady;
-    let mut event_loop = EventLoop::new(poll, clock);
-    if let Some(ms) = timeout_ms {
+    let mut event_loop = EventLoop::new(poll, clock, run.config.peer_timeouts);
+    if let Some(ms) = run.options.script.timeout_ms {
         event_loop.wake_at(started.plus(ms), ParticipantTimer::Timeout);
     }
     (event_loop, started)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use mio::{Events, Poll};
 
 use super::event_loop::{EventLoop, ParticipantTimer};
+use crate::config::PeerTimeouts;
 use crate::net::{Clock, Key, LISTENER};
 use crate::time::Millis;
 #[cfg(feature = "tls")]
@@ -19,7 +20,7 @@ pub(super) const WAIT: Duration = Duration::from_secs(10);
 
 /// Makes a loop that sleeps for [`WAIT`] at most.
 pub(super) fn event_loop() -> EventLoop {
-    let mut event_loop = EventLoop::new(Poll::new().unwrap(), Clock::start());
+    let mut event_loop = EventLoop::new(Poll::new().unwrap(), Clock::start(), PeerTimeouts::new());
     event_loop.wake_at(Millis::ZERO.plus(10_000), ParticipantTimer::Exit);
     event_loop
 }

@@ -19,8 +19,18 @@ fn shipped(config: &str) -> Vec<&str> {
 }
 
 /// Options of the coordinator that are no keys.
-const TASKS_AND_LEVELS: [&str; 7] =
-    ["check", "init_keys", "inspect", "invite", "log_level", "new_epoch", "version"];
+const TASKS_AND_LEVELS: [&str; 10] = [
+    "check",
+    "health",
+    "init_keys",
+    "inspect",
+    "invite",
+    "log_level",
+    "new_epoch",
+    "port",
+    "ttl",
+    "version",
+];
 
 /// Long options of a help that take a value of the config's, as keys.
 fn offered(help: &str) -> Vec<String> {

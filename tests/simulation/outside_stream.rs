@@ -158,7 +158,7 @@ impl Stream for SimStream {
         Ok(HUB)
     }
 
-    fn keep_alive(&self, _: Keepalive) -> io::Result<()> {
+    fn keep_alive(&self, _: Option<Keepalive>) -> io::Result<()> {
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use getopts::Matches;
 use log::LevelFilter;
 
 use super::script::ScriptOptions;
-use super::{Invocation, ProgramInfo, common_options, log_level, matches};
+use super::{Invocation, ProgramInfo, common_options, log_level, matches, optional_file};
 use crate::config::participant::ParticipantFields;
 use crate::config::reach::ReachOptions;
 use crate::config::{ConfigError, ParticipantConfig};
@@ -164,6 +164,8 @@ impl ParticipantRun {
             .optopt("", "listen", LISTEN, "ADDR")
             .optopt("", "advertise", ADVERTISE, "IP[:PORT]")
             .optopt("", "keys", KEYS, "FILE")
+            .optopt("", "keepalive", KEEPALIVE, "SECONDS")
+            .optopt("", "user-timeout", USER_TIMEOUT, "SECONDS")
             .optmulti("e", "execute", EXECUTE, "CMD")
             .optflag("i", "interactive", "read standard input after the commands of -e")
             .optflag("", "exit-on-error", "exit after the first command of -e that fails")
@@ -213,7 +215,9 @@ const EXCLUSIONS: [(&str, &[&str]); 4] = [
 ];
 
 /// Options of a member of the group, which `--top` is not.
-const MEMBER_OPTIONS: [&str; 22] = [
+const MEMBER_OPTIONS: [&str; 24] = [
+    "keepalive",
+    "user-timeout",
     "log",
     "no-log",
     "passive",
@@ -285,19 +289,8 @@ fn fields(matches: &Matches, coordinator: Option<OsString>) -> ParticipantFields
             advertise: matches.opt_str("advertise"),
         },
         keys: matches.opt_str("keys"),
+        peer_timeouts: ["keepalive", "user-timeout"].map(|option| matches.opt_str(option)),
         usual_coordinator: coordinator.map(|it| it.to_string_lossy().into_owned()),
-    }
-}
-
-/// Returns the one argument that is not an option, if there is one.
-fn optional_file(matches: &Matches) -> Result<Option<&str>, ConfigError> {
-    match matches.free.as_slice() {
-        [] => Ok(None),
-        [file] => Ok(Some(file)),
-        files => {
-            let found = files.len();
-            Err(ConfigError::Usage(format!("found {found} config files, expected one")))
-        }
     }
 }
 
@@ -317,6 +310,12 @@ const ADVERTISE: &str = "the coordinator connects to this address and port, whic
 
 const KEYS: &str = "speak TLS with the invitation and the keys in FILE (mode 0600); the first \
                     start adds an own key";
+
+const KEEPALIVE: &str = "silence of the coordinator's machine before the first of three TCP \
+                         keepalive probes; 0: none (default 15)";
+
+const USER_TIMEOUT: &str = "the connection ends if the coordinator's machine acknowledges no bytes \
+                            for this time; 0: the system decides (default 30)";
 
 const EXECUTE: &str = "run this command instead of reading standard input; may be repeated";
 
@@ -343,6 +342,6 @@ The config file: line 1 is the participant's id (1 to 64 of A-Z a-z 0-9 . _ -),
 line 2 the name of its message log, line 3 the coordinator's address or host
 name and its port (10.0.0.1 5000, hub:5000, [::1]:5000). Blank lines and lines
 that begin with // are skipped. Further lines may be passive=yes, listen=ADDR,
-advertise=IP[:PORT] and keys=FILE. Options win over the file; with --id and
---coordinator no file is needed.
+advertise=IP[:PORT], keys=FILE, keepalive=SECONDS and user_timeout=SECONDS.
+Options win over the file; with --id and --coordinator no file is needed.
 ";

@@ -17,7 +17,7 @@ fn check(words: &str, expected: &str) {
 #[test]
 fn a_wrong_command_line_gets_a_clear_error() {
     let none = CoordinatorRun::from_arguments(arguments("")).unwrap_err();
-    assert_eq!(none.to_string(), "found 0 config files, expected one");
+    assert_eq!(none.to_string(), "found 0 config files, expected one, or --port and --ttl");
     let none = ParticipantRun::from_arguments(arguments(""), None).unwrap_err();
     assert_eq!(none.to_string(), "found 0 config files, expected one, or --id");
     assert!(none.is_usage());
@@ -78,7 +78,8 @@ fn served(call: Result<Invocation<CoordinatorTask>, ConfigError>) -> Coordinator
         other @ (CoordinatorTask::Check { .. }
         | CoordinatorTask::InitKeys(..)
         | CoordinatorTask::Invite(..)
-        | CoordinatorTask::Inspect(_)) => {
+        | CoordinatorTask::Inspect(_)
+        | CoordinatorTask::Health(_)) => {
             panic!("{other:?}")
         }
     }
@@ -95,6 +96,24 @@ fn a_journal_is_inspected_without_a_config_file_and_without_anything_else() {
         let error = CoordinatorRun::from_arguments(arguments(&words)).unwrap_err();
         let expected = "--inspect takes no other option and no config file";
         assert_eq!((error.to_string().as_str(), error.is_usage()), (expected, true), "{words}");
+    }
+}
+
+#[test]
+fn a_sign_of_life_is_asked_for_without_a_config_file_and_without_anything_else() {
+    let task = run(CoordinatorRun::from_arguments(arguments("--health [::1]:5000")));
+    assert_eq!(task, CoordinatorTask::Health(Endpoint::parse("[::1]:5000").unwrap()));
+    for (words, expected) in [
+        ("--health hub:1 c.txt", "--health takes no other option and no config file"),
+        ("--health hub:1 --port 1", "--health takes no other option and no config file"),
+        ("--health hub:1 --inspect x", "--inspect takes no other option and no config file"),
+        ("--health hub", "--health: found \"hub\", expected an address or a host name, and a port"),
+        ("--init-keys", "found 0 config files, expected one, or --port and --ttl"),
+        ("--invite --port 1 --ttl 1", "--invite takes no other option"),
+    ] {
+        let error = CoordinatorRun::from_arguments(arguments(words)).unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{words}: {error}");
+        assert!(error.is_usage(), "{words}");
     }
 }
 
@@ -131,6 +150,15 @@ fn options_reach_the_run_of_a_coordinator() {
     let mut wins = CoordinatorConfig { max_line: 2048, ..plain };
     wins.counts.max_members = 3;
     assert_eq!(coordinator("--max-line 2k --max-members=3").config, wins);
+    wins.ttl_s = 5;
+    wins.listen.set_port(7);
+    let words = "--max-line 2k --max-members=3 --ttl 5 --port=7";
+    assert_eq!(coordinator(words).config, wins);
+    wins = CoordinatorConfig { max_line: 2048, ..CoordinatorConfig::new(7, 5) };
+    let without_file = arguments("--max-line 2k --port 7 --ttl 5");
+    let without_file = served(CoordinatorRun::from_arguments(without_file));
+    assert_eq!(without_file.config, wins);
+    assert_eq!(without_file.source.load(), Ok(wins));
     for (words, level) in [
         ("", LevelFilter::Info),
         ("-v", LevelFilter::Debug),

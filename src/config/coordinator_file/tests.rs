@@ -1,15 +1,26 @@
 use super::*;
-use crate::config::{CountLimits, PresenceConfig, SecurityConfig, Timeouts};
+use crate::config::{CountLimits, PeerTimeouts, PresenceConfig, SecurityConfig, Timeouts};
 use crate::limits::{Overflow, SyncPolicy};
+
+/// Options as they are given.
+fn source(options: &[(&str, &str)]) -> ConfigSource {
+    let mut source = ConfigSource::default();
+    for (name, value) in options {
+        let value = (*value).to_owned();
+        match *name {
+            "port" => source.port = Some(value),
+            "ttl" => source.ttl = Some(value),
+            _ => source.keys.push((ConfigKey::find(name).unwrap().name, value)),
+        }
+    }
+    source
+}
 
 /// Parses `text` and `options`, and compares the config or the error.
 #[track_caller]
 fn check(text: &str, options: &[(&str, &str)], expected: Result<CoordinatorConfig, &str>) {
-    let overrides: Vec<_> = options
-        .iter()
-        .map(|(name, value)| (ConfigKey::find(name).unwrap(), (*value).to_owned()))
-        .collect();
-    let config = CoordinatorConfig::parse(Path::new("c.txt"), text.as_bytes(), &overrides);
+    let source = ConfigSource { file: Some("c.txt".into()), ..source(options) };
+    let config = source.parse(Some(text.as_bytes()));
     assert_eq!(config.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
 }
 
@@ -46,6 +57,33 @@ fn port_and_ttl_come_first_and_everything_else_may_be_left_out() {
 }
 
 #[test]
+fn port_and_ttl_are_options_too_which_win_and_need_no_file() {
+    check("5000\n60\n", &[("port", "7"), ("ttl", "0")], Ok(CoordinatorConfig::new(7, 0)));
+    check("5000\n60\n", &[("ttl", "9")], Ok(CoordinatorConfig::new(5000, 9)));
+    let port = "c.txt:1: port: found \"x\", expected a port from 0 to 65535";
+    check("x\n60\n", &[("port", "7")], Err(port));
+    let without_file = |options: &[(&str, &str)], expected: Result<CoordinatorConfig, &str>| {
+        let config = source(options).load().map_err(|error| error.to_string());
+        assert_eq!(config, expected.map_err(str::to_owned), "{options:?}");
+    };
+    without_file(&[("port", "5000"), ("ttl", "60")], Ok(DEFAULT));
+    let options = [("port", "5000"), ("ttl", "60"), ("max_line", "1k")];
+    without_file(&options, Ok(CoordinatorConfig { max_line: 1024, ..DEFAULT }));
+    for (options, missing) in [
+        (&[][..], "expected one, or --port and --ttl"),
+        (&[("max_line", "1k")], "expected one, or --port and --ttl"),
+        (&[("port", "x")], "expected --ttl too, or one config file"),
+        (&[("ttl", "x")], "expected --port too, or one config file"),
+    ] {
+        without_file(options, Err(&format!("found 0 config files, {missing}")));
+    }
+    let port = "--port: found \"65536\", expected a port from 0 to 65535";
+    without_file(&[("port", "65536"), ("ttl", "60")], Err(port));
+    let ttl = "--ttl: found \"1.5\", expected whole seconds from 0 to 31536000";
+    without_file(&[("port", "1"), ("ttl", "1.5")], Err(ttl));
+}
+
+#[test]
 fn blank_lines_comments_and_byte_order_marks_are_skipped_everywhere() {
     let config =
         CoordinatorConfig { counts: CountLimits { max_members: 5, ..DEFAULT.counts }, ..DEFAULT };
@@ -54,9 +92,37 @@ fn blank_lines_comments_and_byte_order_marks_are_skipped_everywhere() {
     check("5000\n60\n \u{feff} max_members \t=  5 \r\n", &[], Ok(config));
 }
 
+/// Values of all keys that are no defaults.
+const VALUES: [(&str, &str); 23] = [
+    ("bind", "::1"),
+    ("max_backlog", "2g"),
+    ("overflow", "drop-oldest"),
+    ("keep", "20"),
+    ("max_line", "1m"),
+    ("max_connections", "7"),
+    ("max_connections_per_address", "6"),
+    ("max_members", "8"),
+    ("max_members_per_address", "9"),
+    ("forget_after", "1.5"),
+    ("presence", "yes"),
+    ("presence_delay", "0.25"),
+    ("line_timeout", "1.5"),
+    ("connect_timeout", "0.25"),
+    ("stall_timeout", "86400"),
+    ("keepalive", "600"),
+    ("user_timeout", "1200.5"),
+    ("allow_foreign_ip", "yes"),
+    ("data_dir", "/var/lib/my group"),
+    ("sync", "250ms"),
+    ("tls", "c.keys"),
+    ("ca", "ca.pem"),
+    ("access", "access.txt"),
+];
+
 #[test]
 fn every_key_is_read_from_the_file_and_from_an_option() {
     let [tls, ca, access] = ["c.keys", "ca.pem", "access.txt"].map(|it| Some(it.into()));
+    let peer = PeerTimeouts { keepalive_s: 600, user_ms: 1_200_500 };
     let config = CoordinatorConfig {
         listen: "[::1]:5000".parse().unwrap(),
         ttl_s: 60,
@@ -71,35 +137,12 @@ fn every_key_is_read_from_the_file_and_from_an_option() {
             max_members_per_address: 9,
         },
         presence: PresenceConfig { forget_after_ms: 1_500, is_announced: true, delay_ms: 250 },
-        timeouts: Timeouts { line_ms: 1_500, connect_ms: 250, stall_ms: 86_400_000 },
+        timeouts: Timeouts { line_ms: 1_500, connect_ms: 250, stall_ms: 86_400_000, peer },
         data_dir: Some("/var/lib/my group".into()),
         sync: SyncPolicy::Every(250),
         security: SecurityConfig { allow_foreign_ip: true, tls, ca, access },
     };
-    let values = [
-        ("bind", "::1"),
-        ("max_backlog", "2g"),
-        ("overflow", "drop-oldest"),
-        ("keep", "20"),
-        ("max_line", "1m"),
-        ("max_connections", "7"),
-        ("max_connections_per_address", "6"),
-        ("max_members", "8"),
-        ("max_members_per_address", "9"),
-        ("forget_after", "1.5"),
-        ("presence", "yes"),
-        ("presence_delay", "0.25"),
-        ("line_timeout", "1.5"),
-        ("connect_timeout", "0.25"),
-        ("stall_timeout", "86400"),
-        ("allow_foreign_ip", "yes"),
-        ("data_dir", "/var/lib/my group"),
-        ("sync", "250ms"),
-        ("tls", "c.keys"),
-        ("ca", "ca.pem"),
-        ("access", "access.txt"),
-    ];
-    assert_eq!(values.map(|(name, _)| name), KEYS.each_ref().map(|key| key.name));
+    assert_eq!(VALUES.map(|(name, _)| name), KEYS.each_ref().map(|key| key.name));
     for key in &KEYS {
         assert_ne!((key.show)(&config), (key.show)(&DEFAULT), "{}", key.name);
     }
@@ -107,11 +150,11 @@ fn every_key_is_read_from_the_file_and_from_an_option() {
         let lines = KEYS.each_ref().map(|key| format!("{} = {}\n", key.name, show(key)));
         format!("5000\n60\n{}", lines.concat())
     };
-    let file = lines(&|key| values.iter().find(|(name, _)| *name == key.name).unwrap().1.into());
+    let file = lines(&|key| VALUES.iter().find(|(name, _)| *name == key.name).unwrap().1.into());
     check(&file, &[], Ok(config.clone()));
-    check("5000\n60\n", &values, Ok(config.clone()));
+    check("5000\n60\n", &VALUES, Ok(config.clone()));
     check(&lines(&|key| (key.show)(&config)), &[], Ok(config.clone()));
-    check(&lines(&|key| (key.show)(&DEFAULT)), &values, Ok(config));
+    check(&lines(&|key| (key.show)(&DEFAULT)), &VALUES, Ok(config));
 }
 
 #[test]
@@ -119,6 +162,7 @@ fn a_wrong_value_is_reported_with_its_location() {
     let size = "where k, m and g stand for 1024^1 to ^3";
     let time = "seconds from 0.001 to 86400, with at most three decimals";
     let count = "a whole number from 1 to 1000000";
+    let user = "seconds from 5 to 86400, with at most three decimals, or 0";
     let forget = "seconds from 0 to 315360000, with at most three decimals";
     let delay = "seconds from 0 to 86400, with at most three decimals";
     for (key, value, expected) in [
@@ -144,6 +188,10 @@ fn a_wrong_value_is_reported_with_its_location() {
         ("line_timeout", "0", time),
         ("connect_timeout", "86400.001", time),
         ("stall_timeout", "1m", time),
+        ("keepalive", "0.5", "whole seconds from 1 to 32767, or 0"),
+        ("keepalive", "32768", "whole seconds from 1 to 32767, or 0"),
+        ("user_timeout", "4.999", user),
+        ("user_timeout", "86401", user),
         ("allow_foreign_ip", "true", "yes or no"),
         ("allow_foreign_ip", "yes // no", "yes or no"),
         ("sync", "sometimes", "always, never, or a pause from 1ms to 3600000ms"),
@@ -165,7 +213,8 @@ fn each_line_has_a_known_key_once() {
     let keys = "expected bind, max_backlog, overflow, keep, max_line, max_connections, \
                 max_connections_per_address, max_members, max_members_per_address, \
                 forget_after, presence, presence_delay, line_timeout, connect_timeout, \
-                stall_timeout, allow_foreign_ip, data_dir, sync, tls, ca, access";
+                stall_timeout, keepalive, user_timeout, allow_foreign_ip, data_dir, sync, \
+                tls, ca, access";
     for (line, found) in [
         ("color=always", "c.txt:3: key: found \"color\""),
         ("MAX_LINE=1k", "c.txt:3: key: found \"MAX_LINE\""),

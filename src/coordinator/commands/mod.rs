@@ -28,7 +28,7 @@ use std::io;
 use super::ready::{Queued, Ready, Share};
 use super::sockets::{CoordinatorTimer, Sockets};
 use crate::config::CoordinatorConfig;
-use crate::limits::{KEEPALIVE, WORK_BYTES};
+use crate::limits::WORK_BYTES;
 use crate::net::{Connection, Key, Readiness, Slots, Stream, TimerId, Transport, UnackedBytes};
 use crate::protocol::{LimitReached, LineBuffer, Reply, Request, RequestError, TooLong};
 use crate::time::Millis;
@@ -148,8 +148,8 @@ impl<S: Stream> CommandSockets<S> {
         sockets: &mut Sockets,
         now: Millis,
     ) {
-        if let Err(error) = connection.keep_alive(KEEPALIVE) {
-            log::warn!("{}: cannot turn on keepalive: {error}", addresses.peer);
+        if let Err(error) = connection.keep_alive(sockets.keepalive()) {
+            log::warn!("{}: cannot set keepalive: {error}", addresses.peer);
         }
         let (key, mut client) = (self.next_key(), Client::new(addresses));
         self.admission.on_accepted(key, &mut client, now);

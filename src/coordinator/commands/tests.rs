@@ -25,7 +25,7 @@ impl Part {
     fn new(change: impl FnOnce(&mut CoordinatorConfig)) -> Self {
         let mut config = CoordinatorConfig::new(0, 60);
         change(&mut config);
-        let (commands, sockets) = (CommandSockets::new(&config), Sockets::new(Millis::ZERO));
+        let (commands, sockets) = (CommandSockets::new(&config), Sockets::new(Millis::ZERO, None));
         Self { commands, sockets, now: Millis::ZERO }
     }
 

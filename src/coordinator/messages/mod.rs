@@ -22,7 +22,7 @@ use super::ready::{Queued, Ready};
 use super::sockets::{CoordinatorTimer, Sockets};
 use crate::config::CoordinatorConfig;
 use crate::group::{Group, Input, LinkId, SocketEnd};
-use crate::limits::{ACK_LINE_BYTES_MAX, KEEPALIVE, TURN_BYTES_MAX, WORK_ACK_BYTES};
+use crate::limits::{ACK_LINE_BYTES_MAX, TURN_BYTES_MAX, WORK_ACK_BYTES};
 use crate::net::{
     Connection, Fill, Key, Readiness, Rotation, Scratch, Slots, Stream, TimerId, Transport,
     UnackedBytes,
@@ -232,8 +232,8 @@ impl<S: Stream> MessageSockets<S> {
             Ok(false) => None,
             Ok(true) => {
                 sockets.cancel(Some(deadline));
-                if let Err(error) = socket.connection.keep_alive(KEEPALIVE) {
-                    log::warn!("message socket {link}: cannot turn on keepalive: {error}");
+                if let Err(error) = socket.connection.keep_alive(sockets.keepalive()) {
+                    log::warn!("message socket {link}: cannot set keepalive: {error}");
                 }
                 socket.phase = MessagePhase::Open { stall_timer: None };
                 self.writable.push(key);

@@ -29,7 +29,7 @@ impl Part {
         Self {
             messages: MessageSockets::new(&config),
             group: Replica::new(group, GroupJournal::Memory(MemoryJournal), ()),
-            sockets: Sockets::new(Millis::ZERO),
+            sockets: Sockets::new(Millis::ZERO, None),
             now: Now { steady: Millis::ZERO, unix: UnixMillis(0) },
         }
     }

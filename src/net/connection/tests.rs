@@ -10,7 +10,7 @@ use mio::{Events, Poll};
 use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use super::*;
-use crate::limits::{KEEPALIVE, Keepalive};
+use crate::limits::Keepalive;
 use crate::net::{Clock, Slots, wait};
 use crate::time::Millis;
 
@@ -276,17 +276,21 @@ fn a_connection_to_itself_is_an_error() {
 }
 
 #[test]
-fn keepalive_has_the_values_of_the_limits() {
+fn keepalive_is_set_and_turned_off() {
     let mut test_loop = TestLoop::new();
     let (key, _peer) = test_loop.pair();
     let connection = test_loop.of(key);
-    connection.keep_alive(KEEPALIVE).unwrap();
+    let expected = Keepalive { idle_s: 20, interval_s: 6, probes: 3 };
+    assert_eq!(Keepalive::after(20), Some(expected));
+    connection.keep_alive(Some(expected)).unwrap();
     let socket = connection.stream.socket();
     assert!(sockopt::socket_keepalive(socket).unwrap());
     let idle_s = sockopt::tcp_keepidle(socket).unwrap().as_secs();
     let interval_s = sockopt::tcp_keepintvl(socket).unwrap().as_secs();
     let probes = sockopt::tcp_keepcnt(socket).unwrap();
-    assert_eq!(Keepalive { idle_s, interval_s, probes }, KEEPALIVE);
+    assert_eq!(Keepalive { idle_s, interval_s, probes }, expected);
+    connection.keep_alive(None).unwrap();
+    assert!(!sockopt::socket_keepalive(connection.stream.socket()).unwrap());
     assert!(socket.nodelay().unwrap());
 }
 
@@ -350,7 +354,7 @@ impl Stream for Holding {
         Ok(LOOPBACK.parse().unwrap())
     }
 
-    fn keep_alive(&self, _: Keepalive) -> io::Result<()> {
+    fn keep_alive(&self, _: Option<Keepalive>) -> io::Result<()> {
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::{ClientConfig, Resumption};
+use rustls::client::{ClientConfig, Resumption, WantsClientCert};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{cipher_suite, default_provider, kx_group};
 use rustls::pki_types::{ServerName, UnixTime};
@@ -147,17 +147,37 @@ impl TlsContext {
         identity: &TlsIdentity,
         trust: Trust,
     ) -> Result<ClientSide, TlsError> {
+        let resolver = Arc::clone(&identity.certificate);
+        let builder = self.client_builder(trust)?;
+        Ok(self.client_side(builder.with_client_cert_resolver(resolver)))
+    }
+
+    /// Makes the client side of connections that show no key.
+    ///
+    /// # Errors
+    ///
+    /// As [`TlsContext::client`].
+    pub fn client_without_key(self: &Rc<Self>, trust: Trust) -> Result<ClientSide, TlsError> {
+        let builder = self.client_builder(trust)?;
+        Ok(self.client_side(builder.with_no_client_auth()))
+    }
+
+    fn client_builder(
+        &self,
+        trust: Trust,
+    ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsError> {
         let builder = ClientConfig::builder_with_details(
             Arc::clone(&self.provider),
             Arc::clone(&self.time) as _,
         );
         let verifier = Arc::new(TrustedServer(trust));
-        let builder = tls13(builder)?.dangerous().with_custom_certificate_verifier(verifier);
-        let resolver = Arc::clone(&identity.certificate);
-        let mut config = builder.with_client_cert_resolver(resolver);
+        Ok(tls13(builder)?.dangerous().with_custom_certificate_verifier(verifier))
+    }
+
+    fn client_side(self: &Rc<Self>, mut config: ClientConfig) -> ClientSide {
         config.enable_sni = false;
         config.resumption = Resumption::disabled();
-        Ok(ClientSide { config: Arc::new(config), context: Rc::clone(self) })
+        ClientSide { config: Arc::new(config), context: Rc::clone(self) }
     }
 }
 

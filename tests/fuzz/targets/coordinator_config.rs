@@ -25,7 +25,8 @@ fn load(path: &Path) -> Result<CoordinatorConfig, ConfigError> {
             CoordinatorTask::Check { .. }
             | CoordinatorTask::InitKeys(..)
             | CoordinatorTask::Invite(..)
-            | CoordinatorTask::Inspect(_),
+            | CoordinatorTask::Inspect(_)
+            | CoordinatorTask::Health(_),
         )
         | Invocation::Show(_) => {
             unreachable!("the only argument is the file")
@@ -55,6 +56,8 @@ fn text_of(config: &CoordinatorConfig) -> String {
         ("line_timeout", seconds(timeouts.line_ms)),
         ("connect_timeout", seconds(timeouts.connect_ms)),
         ("stall_timeout", seconds(timeouts.stall_ms)),
+        ("keepalive", timeouts.peer.keepalive_s.to_string()),
+        ("user_timeout", seconds(u64::from(timeouts.peer.user_ms))),
         ("allow_foreign_ip", yes_or_no(config.security.allow_foreign_ip)),
         ("data_dir", directory.unwrap_or_default()),
         ("sync", config.sync.to_string()),

@@ -73,9 +73,9 @@ fn what_a_file_name_holds_does_not_drive_the_terminal() {
 #[test]
 fn what_cannot_be_run_goes_to_standard_error_and_is_exit_code_2() {
     for (program, name) in PROGRAMS {
-        let or = if **name == *"participant" { ", or --id" } else { "" };
+        let or = if **name == *"participant" { "--id" } else { "--port and --ttl" };
         let words = format!(
-            "{name}: found 0 config files, expected one{or}\n{name}: see '{name} --help'\n"
+            "{name}: found 0 config files, expected one, or {or}\n{name}: see '{name} --help'\n"
         );
         check(program, &[], (2, "", &words));
         let words =
@@ -136,7 +136,7 @@ fn the_shipped_files_fit_together_and_name_every_key_with_its_default() {
     let path = directory.path().join("coordinator.txt");
     std::fs::write(&path, &uncommented).unwrap();
     assert_eq!(load(&path), config);
-    assert_eq!(text.lines().filter(is_key).count(), 21);
+    assert_eq!(text.lines().filter(is_key).count(), 23);
 
     for (number, id) in [(1, "alice"), (2, "bob"), (3, "carol")] {
         let path = top.join(format!("config/participant{number}.txt"));

@@ -10,6 +10,7 @@ mod diagnostics;
 #[cfg(feature = "participant")]
 mod durable;
 mod golden;
+pub(crate) mod health;
 mod inspect;
 #[cfg(feature = "tls")]
 mod set_up;

@@ -17,6 +17,8 @@ use support::coordinator::Coordinator;
 use support::tls::{Identity, TlsPeer};
 use tempfile::TempDir;
 
+use crate::coordinator::health::check_healthy;
+
 /// A coordinator with TLS, and its own key.
 struct TlsCoordinator {
     coordinator: Coordinator,
@@ -72,6 +74,16 @@ impl TlsCoordinator {
         peer.expect_start("OK register ");
         peer
     }
+}
+
+#[test]
+fn a_coordinator_with_tls_is_healthy_for_a_client_without_a_key() {
+    let coordinator = TlsCoordinator::start_with(&[], |folder| {
+        let access = folder.path().join("access.txt");
+        std::fs::write(&access, "alice anyone\n").unwrap();
+        vec![format!("access={}", access.display())]
+    });
+    check_healthy(coordinator.address, "OK ping, with TLS: any key is accepted");
 }
 
 /// A participant's listener.
