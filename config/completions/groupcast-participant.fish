@@ -12,6 +12,8 @@ complete -c groupcast-participant -l passive -d 'get the messages on a connectio
 complete -c groupcast-participant -l listen -x -d 'listen on this address'
 complete -c groupcast-participant -l advertise -x -d 'the coordinator connects to this address and port, which are forwarded to the listener'
 complete -c groupcast-participant -l keys -r -F -d 'speak TLS with the invitation and the keys in FILE (mode 0600)'
+complete -c groupcast-participant -l keepalive -x -d 'silence of the coordinator\'s machine before the first of three TCP keepalive probes'
+complete -c groupcast-participant -l user-timeout -x -d 'the connection ends if the coordinator\'s machine acknowledges no bytes for this time'
 complete -c groupcast-participant -s e -l execute -x -a 'join register reconnect disconnect deregister msend members stats ping who last status help quit' -d 'run this command instead of reading standard input'
 complete -c groupcast-participant -s i -l interactive -d 'read standard input after the commands of -e'
 complete -c groupcast-participant -l exit-on-error -d 'exit after the first command of -e that fails'

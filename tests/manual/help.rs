@@ -97,6 +97,21 @@ impl Program {
         program
     }
 
+    /// Returns the keys of the config file, as the program names them for a wrong one.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let (path, text) = match self.name {
+            "groupcast-coordinator" => (env!("CARGO_BIN_EXE_coordinator"), "0\n60\nwrong=1\n"),
+            _ => (env!("CARGO_BIN_EXE_participant"), "a\na.log\n127.0.0.1 1\nwrong=1\n"),
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config.txt");
+        std::fs::write(&file, text).unwrap();
+        let output = Command::new(path).arg("--check").arg(&file).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let (_, keys) = stderr.trim_end().split_once("found \"wrong\", expected ").unwrap();
+        keys.split(", ").map(str::to_owned).collect()
+    }
+
     fn parse(name: &'static str, help: &str) -> Self {
         let (title, rest) = help.split_once("\n\n").unwrap();
         let (_, purpose) = title.split_once(": ").unwrap();

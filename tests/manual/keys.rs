@@ -42,7 +42,7 @@ pub(crate) fn of_participant(program: &Program) -> Vec<ConfigKey> {
     let words = program.file.split([' ', ',']).map(|word| word.trim_end_matches('.'));
     let keys = words.filter_map(|word| word.split_once('='));
     let key = |(name, value): (&str, &str)| {
-        let option = program.options.iter().find(|it| it.long == name).unwrap();
+        let option = program.options.iter().find(|it| it.long.replace('-', "_") == name).unwrap();
         let hint = option.hint.clone().unwrap_or_else(|| value.to_owned());
         ConfigKey { name: name.to_owned(), hint, about: option.about.clone() }
     };
