@@ -57,6 +57,31 @@ fn every_limit_that_can_be_moved_is_in_the_help_the_shipped_config_and_the_refer
     }
 }
 
+/// Long options of a help.
+fn long_options(help: &str) -> Vec<&str> {
+    let rows = help.lines().filter_map(|line| line.trim_start().split_once("--"));
+    let rows = rows.filter(|(short, _)| short.is_empty() || short.starts_with('-'));
+    rows.filter_map(|(_, row)| row.split(' ').next()).collect()
+}
+
+#[test]
+fn every_option_stands_in_the_man_page() {
+    let participant = option_env!("CARGO_BIN_EXE_participant").map(|path| ("participant", path));
+    let coordinator = ("coordinator", env!("CARGO_BIN_EXE_coordinator"));
+    for (name, path) in [coordinator].into_iter().chain(participant) {
+        let output = Command::new(path).arg("--help").output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        let page = read(format!("config/man/groupcast-{name}.1"));
+        let options = long_options(&help);
+        assert!(options.len() > 20, "{options:?}");
+        for option in options {
+            let is_row = |row: &str| row.split([' ', '\n']).next() == Some(option);
+            let has_row = page.split("Fl -").skip(1).any(is_row);
+            assert!(has_row, "--{option} of the {name}: `make manual` writes the page");
+        }
+    }
+}
+
 #[test]
 fn keys_are_found_where_they_stand() {
     let limits = "/// `max_line`: longest.\npub const A: u8 = 1;\n/// Largest `max_line` of all.\n";
@@ -67,4 +92,5 @@ fn keys_are_found_where_they_stand() {
     let help = "    -h, --help          show\n        --check         x --y\n\
                 --bind IP       a\n        --max-line BYTES\n                about --bind IP\n";
     assert_eq!(offered(help), ["bind", "max_line"]);
+    assert_eq!(long_options(help), ["help", "check", "bind", "max-line"]);
 }
