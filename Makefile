@@ -8,6 +8,11 @@ all:
 	$(CARGO) build --release --locked
 	cp -f "$(TARGET)/release/coordinator" "$(TARGET)/release/participant" .
 
+# The licences of the crates in both programs, after a change of Cargo.lock.
+notices:
+	sh config/packages/notices.sh > "$(TARGET)/licences"
+	mv "$(TARGET)/licences" config/packages/third-party-licences.txt
+
 clean:
 	rm -f coordinator participant
 	$(CARGO) clean
@@ -123,6 +128,7 @@ check:
 
 help:
 	@echo "make          build ./coordinator and ./participant"
+	@echo "make notices  write the list of third-party licences"
 	@echo "make demo     a coordinator and participants show what they do, also over kills"
 	@echo "make figures  measure CPU, memory and latency on this machine"
 	@echo "make bench    compare it with other servers at the same work"
@@ -140,4 +146,4 @@ help:
 	@echo "make audit    look for known vulnerabilities of dependencies"
 	@echo "make clean    remove what was built"
 
-.PHONY: all audit bench bench-peers clean demo durability figures fuzz instructions loadtest manual micro msrv test torture check help
+.PHONY: all audit bench bench-peers clean demo durability figures fuzz instructions loadtest manual micro msrv notices test torture check help

@@ -34,14 +34,50 @@ fn not_free(tree: &str) -> Vec<&str> {
     lines.filter(is_bad).collect()
 }
 
-#[test]
-fn every_dependency_has_an_allowed_licence() {
+/// Returns what `cargo tree` prints with these arguments.
+fn cargo_tree(arguments: &[&str]) -> String {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new(cargo);
-    command.args(["tree", "--workspace", "--locked", "--prefix=none", "--format={p}\t{l}"]);
+    command.args(["tree", "--locked", "--prefix=none"]).args(arguments);
     let output = command.current_dir(crate::top()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let tree = String::from_utf8(output.stdout).unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Returns crates of lines `<name> v<version>` that have no heading in the list of licences, or an
+/// empty text behind the heading.
+fn without_notice<'a>(tree: &'a str, notices: &str) -> Vec<&'a str> {
+    let texts = notices.split("\n==== ").skip(1).filter_map(|text| text.split_once('\n'));
+    let texts: Vec<(&str, &str)> = texts.filter(|(_, text)| text.trim().len() > 200).collect();
+    let crates = tree.lines().map(|line| line.trim_end_matches(" (*)"));
+    let crates = crates.filter(|line| !line.is_empty() && !line.starts_with("groupcast "));
+    let is_missing = |line: &&str| {
+        let heading = line.split(" (").next().unwrap_or(line).replace(" v", " ") + " (";
+        !texts.iter().any(|(title, _)| title.starts_with(&heading))
+    };
+    crates.filter(is_missing).collect()
+}
+
+#[test]
+fn every_crate_of_the_programs_has_its_licence_in_the_packages() {
+    let tree = cargo_tree(&["--edges=normal", "--format={p}"]);
+    assert!(tree.lines().count() > 20, "{tree}");
+    let notices = crate::read("config/packages/third-party-licences.txt");
+    let missing = without_notice(&tree, &notices);
+    assert!(missing.is_empty(), "no licence text, `make notices` writes it: {missing:?}");
+}
+
+#[test]
+fn a_crate_without_a_licence_text_is_seen() {
+    let text = "words ".repeat(40);
+    let notices = format!("Head\n\n==== a 1.0.0 (MIT)\n{text}\n==== b 1.0.0 (MIT)\n\n");
+    let tree = "groupcast v0.1.0 (/x)\na v1.0.0\na v1.0.1\nb v1.0.0 (*)\n\n";
+    assert_eq!(without_notice(tree, &notices), ["a v1.0.1", "b v1.0.0"]);
+}
+
+#[test]
+fn every_dependency_has_an_allowed_licence() {
+    let tree = cargo_tree(&["--workspace", "--format={p}\t{l}"]);
     assert!(tree.lines().count() > 50, "{tree}");
     assert_eq!(not_free(&tree), [""; 0]);
 }
