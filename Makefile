@@ -8,10 +8,32 @@ all:
 	$(CARGO) build --release --locked
 	cp -f "$(TARGET)/release/coordinator" "$(TARGET)/release/participant" .
 
+# As `make install DESTDIR=/tmp/root PREFIX=/usr`. Configs and data are never touched.
+PREFIX = /usr/local
+DESTDIR =
+INSTALL = DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" sh config/packages/install.sh
+install:
+	$(INSTALL) install .
+
+uninstall:
+	$(INSTALL) uninstall .
+
+# A package for Debian, Ubuntu and others, of the programs of `make`.
+deb: all
+	sh config/packages/deb.sh .
+
+# An archive of programs that need no library, for any Linux.
+dist:
+	sh config/packages/dist.sh
+
 # The licences of the crates in both programs, after a change of Cargo.lock.
 notices:
 	sh config/packages/notices.sh > "$(TARGET)/licences"
 	mv "$(TARGET)/licences" config/packages/third-party-licences.txt
+
+# Packages, units and samples, tried in empty roots. Needs root, and says what it has to leave out.
+test-packages: deb dist
+	sh tests/packages/run.sh
 
 clean:
 	rm -f coordinator participant
@@ -128,7 +150,12 @@ check:
 
 help:
 	@echo "make          build ./coordinator and ./participant"
+	@echo "make install  put programs, man pages, completions and units below PREFIX=/usr/local"
+	@echo "make uninstall  remove them; configs and data stay"
+	@echo "make deb      make a package for Debian: target/groupcast.deb"
+	@echo "make dist     make an archive of programs that need no library"
 	@echo "make notices  write the list of third-party licences"
+	@echo "make test-packages  install, start and remove the packages in empty roots"
 	@echo "make demo     a coordinator and participants show what they do, also over kills"
 	@echo "make figures  measure CPU, memory and latency on this machine"
 	@echo "make bench    compare it with other servers at the same work"
@@ -146,4 +173,4 @@ help:
 	@echo "make audit    look for known vulnerabilities of dependencies"
 	@echo "make clean    remove what was built"
 
-.PHONY: all audit bench bench-peers clean demo durability figures fuzz instructions loadtest manual micro msrv notices test torture check help
+.PHONY: all audit bench bench-peers clean deb demo dist durability figures fuzz install instructions loadtest manual micro msrv notices test test-packages torture uninstall check help
