@@ -151,6 +151,9 @@ impl DecidingRules {
                 Forbidden::OwnedByOther { peer }.into()
             }
             _ if takes_secrets => Unauthorized::SecretMissing { key }.into(),
+            _ if self.ca.is_some() && self.keys.is_empty() => {
+                Unauthorized::CertificateUnknown { key }.into()
+            }
             _ => Unauthorized::NoLine { peer }.into(),
         }
     }

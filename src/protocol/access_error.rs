@@ -36,6 +36,12 @@ pub enum Unauthorized {
         /// Key of the client.
         key: KeyName,
     },
+    /// The lines ask for a certificate of the operator's CA, and this one is of another CA or not
+    /// made for clients.
+    CertificateUnknown {
+        /// Key of the client.
+        key: KeyName,
+    },
     /// The certificate is of the operator's CA, but its dates do not include the present time.
     CertificateExpired {
         /// Key of the client.
@@ -118,11 +124,14 @@ impl fmt::Display for Unauthorized {
             ),
             Self::NoLine { peer: PeerName::Address(ip) } => write!(
                 f,
-                "address: no line of the access file fits {ip}: ask the operator to add one"
+                "address: no line of the access file lets {ip} use this id: ask the operator to \
+                 add one"
             ),
-            Self::NoLine { peer: PeerName::Key(key) } => {
-                write!(f, "key: no line of the access file fits {key}: ask the operator to add one")
-            }
+            Self::NoLine { peer: PeerName::Key(key) } => write!(
+                f,
+                "key: no line of the access file lets {key} use this id: ask the operator to add \
+                 one"
+            ),
             Self::SecretMissing { key } => write!(
                 f,
                 "secret: missing, and {key} does not own this id: register with the secret of an \
@@ -131,6 +140,11 @@ impl fmt::Display for Unauthorized {
             Self::SecretWrong { key } => {
                 write!(f, "secret: not valid, from {key}: ask the operator for another invitation")
             }
+            Self::CertificateUnknown { key } => write!(
+                f,
+                "certificate: of another CA than the operator's, or not made for clients \
+                 (clientAuth), of {key}: ask the operator for one"
+            ),
             Self::CertificateExpired { key } => write!(
                 f,
                 "certificate: expired or not valid yet, of {key}: renew it, and check the clocks"
@@ -193,11 +207,12 @@ mod tests {
         );
         check(
             Unauthorized::NoLine { peer: PeerName::Address(ip) },
-            "401 address: no line of the access file fits 10.0.0.7: ask the operator to add one",
+            "401 address: no line of the access file lets 10.0.0.7 use this id: ask the operator \
+             to add one",
         );
         check(
             Unauthorized::NoLine { peer: PeerName::Key(key) },
-            "401 key: no line of the access file fits KEY: ask the operator to add one",
+            "401 key: no line of the access file lets KEY use this id: ask the operator to add one",
         );
         check(
             Unauthorized::SecretMissing { key },
@@ -207,6 +222,11 @@ mod tests {
         check(
             Unauthorized::SecretWrong { key },
             "401 secret: not valid, from KEY: ask the operator for another invitation",
+        );
+        check(
+            Unauthorized::CertificateUnknown { key },
+            "401 certificate: of another CA than the operator's, or not made for clients \
+             (clientAuth), of KEY: ask the operator for one",
         );
         check(
             Unauthorized::CertificateExpired { key },

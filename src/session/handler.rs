@@ -2,7 +2,7 @@
 
 use super::in_flight::{InFlight, RequestSource};
 use super::messages::LastLine;
-use super::refused::expected_number;
+use super::refused::{expected_number, rate_wait_ms};
 use super::requests::{Answer, MissedDeadline};
 use super::user_request::UserRequest;
 use super::{
@@ -176,10 +176,12 @@ impl<'a> SessionHandler<'a> {
     fn on_ok(&mut self, source: RequestSource, line: &str, fields: Fields<'_>) {
         match source {
             RequestSource::User(request) => {
-                let Session { outbox, messages, output, .. } = &mut *self.session;
+                let Session { outbox, messages, requests, output, .. } = &mut *self.session;
                 let notice = request.ask.notice(line, true);
                 match request.ask {
-                    Ask::Msend(_) => return outbox.on_accepted(request, (line, fields), output),
+                    Ask::Msend(_) => {
+                        return outbox.on_accepted(request, (line, fields), requests, output);
+                    }
                     Ask::Disconnect => messages.mark_leaving(),
                     Ask::Deregister => {
                         messages.mark_leaving();
@@ -237,7 +239,10 @@ impl<'a> SessionHandler<'a> {
             return outbox.on_too_high(request, expected, requests, output);
         }
         if outbox.on_refused(request, (code, line), may_wait, output) {
-            self.delay_sending();
+            match rate_wait_ms(code, line) {
+                Some(wait_ms) => outbox.waiting_mut().delay_for_rate(wait_ms, self.now),
+                None => self.delay_sending(),
+            }
         }
     }
 

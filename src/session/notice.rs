@@ -60,6 +60,8 @@ pub enum Notice {
         /// Limits of waiting.
         limits: WaitingLimits,
     },
+    /// Requests wait because the coordinator takes texts at a limited rate: its reply.
+    RateLimited(Box<str>),
     /// A line about the outbox.
     Outbox(OutboxNotice),
     /// Requests that waited are sent.
@@ -223,6 +225,7 @@ impl fmt::Display for Notice {
                 write!(f, "error: {command}: not sent: {why}{}", QuotedText(text))
             }
             Self::Waiting { refused, limits } => fmt_waiting(refused.as_deref(), *limits, f),
+            Self::RateLimited(line) => fmt_rate_limited(line, f),
             Self::Outbox(notice) => notice.fmt(f),
             Self::SendingWaiting(waiting) => write!(f, "* sending {waiting} that waited"),
             Self::Listening { port } => write!(f, "* listening on port {port}"),
@@ -332,6 +335,11 @@ fn fmt_waiting(
             write!(f, "* {line}: messages wait up to {time} and are sent again")
         }
     }
+}
+
+/// Writes that messages wait, because they come faster than the coordinator allows.
+fn fmt_rate_limited(line: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "* {}: messages wait and are sent at this rate", text::for_terminal(line))
 }
 
 /// Writes `: ` and the text, if there is a text.

@@ -31,6 +31,7 @@ impl Notice {
             | Self::Unfinished { .. }
             | Self::Abandoned { .. } => NoticeKind::Error,
             Self::Waiting { .. }
+            | Self::RateLimited(_)
             | Self::Outbox(_)
             | Self::SendingWaiting(..)
             | Self::Listening { .. }

@@ -200,7 +200,7 @@ impl Outbox {
         output: &mut SessionOutput,
     ) -> bool {
         let Some(front) = self.waiting.front() else { return false };
-        if front.ask.is_message() && self.must_drain(requests) {
+        if self.waiting.is_rate_paused() || front.ask.is_message() && self.must_drain(requests) {
             return false;
         }
         let is_numbered = |front: &UserRequest| front.number().is_some();

@@ -4,7 +4,9 @@
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 
+use super::waiting::TOO_FAST;
 use super::{Notice, Reason, Session};
+use crate::limits::RETRY_MS_LOWEST;
 use crate::time::Millis;
 
 /// Returns true if a refused join stays refused until an operator acts.
@@ -47,6 +49,12 @@ fn is_about_id(line: &str) -> bool {
 pub(super) fn expected_number(line: &str) -> Option<NonZeroU64> {
     let expected = line.strip_prefix("ERR 409 send: expected ")?;
     expected.split(' ').next()?.parse().ok()
+}
+
+/// Returns the milliseconds until the next text may be sent, if a text exceeds the rate.
+pub(super) fn rate_wait_ms(code: u16, line: &str) -> Option<u64> {
+    let named = || line.rsplit_once(" in ")?.1.strip_suffix(" ms")?.parse().ok();
+    (code == TOO_FAST).then(|| named().unwrap_or(RETRY_MS_LOWEST))
 }
 
 #[cfg(test)]

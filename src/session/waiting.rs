@@ -10,6 +10,8 @@
 //!                           └─────────────────▶ "not sent": too many, too old, disconnect, quit
 //! ```
 
+mod notices;
+
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
@@ -18,9 +20,11 @@ use super::output::SessionOutput;
 use super::user_request::UserRequest;
 use super::waiting_count::WaitingCount;
 use super::waiting_limits::WaitingLimits;
-use super::{Ask, Notice, Reason};
-use crate::limits::IN_FLIGHT_MAX;
+use super::{Ask, Reason};
+use crate::limits::{IN_FLIGHT_MAX, RETRY_MS_HIGHEST, RETRY_MS_LOWEST};
 use crate::time::Millis;
+pub(super) use notices::TOO_FAST;
+use notices::WaitingNotices;
 
 /// Reason why a request of the user was given up before it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,21 +65,7 @@ pub(super) struct WaitingRequests {
     /// could not connect, or the coordinator refused a message.
     not_before: Option<Millis>,
     pauses: Backoff,
-    /// The coordinator's reason for which it takes no message for now, until it is shown.
-    refused: Option<Box<str>>,
-    reported: WaitingReport,
-}
-
-/// The notice that was shown last about requests that wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum WaitingReport {
-    /// None since requests were sent.
-    NotShown,
-    /// They wait for the connection.
-    Outage,
-    /// They wait because the coordinator takes no text: its code. It is asked again and again, so
-    /// the notice is not repeated.
-    Refused(u16),
+    notices: WaitingNotices,
 }
 
 impl WaitingRequests {
@@ -89,8 +79,7 @@ impl WaitingRequests {
             unanswered: None,
             not_before: None,
             pauses: Backoff::new(seed),
-            refused: None,
-            reported: WaitingReport::NotShown,
+            notices: WaitingNotices::default(),
         }
     }
 
@@ -192,19 +181,41 @@ impl WaitingRequests {
     /// Returns the oldest request that can be given up. All requests may wait for the same time, so
     /// it is the first one that has waited for too long.
     fn oldest(&self) -> Option<&UserRequest> {
+        if self.is_rate_limited() {
+            return None;
+        }
         self.requests.iter().find(|request| !self.must_stay(request))
     }
 
     /// Starts a pause in sending, unless one is under way.
     pub(super) fn delay_sending(&mut self, now: Millis) {
+        self.notices.end_rate_limit();
         if self.not_before.is_none() && !self.is_empty() {
             self.not_before = Some(now.plus(self.pauses.next_ms()));
         }
     }
 
-    /// Returns true during a pause in sending.
-    pub(super) const fn is_paused(&self) -> bool {
-        self.not_before.is_some()
+    /// Starts a pause of a text that exceeds the rate of this member.
+    pub(super) fn delay_for_rate(&mut self, wait_ms: u64, now: Millis) {
+        if self.is_rate_limited() {
+            self.not_before = Some(now.plus(wait_ms.clamp(RETRY_MS_LOWEST, RETRY_MS_HIGHEST)));
+        }
+    }
+
+    /// Returns true during a pause in sending in which the coordinator takes no text at all.
+    pub(super) fn is_paused(&self) -> bool {
+        self.not_before.is_some() && !self.is_rate_limited()
+    }
+
+    /// Returns true during a pause in sending because of the rate of this member.
+    pub(super) fn is_rate_paused(&self) -> bool {
+        self.not_before.is_some() && self.is_rate_limited()
+    }
+
+    /// Returns true if requests wait because the coordinator takes texts at a limited rate. They
+    /// wait as long as that takes, and no further one waits.
+    fn is_rate_limited(&self) -> bool {
+        self.notices.is_rate_limited() && !self.is_empty()
     }
 
     /// Ends a pause that is over. Removes and returns the requests that have waited for too long.
@@ -278,46 +289,25 @@ impl WaitingRequests {
     /// Queues a refused text again. The notice tells the reason if it is not that this participant
     /// is offline.
     pub(super) fn refuse(&mut self, request: UserRequest, (code, line): (u16, &str)) {
-        if matches!(code, 506 | 507) && self.reported != WaitingReport::Refused(code) {
-            self.refused = Some(line.into());
-            self.reported = WaitingReport::Refused(code);
-        }
+        self.notices.refuse(code, line);
         self.insert(request);
     }
 
     /// Removes the oldest request to send it. The end of a reported outage is shown. A request that
     /// the coordinator may refuse again is sent without a word.
     pub(super) fn pop_to_send(&mut self, output: &mut SessionOutput) -> Option<UserRequest> {
-        if self.reported == WaitingReport::Outage {
-            self.report_sending(output);
-        }
+        self.notices.end_outage(self.count(), output);
         self.pop()
-    }
-
-    fn report_sending(&mut self, output: &mut SessionOutput) {
-        self.reported = WaitingReport::NotShown;
-        output.show(Notice::SendingWaiting(self.count()));
     }
 
     /// Returns true if [`Self::report`] has work: requests wait, or did.
     pub(super) fn has_report(&self) -> bool {
-        self.reported == WaitingReport::Outage || !self.is_empty()
+        self.notices.is_outage() || !self.is_empty()
     }
 
-    /// Shows once in an outage that requests wait.
+    /// Shows once in an outage, or while the rate is limited, that requests wait.
     pub(super) fn report(&mut self, is_in_outage: bool, output: &mut SessionOutput) {
-        let is_new = self.reported == WaitingReport::NotShown;
-        match (self.is_empty(), is_in_outage) {
-            (true, false) => self.reported = WaitingReport::NotShown,
-            (false, true) if is_new || self.refused.is_some() => {
-                let (refused, limits) = (self.refused.take(), self.limits);
-                if is_new {
-                    self.reported = WaitingReport::Outage;
-                }
-                output.show(Notice::Waiting { refused, limits });
-            }
-            (_, _) => (),
-        }
+        self.notices.show((!self.is_empty()).then_some(self.limits), is_in_outage, output);
     }
 
     /// Ends the pause: the participant is online again.
@@ -329,19 +319,19 @@ impl WaitingRequests {
     /// refusals is shown, if more requests wait.
     pub(super) fn on_accepted(&mut self, output: &mut SessionOutput) {
         self.pauses.reset();
-        if self.end_refusals() && !self.is_empty() {
-            self.report_sending(output);
+        if !self.notices.is_rate_limited() {
+            self.notices.end_refusals((!self.is_empty()).then(|| self.count()), output);
         }
     }
 
-    /// The text that was refused is sent or given up, so the next refusal is shown. Returns true if
-    /// a refusal was shown.
-    pub(super) fn end_refusals(&mut self) -> bool {
-        let is_refused = matches!(self.reported, WaitingReport::Refused(_));
-        if is_refused {
-            self.reported = WaitingReport::NotShown;
-        }
-        is_refused
+    /// No text waits for the rate: the last one is accepted.
+    pub(super) fn end_rate_limit(&mut self) {
+        self.notices.end_rate_limit();
+    }
+
+    /// The text that was refused is given up, so the next refusal is shown.
+    pub(super) fn end_refusals(&mut self) {
+        self.notices.reset_refusals();
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {

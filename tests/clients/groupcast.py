@@ -82,9 +82,9 @@ class Participant:
             if reply.startswith("OK ") and (seq or number == self._tried):
                 self._number += number > 0
                 return int(seq[1]) if seq else 0
-            if not re.match("OK |ERR (404|409|503|506|507)", reply):
+            if not re.match("OK |ERR (404|409|429|503|506|507)", reply):
                 raise ValueError(reply)
-            if not reply.startswith(("ERR 506", "ERR 507")):
+            if not reply.startswith(("ERR 429", "ERR 506", "ERR 507")):
                 self._go_offline(reply)  # The next `published` tells the right number.
             time.sleep(0.1)
             self._wait(0.4)  # Refused for now. Meanwhile messages come, and are acknowledged.

@@ -43,9 +43,12 @@ fn owned_at(ip: [u8; 4]) -> (&'static str, Option<PeerName>) {
     ("alice", Some(PeerName::Address(ip.into())))
 }
 
-const NO_LINE: &str = "401 key: no line of the access file fits K1: ask the operator to add one";
-const NO_ADDRESS: &str =
-    "401 address: no line of the access file fits 10.0.0.7: ask the operator to add one";
+const NO_LINE: &str =
+    "401 key: no line of the access file lets K1 use this id: ask the operator to add one";
+const OTHER_CA: &str = "401 certificate: of another CA than the operator's, or not made for \
+                        clients (clientAuth), of K1: ask the operator for one";
+const NO_ADDRESS: &str = "401 address: no line of the access file lets 10.0.0.7 use this id: ask \
+                          the operator to add one";
 const NO_CERTIFICATE: &str =
     "401 certificate: this connection shows none: start the participant with a keys file";
 const OTHER: &str = "403 id: belongs to another client, not to K1: use another id, or ask the \
@@ -122,7 +125,8 @@ fn a_certificate_of_the_ca_replaces_the_owner_of_the_ids_that_it_names() {
     check("* ca", with(CaCheck::Expired), owned_by(1), Err(expired));
     check("* anyone", with(CaCheck::Expired), owned_by(1), Ok(Rights::ALL));
     check("* key=2", with(CaCheck::Expired), FREE, Err(NO_LINE));
-    check("* ca", with(CaCheck::Unknown), FREE, Err(NO_LINE));
+    check("* ca", with(CaCheck::Unknown), FREE, Err(OTHER_CA));
+    check("* ca\n* key=2", with(CaCheck::Unknown), FREE, Err(NO_LINE));
     check("* ca\n* secret=5", with(CaCheck::Unknown), FREE, Err(NO_SECRET));
     check("* ca\n* key=2", identity(Credentials::NoCertificate), FREE, Err(NO_CERTIFICATE));
 }

@@ -59,7 +59,7 @@ fn check(rules: &str, requests: &[(&str, &str)]) {
 
 #[test]
 fn no_line_is_401_and_a_missing_right_is_403() {
-    let nobody = "ERR 401 address: no line of the access file fits 10.0.0.7";
+    let nobody = "ERR 401 address: no line of the access file lets 10.0.0.7 use this id";
     for rules in ["ann address=10.0.0.8", "ann anyone; bob* anyone", OPERATORS] {
         let joining = ["register 9000", "register here", "reconnect 9000", "register 80"];
         let others = ["msend hi", "send 1 hi", "disconnect", "deregister", "members", "stats"];

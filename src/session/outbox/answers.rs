@@ -9,6 +9,7 @@ use crate::session::join_kind::JoinKind;
 use crate::session::output::SessionOutput;
 use crate::session::requests::Requests;
 use crate::session::user_request::UserRequest;
+use crate::session::waiting::TOO_FAST;
 use crate::session::{NotSent, Notice, TextOutcome};
 
 impl Outbox {
@@ -104,9 +105,13 @@ impl Outbox {
         &mut self,
         mut request: UserRequest,
         (line, fields): (&str, Fields<'_>),
+        requests: &Requests,
         output: &mut SessionOutput,
     ) {
         self.waiting.on_accepted(output);
+        if self.waiting.is_empty() && !requests.has_numbers() {
+            self.waiting.end_rate_limit();
+        }
         let reply = match (request.number(), fields.value("seq")) {
             (None, _) => line.into(),
             (Some(_), Some(seq)) => format!("OK msend seq={seq}").into(),
@@ -136,7 +141,7 @@ impl Outbox {
         output: &mut SessionOutput,
     ) -> bool {
         let is_for_now = match request.number() {
-            Some(_) => matches!(code, 404 | 408 | 409 | 503 | 506 | 507),
+            Some(_) => matches!(code, 404 | 408 | 409 | TOO_FAST | 503 | 506 | 507),
             None => matches!(code, 404 | 409 | 503),
         };
         if is_for_now && may_wait {

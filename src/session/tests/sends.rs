@@ -1,3 +1,5 @@
+mod rate;
+
 use super::*;
 
 const OFFLINE: &str = "ERR 409 offline: reconnect first";

@@ -304,7 +304,7 @@ fn a_visit_whose_message_socket_the_coordinator_has_ended_is_offline() {
     harness.expect(&["exit 0"]);
 }
 
-const REFUSED: &str = "ERR 401 key: no line of the access file fits sha256:07: ask the operator";
+const REFUSED: &str = "ERR 401 key: no line of the access file lets sha256:07: ask the operator";
 const OF_OTHER: &str = "ERR 403 certificate: does not name this id, of sha256:07";
 
 /// A refusal that lasts until an operator acts is the end of a visit, and not of a service.

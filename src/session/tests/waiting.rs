@@ -27,7 +27,7 @@ impl Harness {
         self.effects.retain(|effect| !is_own(effect));
     }
 
-    fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.session.status(Millis::new(self.now)).waiting
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::limits::{WAITING_MAX, WAITING_MS_MAX};
-use crate::session::SessionEffect;
+use crate::session::{Notice, SessionEffect};
 
 fn ask(text: &str) -> Ask {
     Ask::Msend(text.into())

@@ -46,7 +46,11 @@ fn the_client_in_python_sends_a_text_again_with_its_number_and_tells_of_unknown_
     commands.expect("alice#send 5 one#127.0.0.1");
     commands.say("OK send 5 duplicate=1");
     alice.expect("OK send seq=0\n");
-    for refusal in ["ERR 507 the backlog is full", "ERR 506 the journal cannot be written"] {
+    for refusal in [
+        "ERR 507 the backlog is full",
+        "ERR 506 the journal cannot be written",
+        "ERR 429 rate: at most 1 a second: try again in 10 ms",
+    ] {
         commands.expect("alice#send 6 two#127.0.0.1");
         commands.say(refusal);
     }

@@ -59,7 +59,7 @@ fn every_right_is_given_by_a_line_and_refused_without_one() {
     let Guarded { coordinator, .. } = &Guarded::start(rules);
     let mut stranger = coordinator.client_from("127.0.0.3");
     for command in ["register here", "reconnect 9000", "msend hi", "members", "deregister"] {
-        let part = "address: no line of the access file fits 127.0.0.3";
+        let part = "address: no line of the access file lets 127.0.0.3 use this id";
         stranger.refused(&format!("alice#{command}#-"), 401, part);
         stranger.refused(&format!("nobody#{command}#-"), 401, part);
     }

@@ -96,7 +96,7 @@ fn a_key_that_is_removed_from_the_access_file_ends_exactly_its_members() {
     {
         for connection in [&mut commands, &mut coordinator.connect(&bob)] {
             let reply = connection.ask(&format!("bob#{request}#-"));
-            assert!(reply.starts_with("ERR 401 key: no line of the access file fits"), "{reply}");
+            assert!(reply.starts_with("ERR 401 key: no line of the access file lets"), "{reply}");
         }
     }
     let mut sends = coordinator.connect(&alice);

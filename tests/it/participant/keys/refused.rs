@@ -104,7 +104,7 @@ fn a_script_whose_key_is_removed_while_it_waits_ends_with_exit_code_1() {
     assert_eq!(alice.wait(), Some(1), "{}", alice.said);
     assert!(alice.said.contains("no longer lets this id in"), "{}", alice.said);
     for command in ["register", "deregister"] {
-        let words = format!("error: {command}: ERR 401 key: no line of the access file fits ");
+        let words = format!("error: {command}: ERR 401 key: no line of the access file lets ");
         assert!(alice.said.contains(&words), "{}", alice.said);
     }
 }
