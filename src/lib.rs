@@ -36,7 +36,7 @@
 //!    └──────┬─────────────┘
 //!       access                       the table of who may do what
 //!       protocol                     the wire, as values
-//!     limits   time   text
+//!     limits   time   text   metrics   histogram
 //! ```
 //!
 //! A shell turns readiness into inputs, and effects into system calls. A mind is a deterministic
@@ -49,8 +49,10 @@ pub mod config;
 pub mod coordinator;
 pub mod facts;
 pub mod group;
+pub mod histogram;
 pub mod journal;
 pub mod limits;
+pub mod metrics;
 pub mod net;
 #[cfg(feature = "participant")]
 pub mod participant;

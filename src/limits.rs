@@ -7,6 +7,8 @@
 mod access;
 mod announcements;
 mod choices;
+pub mod http;
+mod logging;
 mod outbox;
 mod peers;
 mod relations;
@@ -20,6 +22,10 @@ pub use announcements::{
     ANNOUNCEMENT_RETRY_MS, FORMER_IDS_MAX, PRESENCE_DELAY_MS_HIGHEST, TURN_ANNOUNCEMENTS_MAX,
 };
 pub use choices::{Overflow, SyncPolicy};
+pub use logging::{
+    DIAGNOSTICS_QUEUE_MAX, DIAGNOSTICS_WRITE_BYTES_MAX, LOG_LEVEL_LINES_MAX, LOG_SUBJECT_LINES_MAX,
+    LOG_WINDOW_MS,
+};
 pub use outbox::{
     FILE_OPEN_TRIES, OUTBOX_AHEAD_MAX, OUTBOX_BYTES_MAX, OUTBOX_COMPACTION_RATIO,
     OUTBOX_DAMAGED_MAX, OUTBOX_DONE_BYTES_MAX, OUTBOX_EMPTY_BYTES_MAX, OUTBOX_FILE_BYTES_MAX,
@@ -374,15 +380,3 @@ pub const CLOCK_CHECK_MS: u64 = 60_000;
 pub const CLOCK_DRIFT_MS: u64 = 100;
 /// Highest `sync` interval: one hour.
 pub const SYNC_PAUSE_MS_HIGHEST: u64 = 3_600_000;
-/// Most log lines that wait for the log worker. Further ones are dropped and counted, and the log
-/// says so.
-pub const DIAGNOSTICS_QUEUE_MAX: usize = 1024;
-/// Most bytes of diagnostics in one write, if a single line is not longer. A pipe takes a write of
-/// this size whole (`PIPE_BUF` on Linux), so no other output splits a line.
-pub const DIAGNOSTICS_WRITE_BYTES_MAX: usize = 4096;
-/// Milliseconds over which log lines of level `info` and above are counted.
-pub const LOG_WINDOW_MS: u64 = 60_000;
-/// Most lines about one subject (a member, an address) in this time.
-pub const LOG_SUBJECT_LINES_MAX: usize = 20;
-/// Most lines of one level in this time, for all subjects.
-pub const LOG_LEVEL_LINES_MAX: usize = 1000;

@@ -90,6 +90,25 @@ pub(crate) fn drives_a_terminal(char: char) -> bool {
         || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Appends a string of JSON. Characters that drive a terminal are escaped, too.
+pub fn push_json(value: &str, json: &mut String) {
+    json.push('"');
+    for char in value.chars() {
+        match char {
+            '"' | '\\' => json.extend(['\\', char]),
+            '\t' => json.push_str("\\t"),
+            '\n' => json.push_str("\\n"),
+            // They are all in the basic plane: four digits are enough.
+            char if drives_a_terminal(char) => {
+                // Writing to a string cannot fail.
+                let _ = write!(json, "\\u{:04x}", u32::from(char));
+            }
+            char => json.push(char),
+        }
+    }
+    json.push('"');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,3 +34,7 @@ complete -c groupcast-coordinator -l sync -x -a 'always never' -d 'when the jour
 complete -c groupcast-coordinator -l tls -r -F -d 'speak only TLS 1.3, with the key and the certificate in this file (see --init-keys)'
 complete -c groupcast-coordinator -l ca -r -F -d 'certificates of the CAs that vouch for the ids of clients'
 complete -c groupcast-coordinator -l access -r -F -d 'file that says who may use which ids, and may send, receive and list'
+complete -c groupcast-coordinator -l http -x -d 'serve metrics and a status page over HTTP'
+complete -c groupcast-coordinator -l http-token-file -r -F -d 'file with the token that HTTP requests must show'
+complete -c groupcast-coordinator -l http-names -x -d 'names of this machine, beside its own one, under which browsers reach the status page'
+complete -c groupcast-coordinator -l metrics-members -x -d 'most members with values of their own in the metrics and on the status page'

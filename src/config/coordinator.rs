@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::PeerTimeouts;
+use crate::limits::http::METRICS_MEMBERS_DEFAULT;
 use crate::limits::{
     BACKLOG_BYTES_DEFAULT, CONNECT_TIMEOUT_MS_DEFAULT, CONNECTIONS_DEFAULT,
     CONNECTIONS_PER_ADDRESS_DEFAULT, FORGET_AFTER_MS_DEFAULT, KEEP_DEFAULT, LINE_BYTES_DEFAULT,
@@ -30,11 +31,31 @@ pub struct CoordinatorConfig {
     pub counts: CountLimits,
     pub presence: PresenceConfig,
     pub timeouts: Timeouts,
+    pub storage: StorageConfig,
+    pub security: SecurityConfig,
+    pub http: HttpConfig,
+}
+
+/// Where the journal is, and when it is synced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageConfig {
     /// Directory of the journal. Without one, messages are kept in memory only.
     pub data_dir: Option<PathBuf>,
     /// Time at which the journal is synced to disk.
     pub sync: SyncPolicy,
-    pub security: SecurityConfig,
+}
+
+/// The HTTP server for metrics and the status page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Address of the server. Without one, there is no server.
+    pub listen: Option<SocketAddr>,
+    /// File with the token that requests must show.
+    pub token_file: Option<PathBuf>,
+    /// Names, beside the own name of the machine, under which browsers may reach the server.
+    pub names: Vec<String>,
+    /// Most members with series and rows of their own.
+    pub members_max: usize,
 }
 
 /// Rules about who may use the group. Paths are relative to the current directory.
@@ -116,9 +137,14 @@ impl CoordinatorConfig {
                 stall_ms: STALL_TIMEOUT_MS_DEFAULT,
                 peer: PeerTimeouts::new(),
             },
-            data_dir: None,
-            sync: SyncPolicy::Always,
+            storage: StorageConfig { data_dir: None, sync: SyncPolicy::Always },
             security: SecurityConfig { allow_foreign_ip: false, tls: None, ca: None, access: None },
+            http: HttpConfig {
+                listen: None,
+                token_file: None,
+                names: Vec::new(),
+                members_max: METRICS_MEMBERS_DEFAULT,
+            },
         }
     }
 }

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::key::{ConfigKey, KEYS};
 use super::lines::{self, ConfigLine, ConfigLines};
-use super::{ConfigError, CoordinatorConfig, FoundValue, Location, value};
+use super::{ConfigError, CoordinatorConfig, FoundValue, Location, related_keys, value};
 use crate::limits::TTL_SECONDS_MAX;
 
 /// Location and text of each key that was given.
-type WrittenKeys = BTreeMap<&'static str, (Location, String)>;
+pub(super) type WrittenKeys = BTreeMap<&'static str, (Location, String)>;
 
 /// Sources of the settings of a coordinator: the options, and the config file. An option wins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl ConfigSource {
         self.parse(bytes.as_deref())
     }
 
-    fn parse(&self, bytes: Option<&[u8]>) -> Result<CoordinatorConfig, ConfigError> {
+    pub(super) fn parse(&self, bytes: Option<&[u8]>) -> Result<CoordinatorConfig, ConfigError> {
         let mut config = CoordinatorConfig::new(0, 0);
         let mut written = WrittenKeys::new();
         match (&self.file, bytes, &self.port, &self.ttl) {
@@ -56,9 +56,7 @@ impl ConfigSource {
                 .map_err(|expected| of_option(key.name, text, expected))?;
             written.insert(key.name, (Location::Option, text.clone()));
         }
-        config.check_backlog(&mut written)?;
-        check_sync(&mut written)?;
-        check_ca(&mut written)?;
+        related_keys::check(&config, &mut written)?;
         Ok(config)
     }
 }
@@ -118,50 +116,6 @@ impl CoordinatorConfig {
         }
         written.insert(key.name, (line.location(), text.to_owned()));
         (key.assign)(self, text).map_err(|expected| line.error(key.name, text, expected))
-    }
-
-    /// Checks that `max_backlog` has room for two lines. The default backlog always has: see
-    /// `limits`.
-    fn check_backlog(&self, written: &mut WrittenKeys) -> Result<(), ConfigError> {
-        let lowest = value::wide(self.max_line).saturating_mul(2);
-        match written.remove("max_backlog") {
-            Some((location, text)) if self.max_backlog < lowest => Err(ConfigError::Field {
-                location,
-                field: "max_backlog",
-                found: FoundValue::Text(text),
-                expected: format!("at least {}, twice max_line", value::show_size(lowest)),
-            }),
-            Some(_) | None => Ok(()),
-        }
-    }
-}
-
-/// Checks that `sync` is not given without `data_dir`. With an empty `data_dir`, `sync` has no
-/// effect and is valid.
-fn check_sync(written: &mut WrittenKeys) -> Result<(), ConfigError> {
-    match written.remove("sync") {
-        Some((location, text)) if !written.contains_key("data_dir") => Err(ConfigError::Field {
-            location,
-            field: "sync",
-            found: FoundValue::Text(text),
-            expected: "data_dir too: without data_dir nothing is kept on disk".to_owned(),
-        }),
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// Checks that `ca` is not given without `tls`.
-fn check_ca(written: &mut WrittenKeys) -> Result<(), ConfigError> {
-    match written.remove("ca") {
-        Some((location, text)) if !text.is_empty() && !written.contains_key("tls") => {
-            Err(ConfigError::Field {
-                location,
-                field: "ca",
-                found: FoundValue::Text(text),
-                expected: "tls too: without tls clients show no certificates".to_owned(),
-            })
-        }
-        Some(_) | None => Ok(()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::coordinator::CoordinatorConfig;
 use super::value;
+use crate::limits::http::METRICS_MEMBERS_HIGHEST;
 use crate::limits::{
     BACKLOG_BYTES_HIGHEST, CONNECTIONS_HIGHEST, FORGET_AFTER_MS_HIGHEST, KEEP_HIGHEST,
     LINE_BYTES_HIGHEST, LINE_BYTES_LOWEST, MEMBERS_HIGHEST, PRESENCE_DELAY_MS_HIGHEST,
@@ -34,6 +35,7 @@ impl ConfigKey {
     pub(super) fn without_value(&self) -> &'static str {
         match self.name {
             "data_dir" => "none: in memory only",
+            "http" => "none: no HTTP server",
             "access" => "none: every client that reaches the port may do all",
             _ => "none",
         }
@@ -50,7 +52,7 @@ fn timeout_ms(text: &str) -> Result<u64, String> {
 }
 
 /// All keys, in the order of the help.
-pub(super) static KEYS: [ConfigKey; 23] = [
+pub(super) static KEYS: [ConfigKey; 27] = [
     ConfigKey {
         name: "bind",
         hint: "IP",
@@ -233,10 +235,10 @@ pub(super) static KEYS: [ConfigKey; 23] = [
         about: "keep members and messages in this directory across restarts and crashes; its \
                 parent must exist",
         assign: |config, text| {
-            config.data_dir = value::file(text)?;
+            config.storage.data_dir = value::file(text)?;
             Ok(())
         },
-        show: |config| value::show_file(config.data_dir.as_deref()),
+        show: |config| value::show_file(config.storage.data_dir.as_deref()),
     },
     ConfigKey {
         name: "sync",
@@ -244,10 +246,10 @@ pub(super) static KEYS: [ConfigKey; 23] = [
         about: "when the journal is synced to disk: before each confirmation, within n \
                 milliseconds, or when the operating system does it",
         assign: |config, text| {
-            config.sync = SyncPolicy::parse(text)?;
+            config.storage.sync = SyncPolicy::parse(text)?;
             Ok(())
         },
-        show: |config| config.sync.to_string(),
+        show: |config| config.storage.sync.to_string(),
     },
     ConfigKey {
         name: "tls",
@@ -280,5 +282,47 @@ pub(super) static KEYS: [ConfigKey; 23] = [
             Ok(())
         },
         show: |config| value::show_file(config.security.access.as_deref()),
+    },
+    ConfigKey {
+        name: "http",
+        hint: "[IP:]PORT",
+        about: "serve metrics and a status page over HTTP; a port alone means loopback",
+        assign: |config, text| {
+            config.http.listen = value::http_address(text)?;
+            Ok(())
+        },
+        show: |config| config.http.listen.map_or_else(String::new, |it| it.to_string()),
+    },
+    ConfigKey {
+        name: "http_token_file",
+        hint: "FILE",
+        about: "file with the token that HTTP requests must show; needed with access, unless http \
+                is on loopback",
+        assign: |config, text| {
+            config.http.token_file = value::file(text)?;
+            Ok(())
+        },
+        show: |config| value::show_file(config.http.token_file.as_deref()),
+    },
+    ConfigKey {
+        name: "http_names",
+        hint: "NAME,...",
+        about: "names of this machine, beside its own one, under which browsers reach the status \
+                page",
+        assign: |config, text| {
+            config.http.names = value::host_names(text)?;
+            Ok(())
+        },
+        show: |config| config.http.names.join(","),
+    },
+    ConfigKey {
+        name: "metrics_members",
+        hint: "COUNT",
+        about: "most members with values of their own in the metrics and on the status page",
+        assign: |config, text| {
+            config.http.members_max = value::count(text, 0..=METRICS_MEMBERS_HIGHEST)?;
+            Ok(())
+        },
+        show: |config| config.http.members_max.to_string(),
     },
 ];

@@ -15,6 +15,7 @@ mod coordinator;
 mod coordinator_file;
 mod endpoint;
 mod error;
+mod http_token;
 mod invitation;
 mod key;
 mod keys_files;
@@ -24,6 +25,7 @@ mod participant_lines;
 mod peer_timeouts;
 mod pem;
 mod reach;
+mod related_keys;
 mod stderr;
 mod value;
 mod write_line;
@@ -33,10 +35,14 @@ pub use cli::{
     CoordinatorRun, CoordinatorTask, Invocation, Membership, ParticipantOptions, ParticipantRun,
     ScriptOptions, StoreOptions, task_or_exit,
 };
-pub use coordinator::{CoordinatorConfig, CountLimits, PresenceConfig, SecurityConfig, Timeouts};
+pub use coordinator::{
+    CoordinatorConfig, CountLimits, HttpConfig, PresenceConfig, SecurityConfig, StorageConfig,
+    Timeouts,
+};
 pub use coordinator_file::ConfigSource;
 pub use endpoint::{Endpoint, Host};
 pub use error::{ConfigError, FoundValue, Location};
+pub use http_token::load_http_token;
 pub use invitation::Invitation;
 pub use keys_files::{CoordinatorKeys, CoordinatorTrust, ParticipantKeys, load_ca};
 pub use lines::check_private;

@@ -2,7 +2,7 @@
 //!
 //! Each parser returns the value, or a description of the valid values.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +53,33 @@ pub(super) fn seconds(text: &str, range_ms: RangeInclusive<u64>) -> Result<u64, 
                 (show_seconds(*range_ms.start()), show_seconds(*range_ms.end()));
             Err(format!("seconds from {lowest} to {highest}, with at most three decimals"))
         }
+    }
+}
+
+/// Parses an address to serve HTTP on: an address with a port, or a port of loopback.
+pub(super) fn http_address(text: &str) -> Result<Option<SocketAddr>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let port = digits(text).and_then(|port| u16::try_from(port).ok());
+    let of_loopback = port.map(|port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
+    of_loopback.or_else(|| text.parse().ok()).map(Some).ok_or_else(|| {
+        "a port, or an address with a port such as 127.0.0.1:9090, 0.0.0.0:9090 or [::1]:9090"
+            .to_owned()
+    })
+}
+
+/// Parses host names, separated by commas.
+pub(super) fn host_names(text: &str) -> Result<Vec<String>, String> {
+    let is_char = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(is_char);
+    let names: Vec<&str> = text.split(',').map(str::trim).collect();
+    match text.is_empty() {
+        true => Ok(Vec::new()),
+        false if names.iter().all(|name| is_name(name)) => {
+            Ok(names.into_iter().map(str::to_owned).collect())
+        }
+        false => Err("names without ports, separated by commas".to_owned()),
     }
 }
 

@@ -66,6 +66,11 @@ impl<L: Listen<Stream: Stream>> Listener<L> {
         self.acceptor.as_ref().map_or(0, Acceptor::pauses)
     }
 
+    /// Returns true while no file is free for a connection.
+    pub(super) fn is_out_of_files(&self) -> bool {
+        self.is_out_of_files
+    }
+
     /// Leaves a file that is free now to a new segment of the journal.
     pub(super) fn leave_file(&mut self, now: Millis) {
         if self.is_out_of_files {

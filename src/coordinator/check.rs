@@ -3,14 +3,15 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use super::CoordinatorError;
 use super::security::Security;
+use super::{CoordinatorError, admin};
 use crate::config::CoordinatorRun;
 use crate::text::{self, Counted};
 
 /// Shows that the config `checked` is valid, with what its files hold.
 pub(super) fn check(checked: &str, run: &CoordinatorRun) -> Result<(), CoordinatorError> {
     let security = Security::load(&run.config.security).map_err(CoordinatorError::Config)?;
+    admin::load_token(&run.config.http).map_err(CoordinatorError::Config)?;
     let mut lines = format!("{checked}: valid\n");
     if let (Some(path), Some(key)) = (&run.config.security.tls, security.key()) {
         let path = path.display().to_string();

@@ -9,8 +9,8 @@ use super::platform::WriterQueue;
 use crate::facts::{Fact, Journal};
 use crate::group::{Group, Ticket};
 use crate::journal::{
-    Commits, Directory, JournalEnd, JournalNotice, MemoryJournal, OpenedJournal, Progress, Salt,
-    SegmentWriter, WriterJob, WriterReport,
+    Commits, Directory, JournalEnd, JournalNotice, JournalStats, MemoryJournal, OpenedJournal,
+    Progress, Salt, SegmentWriter, WriterJob, WriterReport,
 };
 use crate::limits::{JOURNAL_CLOSE_MS, JOURNAL_QUEUE_MAX};
 use crate::net::{Full, Pool, Sink, Worker};
@@ -152,10 +152,10 @@ impl<W: WriterQueue> GroupJournal<W> {
     }
 
     /// Returns the lines of `stats` about the journal.
-    pub(super) fn stats(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn stats(&self) -> Option<JournalStats<'_>> {
         match self {
-            Self::Memory(_) => Vec::new(),
-            Self::Disk(disk) => disk.commits.stats().into(),
+            Self::Memory(_) => None,
+            Self::Disk(disk) => Some(disk.commits.stats()),
         }
     }
 

@@ -14,6 +14,7 @@
 //! long a message is kept.
 
 mod accept;
+mod admin;
 mod certificates;
 mod check;
 mod commands;
@@ -26,6 +27,7 @@ mod platform;
 mod ready;
 mod replica;
 mod report;
+mod samples;
 mod security;
 mod server;
 #[cfg(feature = "tls")]

@@ -1,76 +1,11 @@
 //! Reports of the coordinator about itself: its counters, its log lines, its first line.
 
-use std::fmt::{Display, Write};
-
-use super::commands::CommandStats;
 use crate::config::{CoordinatorConfig, CountLimits};
 use crate::facts::Recorded;
 use crate::group::{BacklogChange, ChangeKind, Group, MemberChange};
 use crate::limits::BACKLOG_CALM_MS;
-use crate::protocol::{Listing, Reply, Since};
+use crate::protocol::Since;
 use crate::text::Counted;
-
-/// Numbers of `stats` from outside the group.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ServerStats {
-    pub(super) uptime_ms: u64,
-    pub(super) line_bytes_max: usize,
-    pub(super) commands: CommandStats,
-    pub(super) accept_pauses: u64,
-}
-
-/// Returns the reply `OK stats` with its lines.
-pub(super) fn stats_list(stats: &[(&str, String)]) -> String {
-    let mut lines = format!("{}\n", Reply::List { listing: Listing::Stats, count: stats.len() });
-    for (key, value) in stats {
-        // Writing to a string cannot fail.
-        let _ = writeln!(lines, "{key} {value}");
-    }
-    lines
-}
-
-/// Returns the lines of `OK stats` about the group and the sockets.
-pub(super) fn stats(group: &Group, server: ServerStats) -> Vec<(&'static str, String)> {
-    let (stats, gauges) = (group.stats(), group.gauges());
-    let ServerStats { uptime_ms, line_bytes_max, commands, accept_pauses } = server;
-    let lines: [(&str, &dyn Display); 34] = [
-        ("uptime_s", &(uptime_ms / 1000)),
-        ("epoch", &gauges.epoch),
-        ("next_seq", &gauges.next_seq),
-        ("ttl_s", &gauges.ttl_s),
-        ("max_line", &line_bytes_max),
-        ("members", &gauges.members),
-        ("online", &gauges.online),
-        ("offline", &(gauges.members - gauges.online)),
-        ("connections", &commands.connections),
-        ("connections_refused", &commands.admission.refused),
-        ("connections_displaced", &commands.admission.displaced),
-        ("client_bytes", &commands.kept_bytes),
-        ("input_bytes", &commands.input_bytes),
-        ("history_messages", &gauges.history_messages),
-        ("history_bytes", &gauges.history_bytes),
-        ("newcomer_messages", &gauges.newcomer_messages),
-        ("newcomer_bytes", &gauges.newcomer_bytes),
-        ("messages_in", &stats.messages_in),
-        ("bytes_in", &stats.bytes_in),
-        ("deliveries_out", &stats.deliveries_out),
-        ("bytes_out", &stats.bytes_out),
-        ("expired", &stats.expired),
-        ("dropped", &stats.dropped),
-        ("gaps", &stats.gaps),
-        ("forgotten", &stats.forgotten),
-        ("takeovers", &stats.takeovers),
-        ("lost_closed", &stats.lost.closed),
-        ("lost_reset", &stats.lost.reset),
-        ("lost_timeout", &stats.lost.timeout),
-        ("lost_stalled", &stats.lost.stalled),
-        ("lost_bad_ack", &stats.lost.bad_ack),
-        ("lost_error", &stats.lost.error),
-        ("errors", &commands.errors),
-        ("accept_pauses", &accept_pauses),
-    ];
-    lines.into_iter().map(|(key, value)| (key, value.to_string())).collect()
-}
 
 /// Returns the line that is printed at the start: address, epoch, limits, storage and `security`.
 pub(super) fn first_line(
@@ -93,8 +28,8 @@ pub(super) fn first_line(
         config.max_line,
         config.max_backlog,
         config.overflow,
-        match &config.data_dir {
-            Some(path) => format!("{}, {}", path.display(), config.sync.description()),
+        match &config.storage.data_dir {
+            Some(path) => format!("{}, {}", path.display(), config.storage.sync.description()),
             None => "memory only".to_owned(),
         },
     )

@@ -1,6 +1,7 @@
 //! The event loop of the coordinator: its parts, and one turn.
 
 mod certificates;
+mod http;
 mod reload;
 mod wiring;
 
@@ -11,12 +12,13 @@ use mio::Events;
 
 use super::CoordinatorError;
 use super::accept::Listener;
+use super::admin::Admin;
 use super::commands::CommandSockets;
 use super::liveness::Liveness;
 use super::messages::MessageSockets;
 use super::platform::Platform;
 use super::replica::Replica;
-use super::report::{self, ServerStats};
+use super::report;
 use super::shutdown::{Shutdown, ShutdownStep, TurnOutcome};
 use super::sockets::{CoordinatorTimer, Sockets};
 use super::system::System;
@@ -26,7 +28,9 @@ use crate::facts::Recorded;
 use crate::group::{Group, Input, LinkId, SocketEnd};
 use crate::journal::JournalEnd;
 use crate::limits::TURN_PEER_CHECKS_MAX;
-use crate::net::{Acceptor, CLOCK, Key, LISTENER, Readiness, SIGNALS, WAKER};
+use crate::net::{
+    Acceptor, CLOCK, HTTP_LISTENER, Key, LISTENER, Readiness, SIGNALS, Stopwatch, WAKER,
+};
 use crate::protocol::Epoch;
 use crate::time::{Millis, Now};
 
@@ -44,6 +48,8 @@ pub struct Coordinator<P: Platform> {
     /// Group time of the start.
     started: Millis,
     shutdown: Option<Shutdown>,
+    /// The HTTP server, if it is on.
+    admin: Option<Box<Admin<P::Stream, P::Listener>>>,
 }
 
 impl Coordinator<System> {
@@ -70,18 +76,22 @@ impl Coordinator<System> {
         for event in &*events {
             match event.token() {
                 LISTENER => self.on_listener_event(),
+                HTTP_LISTENER => http::on_listener_event(self),
                 SIGNALS => signalled = true,
                 CLOCK => self.platform.on_clock_event(),
                 WAKER => (), // Every turn takes the reports of the worker.
                 token => self.on_event(Key::from(token), event),
             }
         }
+        let stopwatch = self.admin.as_ref().map(|_| Stopwatch::start());
         let (asked, is_hangup) =
             if signalled { self.platform.take_signals() } else { Default::default() };
         if is_hangup {
             reload::reload(self, now);
         }
-        Ok(self.run_turn(asked, now))
+        let outcome = self.run_turn(asked, now);
+        http::record_turn(self, stopwatch);
+        Ok(outcome)
     }
 
     /// Writes the end of the journal. Waits for it until the shutdown timeout or a second signal.
@@ -95,7 +105,7 @@ impl Coordinator<System> {
                 JournalEnd::Pending if now < ends_at => (),
                 JournalEnd::Pending | JournalEnd::Failed => {
                     let bytes = self.group.journal.waiting_bytes();
-                    let directory = self.config.data_dir.clone().unwrap_or_default();
+                    let directory = self.config.storage.data_dir.clone().unwrap_or_default();
                     return Err(CoordinatorError::Unwritten(directory, bytes));
                 }
             }
@@ -127,9 +137,15 @@ impl<P: Platform> Coordinator<P> {
             platform,
             started,
             shutdown: None,
+            admin: None,
         };
         coordinator.arm_deadlines(); // Recovered messages expire even if no client connects.
         coordinator
+    }
+
+    /// Serves HTTP from now on.
+    pub(super) fn serve_http(&mut self, server: Admin<P::Stream, P::Listener>) {
+        self.admin = Some(Box::new(server));
     }
 
     /// Returns the group.
@@ -155,12 +171,7 @@ impl<P: Platform> Coordinator<P> {
         checked: &[(LinkId, CaCheck)],
         now: Now,
     ) -> usize {
-        for link in self.messages.links().collect::<Vec<LinkId>>() {
-            self.read_all_acks(link, now); // Acknowledgements that have arrived still count.
-        }
-        let before = self.group.gauges().online;
-        self.handle(Input::AccessChanged { table, checked }, now);
-        before.saturating_sub(self.group.gauges().online)
+        reload::change_access(self, Input::AccessChanged { table, checked }, now)
     }
 
     /// Returns the line that is printed at the start.
@@ -187,6 +198,8 @@ impl<P: Platform> Coordinator<P> {
     pub fn on_event(&mut self, key: Key, event: impl Into<Readiness>) {
         if key.is_second() {
             self.messages.on_event(key, event);
+        } else if key.is_third() {
+            http::on_event(self, key, event.into());
         } else {
             self.commands.on_event(key, event);
         }
@@ -213,6 +226,7 @@ impl<P: Platform> Coordinator<P> {
         self.deliver(now);
         self.check_peers(now);
         self.commit_turn(now);
+        http::serve(self, now);
         self.close_marked();
         self.commands.resume_waiting(&self.group); // After all steps that free memory.
         self.arm_deadlines();
@@ -225,6 +239,7 @@ impl<P: Platform> Coordinator<P> {
             && self.messages.is_idle()
             && !self.liveness.is_under_way()
             && !self.listener.is_due(now)
+            && self.admin.as_ref().is_none_or(|admin| admin.is_idle(now))
     }
 
     fn on_timer(&mut self, timer: CoordinatorTimer, now: Now) {
@@ -243,6 +258,7 @@ impl<P: Platform> Coordinator<P> {
                 | CoordinatorTimer::Group
                 | CoordinatorTimer::Journal
                 | CoordinatorTimer::Certificates
+                | CoordinatorTimer::Http
                 | CoordinatorTimer::Shutdown => (),
             };
         }
@@ -274,6 +290,7 @@ impl<P: Platform> Coordinator<P> {
                 self.liveness.begin(waiting, is_open, now.steady);
             }
             CoordinatorTimer::Accept => self.listener.on_timer(),
+            CoordinatorTimer::Http => http::on_timer(self),
             // The steps of every turn do the work of these.
             CoordinatorTimer::Group
             | CoordinatorTimer::Journal
@@ -314,15 +331,7 @@ impl<P: Platform> Coordinator<P> {
 
     /// Returns the lines that follow `OK stats`.
     pub fn stats(&self, now: Millis) -> Vec<(&'static str, String)> {
-        let server = ServerStats {
-            uptime_ms: now.since(self.started),
-            line_bytes_max: self.config.max_line,
-            commands: self.commands.stats(),
-            accept_pauses: self.listener.pauses(),
-        };
-        let mut lines = report::stats(&self.group, server);
-        lines.extend(self.group.journal.stats());
-        lines
+        http::samples(self, now).stats()
     }
 
     /// Handles requests to end. The first one begins the shutdown. Returns true for a second one.

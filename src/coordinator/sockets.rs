@@ -48,6 +48,8 @@ pub(super) enum CoordinatorTimer {
     Journal,
     /// A certificate ends, or the wall clock must be looked at.
     Certificates,
+    /// A second of the HTTP server has passed.
+    Http,
     /// The wait for sockets at shutdown ends.
     Shutdown,
 }
@@ -67,6 +69,7 @@ impl CoordinatorTimer {
             | Self::Group
             | Self::Journal
             | Self::Certificates
+            | Self::Http
             | Self::Shutdown => None,
         }
     }
@@ -134,6 +137,7 @@ impl Sockets {
             | CoordinatorTimer::Linger(_)
             | CoordinatorTimer::PeerCheck
             | CoordinatorTimer::Accept
+            | CoordinatorTimer::Http
             | CoordinatorTimer::Shutdown => (),
         }
         Some(timer)

@@ -5,8 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use mio::net::TcpListener;
 use mio::{Poll, Registry};
 
+use super::admin::{self, Admin};
 use super::journal::GroupJournal;
 use super::replica::Replica;
 use super::security::Security;
@@ -21,7 +23,9 @@ use crate::journal::{
     Salt, Store,
 };
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, RESERVE_FILES, SEGMENT_BYTES_MAX, SyncPolicy};
-use crate::net::{Acceptor, Clock, LISTENER, Signal, Signals, raise_file_limit};
+use crate::net::{
+    Acceptor, Clock, HTTP_LISTENER, LISTENER, Signal, Signals, Transport, raise_file_limit,
+};
 use crate::protocol::Epoch;
 use crate::text::Counted;
 
@@ -77,6 +81,7 @@ pub(super) fn start(run: &CoordinatorRun) -> Result<Coordinator<System>, Coordin
             listening.ip()
         );
     }
+    let http = start_http(config, poll.registry())?;
     let rules = Rules { access: security.access_rules(), ..rules(config, listening) };
     let startup = begin(config, rules, poll.registry(), &mut signals)?;
     let config = CoordinatorConfig { listen: listening, ..config.clone() };
@@ -87,9 +92,25 @@ pub(super) fn start(run: &CoordinatorRun) -> Result<Coordinator<System>, Coordin
     let summary = security.summary(&config.security);
     platform.secure(security).map_err(system("cannot prepare TLS"))?;
     let mut coordinator = Coordinator::new(config, group, platform, acceptor, now.steady);
+    http.into_iter().for_each(|server| coordinator.serve_http(server));
     coordinator.prepare_epoch(Epoch::new(draw_random()?), begins_epoch, now);
     write_line(StandardStream::Output, &coordinator.first_line(&files, &summary));
     Ok(coordinator)
+}
+
+/// Listens for HTTP, if the config says so.
+fn start_http(
+    config: &CoordinatorConfig,
+    registry: &Registry,
+) -> Result<Option<Admin<Transport, TcpListener>>, CoordinatorError> {
+    let Some(address) = config.http.listen else { return Ok(None) };
+    let settings = admin::settings(config)?;
+    let listen = |error| CoordinatorError::Listen(address, error);
+    let mut acceptor = Acceptor::bind(address, 0).map_err(listen)?;
+    acceptor.register(registry, HTTP_LISTENER).map_err(listen)?;
+    let address = acceptor.local_addr().map_err(listen)?;
+    log::info!("status page and metrics on http://{address}/");
+    Ok(Some(Admin::new(acceptor, settings)))
 }
 
 /// Returns the settings of a group without access rules.
@@ -117,7 +138,7 @@ fn begin(
     registry: &Registry,
     signals: &mut Signals,
 ) -> Result<Startup, CoordinatorError> {
-    let Some(directory) = &config.data_dir else {
+    let Some(directory) = &config.storage.data_dir else {
         let group = Group::new(rules, Epoch::new(draw_random()?));
         return Ok(Startup {
             group: Replica::new(group, GroupJournal::Memory(MemoryJournal), ()),
@@ -145,10 +166,10 @@ fn begin(
     let clock = Clock::start_at(contents.age(Clock::start().now().unix));
     let clock = watch_clock(clock, registry);
     let options = JournalOptions {
-        sync: config.sync,
+        sync: config.storage.sync,
         segment_bytes_max: SEGMENT_BYTES_MAX,
         waiting_bytes_max: JOURNAL_WAITING_BYTES_MAX,
-        boot: boot_id(config.sync),
+        boot: boot_id(config.storage.sync),
     };
     let drawn = RandomValues { epoch: Epoch::new(draw_random()?), salt: Salt(draw_random()?) };
     let (segments, lost) = {

@@ -107,7 +107,6 @@ impl<'a> FactApplier<'a> {
         self.group.state.announcements.left(id);
         self.group.state.update_announcement(id);
         if self.ticket == Some(Ticket::Forgotten) {
-            self.group.stats.forgotten = self.group.stats.forgotten.saturating_add(1);
             let after_ms = self.group.rules.forget_after_ms;
             self.group.report_change(id.into(), ChangeKind::Forgotten { after_ms });
         } else {

@@ -143,8 +143,12 @@ impl History {
         while missing > passed {
             (passed, missing) = (missing, missing_after(missing));
         }
-        let first = passed.next();
-        self.block_of(first).map(|block| block.accepted(first))
+        self.accepted_at(passed.next())
+    }
+
+    /// Returns the acceptance time of a kept message.
+    pub(super) fn accepted_at(&self, seq: Seq) -> Option<Millis> {
+        self.block_of(seq).map(|block| block.accepted(seq))
     }
 
     /// Returns the kept lines after `after`, each with its seq and acceptance time.

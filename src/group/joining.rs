@@ -125,8 +125,6 @@ impl FactApplier<'_> {
         }
         self.group.state.members.update_offline(slot, self.group.now);
         self.update_announcement(id);
-        self.group.stats.takeovers =
-            self.group.stats.takeovers.saturating_add(u64::from(was_online));
         self.group.state.members.changes.mark(slot, CursorChange::Returned);
         self.group.report_change(
             id.into(),

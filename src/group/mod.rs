@@ -47,6 +47,7 @@ mod registration;
 mod sends;
 mod sockets;
 mod stats;
+mod status;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -74,6 +75,7 @@ pub use member_change::{ChangeKind, MemberChange, OfflineCause, SocketEnd};
 pub use outbound::Run;
 pub use per_address::{Network, PerAddress};
 pub use stats::{Gauges, Stats};
+pub use status::{MemberStatus, accepted_at, deepest_member, member_statuses};
 
 /// The group: its members, links and history.
 #[derive(Debug)]
@@ -304,6 +306,7 @@ impl Group {
             online: self.state.members.online(),
             history_messages: history.others(needed.before(), &SeqRanges::default()),
             history_bytes: history.bytes_from(needed),
+            history_age_ms: history.accepted_at(needed).map_or(0, |at| self.now.since(at)),
             newcomer_messages: needed.above(kept),
             newcomer_bytes: history.bytes_from(kept).saturating_sub(history.bytes_from(needed)),
         }
@@ -369,6 +372,7 @@ impl Group {
 
     fn report_change(&mut self, id: Box<str>, change: ChangeKind) {
         if self.state.order.recovering.is_none() {
+            self.stats.record_change(&change);
             self.effects.push_back(Effect::MemberChange(MemberChange { id, change }));
         }
     }

@@ -53,7 +53,6 @@ impl Group {
         let Some((slot, _)) = self.links.open(link) else {
             return self.on_connect_back_end(link, &cause);
         };
-        self.stats.record_end(&cause);
         self.close_link(slot, cause.bye());
         self.state.members.update_offline(slot, self.now);
         if let Some(member) = self.state.members.at(slot) {
@@ -234,6 +233,7 @@ impl Group {
 
     pub(super) fn on_connect_failed(&mut self, link: LinkId, reason: Box<str>) {
         if let Some(connect_back) = self.end_connect_back(link) {
+            self.stats.record_failed_connect_back();
             let refusal = RequestError::ConnectFailed { address: connect_back.address, reason };
             self.reply(connect_back.conn, refusal);
         }

@@ -2,7 +2,7 @@
 
 use crate::protocol::{Epoch, Seq};
 
-use super::{OfflineCause, SocketEnd};
+use super::{ChangeKind, OfflineCause, SocketEnd};
 
 /// Counters since the start of the program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,17 +21,38 @@ pub struct Stats {
     pub dropped: u64,
     /// Gaps of all members.
     pub gaps: u64,
-    /// Members removed after `forget_after`.
-    pub forgotten: u64,
-    /// Message sockets replaced by a new one.
-    pub takeovers: u64,
+    /// Members that came, and those that were removed.
+    pub members: MemberCounters,
     /// Message sockets that ended, by cause.
-    pub lost: LostSockets,
+    pub ended: EndedSockets,
 }
 
-/// Message sockets that ended without a request, by cause.
+/// Members that came, and those that were removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LostSockets {
+pub struct MemberCounters {
+    /// Ids that became members.
+    pub registrations: u64,
+    /// Members that came online again, takeovers included.
+    pub reconnects: u64,
+    /// Message sockets replaced by a new one.
+    pub takeovers: u64,
+    /// Connect-backs that failed.
+    pub connect_backs_failed: u64,
+    /// Members removed after `forget_after`.
+    pub forgotten: u64,
+}
+
+/// Message sockets that ended, by cause. Takeovers and deregistrations are not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndedSockets {
+    /// The member sent `disconnect`, or an operator.
+    pub disconnected: u64,
+    /// A new epoch began.
+    pub new_epoch: u64,
+    /// The access file was changed.
+    pub access_revoked: u64,
+    /// A certificate ended.
+    pub certificate_expired: u64,
     /// The participant closed its sending direction.
     pub closed: u64,
     /// The connection was reset.
@@ -47,22 +68,63 @@ pub struct LostSockets {
 }
 
 impl Stats {
-    /// Counts the end of a message socket.
-    pub(super) fn record_end(&mut self, cause: &OfflineCause) {
-        let counter = match cause {
-            OfflineCause::Disconnected
-            | OfflineCause::NewEpoch
-            | OfflineCause::AccessRevoked
-            | OfflineCause::CertificateExpired => return,
-            OfflineCause::BadAck => &mut self.lost.bad_ack,
-            OfflineCause::SocketEnded(SocketEnd::Closed) => &mut self.lost.closed,
-            OfflineCause::SocketEnded(SocketEnd::Reset) => &mut self.lost.reset,
-            OfflineCause::SocketEnded(SocketEnd::TimedOut) => &mut self.lost.timeout,
-            OfflineCause::SocketEnded(SocketEnd::Stalled { .. }) => &mut self.lost.stalled,
-            OfflineCause::SocketEnded(SocketEnd::Failed(_)) => &mut self.lost.error,
-        };
-        *counter = counter.saturating_add(1);
+    /// Counts a change of a member.
+    pub(super) fn record_change(&mut self, change: &ChangeKind) {
+        match change {
+            ChangeKind::Registered(_) => count(&mut self.members.registrations),
+            ChangeKind::Reconnected(_) => count(&mut self.members.reconnects),
+            ChangeKind::TakenOver { .. } => {
+                count(&mut self.members.reconnects);
+                count(&mut self.members.takeovers);
+            }
+            ChangeKind::Offline { cause, .. } => count(self.ended.counter(cause)),
+            ChangeKind::Forgotten { .. } => count(&mut self.members.forgotten),
+            ChangeKind::NumberNotGivenOut { .. } | ChangeKind::Deregistered => (),
+        }
     }
+
+    /// Counts a connect-back that failed.
+    pub(super) fn record_failed_connect_back(&mut self) {
+        count(&mut self.members.connect_backs_failed);
+    }
+}
+
+impl EndedSockets {
+    /// Returns the counters, each with the word for its cause.
+    #[must_use]
+    pub const fn by_reason(&self) -> [(&'static str, u64); 10] {
+        [
+            ("access_revoked", self.access_revoked),
+            ("bad_ack", self.bad_ack),
+            ("certificate_expired", self.certificate_expired),
+            ("closed", self.closed),
+            ("disconnected", self.disconnected),
+            ("error", self.error),
+            ("new_epoch", self.new_epoch),
+            ("reset", self.reset),
+            ("stalled", self.stalled),
+            ("timeout", self.timeout),
+        ]
+    }
+
+    const fn counter(&mut self, cause: &OfflineCause) -> &mut u64 {
+        match cause {
+            OfflineCause::Disconnected => &mut self.disconnected,
+            OfflineCause::NewEpoch => &mut self.new_epoch,
+            OfflineCause::AccessRevoked => &mut self.access_revoked,
+            OfflineCause::CertificateExpired => &mut self.certificate_expired,
+            OfflineCause::BadAck => &mut self.bad_ack,
+            OfflineCause::SocketEnded(SocketEnd::Closed) => &mut self.closed,
+            OfflineCause::SocketEnded(SocketEnd::Reset) => &mut self.reset,
+            OfflineCause::SocketEnded(SocketEnd::TimedOut) => &mut self.timeout,
+            OfflineCause::SocketEnded(SocketEnd::Stalled { .. }) => &mut self.stalled,
+            OfflineCause::SocketEnded(SocketEnd::Failed(_)) => &mut self.error,
+        }
+    }
+}
+
+const fn count(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
 }
 
 /// Current state of a group in numbers.
@@ -82,6 +144,8 @@ pub struct Gauges {
     pub history_messages: u64,
     /// Bytes of the delivery lines of `history_messages`.
     pub history_bytes: u64,
+    /// Age of the oldest one of `history_messages` in milliseconds; 0 if there is none.
+    pub history_age_ms: u64,
     /// Number of older messages that are kept for newcomers only.
     pub newcomer_messages: u64,
     /// Bytes of the delivery lines of `newcomer_messages`.

@@ -12,9 +12,9 @@ mod memory;
 pub use disk::{
     BODY_BYTES_MAX, BadHeader, BootId, Commits, Directory, Disk, EncodedRanges, FileId,
     HEADER_BYTES, Issue, JournalContents, JournalEnd, JournalError, JournalNotice, JournalOptions,
-    NewSegment, OpenedJournal, Progress, RandomValues, Record, RecordKind, Records, Recovered,
-    RecoveryEvent, Rejected, Salt, SegmentHeader, SegmentItem, SegmentSummary, SegmentWriter,
-    Store, SyncMode, Writer, WriterJob, WriterReport, delivery, encode, finish_recovery, read,
-    recover, recover_unless,
+    JournalStats, NewSegment, OpenedJournal, Progress, RandomValues, Record, RecordKind, Records,
+    Recovered, RecoveryEvent, Rejected, Salt, SegmentHeader, SegmentItem, SegmentSummary,
+    SegmentWriter, Store, SyncMode, Writer, WriterJob, WriterReport, delivery, encode,
+    finish_recovery, read, recover, recover_unless,
 };
 pub use memory::MemoryJournal;

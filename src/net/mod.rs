@@ -48,7 +48,7 @@ pub use reserve::FileReserve;
 pub use rotation::Rotation;
 pub use scratch::Scratch;
 pub use signals::{Signal, Signals, ignore_harmless_signals};
-pub use slots::{CLOCK, Key, LISTENER, SIGNALS, Slots, WAKER};
+pub use slots::{CLOCK, HTTP_LISTENER, Key, LISTENER, SIGNALS, Slots, WAKER};
 pub use stream::{Readiness, Stream};
 pub use timers::{TICK_MS, TimerId, TimerWheel};
 pub use transport::Transport;

@@ -11,21 +11,27 @@ pub const LISTENER: Token = Token(usize::MAX);
 pub const WAKER: Token = Token(usize::MAX - 1);
 /// Token of the signals.
 pub const SIGNALS: Token = Token(usize::MAX - 2);
+/// Token of the listening socket for HTTP.
+pub const HTTP_LISTENER: Token = Token(usize::MAX - 4);
 /// Token of the clock watch: the wall clock was set, or the machine has slept.
 pub const CLOCK: Token = Token(usize::MAX - 3);
 
 /// Bits of the slot and bits of the generation: 32 each, or 16 each on a 32-bit machine.
 const HALF_BITS: u32 = usize::BITS / 2;
 const HALF_MAX: usize = (1 << HALF_BITS) - 1;
+/// Bits that tell the table of a key.
+const TABLE_BITS: u32 = 2;
 /// Highest bit of the keys of a second table.
 const SECOND: usize = 1 << (usize::BITS - 1);
+/// Both highest bits: those of the keys of a third table.
+const THIRD: usize = SECOND | 1 << (usize::BITS - TABLE_BITS);
 /// Highest generation of a slot. The next one belongs to the reserved tokens.
-const GENERATION_MAX: usize = (HALF_MAX >> 1) - 1;
+const GENERATION_MAX: usize = (HALF_MAX >> TABLE_BITS) - 1;
 
 /// Names one value of a [`Slots`]. After the value is removed, its key finds nothing.
 ///
 /// ```text
-///  1 bit     high half     low half
+///  2 bits    high half     low half
 /// ├────────┼────────────┼──────────┤
 ///   table    generation    slot
 /// ```
@@ -42,13 +48,19 @@ impl Key {
     }
 
     const fn generation(self) -> usize {
-        (self.0 & !SECOND) >> HALF_BITS
+        (self.0 & !THIRD) >> HALF_BITS
     }
 
     /// Returns true if the key belongs to a table that was made with [`Slots::second`].
     #[must_use]
     pub const fn is_second(self) -> bool {
-        self.0 & SECOND != 0
+        self.0 & THIRD == SECOND
+    }
+
+    /// Returns true if the key belongs to a table that was made with [`Slots::third`].
+    #[must_use]
+    pub const fn is_third(self) -> bool {
+        self.0 & THIRD == THIRD
     }
 }
 
@@ -81,7 +93,7 @@ pub struct Slots<T> {
     values: Slab<T>,
     /// For each slot the generation of its value, or of its next value.
     generations: Vec<u32>,
-    /// [`SECOND`] in a second table, else 0.
+    /// [`SECOND`] in a second table, [`THIRD`] in a third one, else 0.
     table: usize,
 }
 
@@ -106,6 +118,12 @@ impl<T> Slots<T> {
     #[must_use]
     pub fn second() -> Self {
         Self { table: SECOND, ..Self::default() }
+    }
+
+    /// Makes an empty table as [`Slots::second`] does, for a third one.
+    #[must_use]
+    pub fn third() -> Self {
+        Self { table: THIRD, ..Self::default() }
     }
 
     /// Adds a value.
@@ -195,7 +213,7 @@ impl<T> Slots<T> {
     /// Returns the slot of `key` if the slot still has the generation of `key`.
     fn slot_of(&self, key: Key) -> Option<usize> {
         let slot = key.slot();
-        let known = slot < self.generations.len() && key.0 & SECOND == self.table;
+        let known = slot < self.generations.len() && key.0 & THIRD == self.table;
         (known && generation(&self.generations, slot) == key.generation()).then_some(slot)
     }
 }
@@ -245,12 +263,22 @@ mod tests {
     fn the_keys_of_a_second_table_find_nothing_in_the_first_one() {
         let (mut first, mut second) = (Slots::new(), Slots::second());
         let (one, two) = (first.insert(1), second.insert(2));
-        assert_eq!((one.is_second(), two.is_second()), (false, true));
+        let mut third = Slots::third();
+        let three = third.insert(3);
+        let keys = [one, two, three];
+        assert_eq!(keys.map(Key::is_second), [false, true, false]);
+        assert_eq!(keys.map(Key::is_third), [false, false, true]);
+        assert_eq!(keys.map(|key| third.get(key).copied()), [None, None, Some(3)]);
+        assert_eq!((first.get(three), second.get(three)), (None, None));
         assert_eq!((first.get(one), first.get(two)), (Some(&1), None));
         assert_eq!((second.get(one), second.get(two)), (None, Some(&2)));
         assert_eq!((second.remove(one), second.next_key().is_second()), (None, true));
-        let highest = Token::from(key(&[u32::try_from(GENERATION_MAX).unwrap()], 0, SECOND));
-        assert!([LISTENER, WAKER, SIGNALS, CLOCK].iter().all(|reserved| *reserved > highest));
+        let highest = Token::from(key(&[u32::try_from(GENERATION_MAX).unwrap()], 0, THIRD));
+        assert!(
+            [LISTENER, WAKER, SIGNALS, CLOCK, HTTP_LISTENER]
+                .iter()
+                .all(|reserved| *reserved > highest)
+        );
         assert!(second.iter().chain(second.iter()).all(|(key, _)| key == two));
         assert!(second.iter_mut().all(|(key, _)| key == two));
     }

@@ -6,22 +6,34 @@ use crate::code::{children_of, words_of};
 use crate::{hold, read, sources};
 
 /// Each part of the library and the parts it may use, all of which stand above it: no circles.
-const WALLS: [(&str, &[&str]); 13] = [
+const WALLS: [(&str, &[&str]); 15] = [
     ("limits", &[]),
     ("time", &[]),
     ("text", &[]),
+    ("metrics", &[]),
+    ("histogram", &[]),
     ("protocol", &["limits", "time"]),
     ("access", &["limits", "protocol", "time"]),
     ("config", &["access", "limits", "protocol", "text"]),
     ("facts", &["protocol", "time"]),
     ("group", &["access", "facts", "limits", "protocol", "time"]),
     ("session", &["limits", "protocol", "text", "time"]),
-    ("journal", &["facts", "limits", "protocol", "text", "time"]),
+    ("journal", &["facts", "histogram", "limits", "protocol", "text", "time"]),
     ("net", &["limits", "protocol", "text", "time"]),
     (
         "coordinator",
         &[
-            "access", "config", "facts", "net", "group", "journal", "limits", "protocol", "text",
+            "access",
+            "config",
+            "facts",
+            "net",
+            "group",
+            "histogram",
+            "journal",
+            "limits",
+            "metrics",
+            "protocol",
+            "text",
             "time",
         ],
     ),
@@ -32,15 +44,25 @@ const WALLS: [(&str, &[&str]); 13] = [
 const TEST_USES: [(&str, &str); 1] = [("journal", "group")];
 
 /// Parts that decide and do nothing.
-const MINDS: [&str; 8] =
-    ["limits", "time", "text", "protocol", "access", "facts", "group", "session"];
+const MINDS: [&str; 10] = [
+    "limits",
+    "time",
+    "text",
+    "metrics",
+    "histogram",
+    "protocol",
+    "access",
+    "facts",
+    "group",
+    "session",
+];
 
 /// Files of the journal that reach the disk, or name its operations and errors. The other ones
 /// decide, as a mind does.
 const DISK_FILES: [&str; 4] = ["directory.rs", "files.rs", "issues.rs", "spare.rs"];
 
 /// Crates that only compute, which minds may use.
-const PURE_CRATES: [&str; 5] = ["bytes", "crc32fast", "itoa", "memchr", "slab"];
+const PURE_CRATES: [&str; 6] = ["bytes", "crc32fast", "hdrhistogram", "itoa", "memchr", "slab"];
 
 /// Files that name a TCP stream. All others have a `Stream`, or the `Transport` that is one.
 const TRANSPORT: [&str; 2] = ["src/net/socket.rs", "src/net/transport.rs"];

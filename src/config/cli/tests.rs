@@ -127,7 +127,7 @@ fn the_help_names_every_key_with_its_default() {
         let line = format!("--{} {} {} (default {default})", key.option(), key.hint, key.about);
         assert!(words.contains(&line), "{line}\n{help}");
     }
-    let [first, .., last] = KEYS.each_ref().map(|key| key.name);
+    let [first, .., last] = KEYS.each_ref().map(ConfigKey::option);
     assert!(
         words.contains(&format!(
             "The keys are the options from --{first} to --{last}, with _ for -"

@@ -1,5 +1,7 @@
 use super::*;
-use crate::config::{CountLimits, PeerTimeouts, PresenceConfig, SecurityConfig, Timeouts};
+use crate::config::{
+    CountLimits, HttpConfig, PeerTimeouts, PresenceConfig, SecurityConfig, StorageConfig, Timeouts,
+};
 use crate::limits::{Overflow, SyncPolicy};
 
 /// Options as they are given.
@@ -93,7 +95,7 @@ fn blank_lines_comments_and_byte_order_marks_are_skipped_everywhere() {
 }
 
 /// Values of all keys that are no defaults.
-const VALUES: [(&str, &str); 23] = [
+const VALUES: [(&str, &str); 27] = [
     ("bind", "::1"),
     ("max_backlog", "2g"),
     ("overflow", "drop-oldest"),
@@ -117,6 +119,10 @@ const VALUES: [(&str, &str); 23] = [
     ("tls", "c.keys"),
     ("ca", "ca.pem"),
     ("access", "access.txt"),
+    ("http", "127.0.0.1:9090"),
+    ("http_token_file", "token.txt"),
+    ("http_names", "box.lan,box"),
+    ("metrics_members", "5"),
 ];
 
 #[test]
@@ -138,9 +144,17 @@ fn every_key_is_read_from_the_file_and_from_an_option() {
         },
         presence: PresenceConfig { forget_after_ms: 1_500, is_announced: true, delay_ms: 250 },
         timeouts: Timeouts { line_ms: 1_500, connect_ms: 250, stall_ms: 86_400_000, peer },
-        data_dir: Some("/var/lib/my group".into()),
-        sync: SyncPolicy::Every(250),
+        storage: StorageConfig {
+            data_dir: Some("/var/lib/my group".into()),
+            sync: SyncPolicy::Every(250),
+        },
         security: SecurityConfig { allow_foreign_ip: true, tls, ca, access },
+        http: HttpConfig {
+            listen: Some("127.0.0.1:9090".parse().unwrap()),
+            token_file: Some("token.txt".into()),
+            names: vec!["box.lan".to_owned(), "box".to_owned()],
+            members_max: 5,
+        },
     };
     assert_eq!(VALUES.map(|(name, _)| name), KEYS.each_ref().map(|key| key.name));
     for key in &KEYS {
@@ -214,7 +228,7 @@ fn each_line_has_a_known_key_once() {
                 max_connections_per_address, max_members, max_members_per_address, \
                 forget_after, presence, presence_delay, line_timeout, connect_timeout, \
                 stall_timeout, keepalive, user_timeout, allow_foreign_ip, data_dir, sync, \
-                tls, ca, access";
+                tls, ca, access, http, http_token_file, http_names, metrics_members";
     for (line, found) in [
         ("color=always", "c.txt:3: key: found \"color\""),
         ("MAX_LINE=1k", "c.txt:3: key: found \"MAX_LINE\""),
@@ -231,60 +245,5 @@ fn each_line_has_a_known_key_once() {
         "5000\n60\nmax_line=1k\n\nmax_line = 1k\n",
         &[],
         Err("c.txt:5: max_line: found a second value (the first is on line 3), expected one"),
-    );
-}
-
-#[test]
-fn ca_needs_tls() {
-    let expected = "expected tls too: without tls clients show no certificates";
-    check("5000\n60\nca=a\n", &[], Err(&format!("c.txt:3: ca: found \"a\", {expected}")));
-    check("5000\n60\n", &[("ca", "a")], Err(&format!("--ca: found \"a\", {expected}")));
-    check("5000\n60\nca=\n", &[], Ok(DEFAULT));
-    let (tls, ca) = (Some("k".into()), Some("a".into()));
-    let security = SecurityConfig { tls, ca, ..DEFAULT.security };
-    let with_tls = CoordinatorConfig { security, ..DEFAULT };
-    check("5000\n60\nca=a\ntls=k\n", &[], Ok(with_tls.clone()));
-    check("5000\n60\nca=a\n", &[("tls", "k")], Ok(with_tls));
-}
-
-#[test]
-fn sync_needs_a_data_dir() {
-    let expected = "expected data_dir too: without data_dir nothing is kept on disk";
-    let wrong = format!("c.txt:3: sync: found \"always\", {expected}");
-    check("5000\n60\nsync=always\n", &[], Err(&wrong));
-    let wrong = format!("--sync: found \"never\", {expected}");
-    check("5000\n60\n", &[("sync", "never")], Err(&wrong));
-    check("5000\n60\nsync=10ms\n", &[("sync", "never")], Err(&wrong));
-    let with_data_dir = CoordinatorConfig { data_dir: Some("d".into()), ..DEFAULT };
-    check("5000\n60\ndata_dir=d\n", &[], Ok(with_data_dir.clone()));
-    let with_data_dir = CoordinatorConfig { sync: SyncPolicy::Never, ..with_data_dir };
-    check("5000\n60\nsync=never\ndata_dir=d\n", &[], Ok(with_data_dir.clone()));
-    check("5000\n60\nsync=never\n", &[("data_dir", "d")], Ok(with_data_dir.clone()));
-    check("5000\n60\ndata_dir=d\n", &[("sync", "never")], Ok(with_data_dir));
-    let off = CoordinatorConfig { sync: SyncPolicy::Never, ..DEFAULT };
-    check("5000\n60\nsync=never\ndata_dir=d\n", &[("data_dir", "")], Ok(off));
-}
-
-#[test]
-fn the_backlog_has_room_for_two_of_the_longest_lines() {
-    let fits = CoordinatorConfig { max_backlog: 2048, max_line: 1024, ..DEFAULT };
-    check("5000\n60\nmax_line=1k\nmax_backlog=2k\n", &[], Ok(fits.clone()));
-    check("5000\n60\nmax_backlog=2k\n", &[("max_line", "1k")], Ok(fits));
-    check(
-        "5000\n60\nmax_backlog=2047\nmax_line=1k\n",
-        &[],
-        Err("c.txt:3: max_backlog: found \"2047\", expected at least 2k, twice max_line"),
-    );
-    check(
-        "5000\n60\nmax_backlog=64m\nmax_line=1k\n",
-        &[("max_backlog", "100k"), ("max_line", "64k")],
-        Err("--max-backlog: found \"100k\", expected at least 128k, twice max_line"),
-    );
-    let most = CoordinatorConfig { max_line: 16 << 20, ..DEFAULT };
-    check("5000\n60\nmax_line=16m\n", &[], Ok(most));
-    check(
-        "5000\n60\n",
-        &[("max_backlog", "128k")],
-        Ok(CoordinatorConfig { max_backlog: 128 << 10, ..DEFAULT }),
     );
 }

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::client::{Client, ClientPhase};
+use super::refusals::RefusalCounts;
 use crate::config::CoordinatorConfig;
 use crate::group::PerAddress;
 use crate::limits::tls::HANDSHAKES_MAX;
@@ -56,8 +57,10 @@ pub(in crate::coordinator) struct CommandStats {
     pub(in crate::coordinator) connections: usize,
     pub(in crate::coordinator) admission: AdmissionCounters,
     pub(in crate::coordinator) kept_bytes: usize,
+    /// Limit of `kept_bytes`.
+    pub(in crate::coordinator) kept_bytes_max: usize,
     pub(in crate::coordinator) input_bytes: usize,
-    pub(in crate::coordinator) errors: u64,
+    pub(in crate::coordinator) refused: RefusalCounts,
 }
 
 impl Admission {

@@ -17,6 +17,7 @@ mod client;
 mod handshakes;
 mod lists;
 mod pending;
+mod refusals;
 mod replies;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ use budget::Budget;
 use client::{Client, ClientPhase, ClientSocket, LineDeadline};
 use handshakes::Handshakes;
 use lists::Lists;
+use refusals::RefusalCounts;
 use replies::conn_of;
 use upgrades::{UpgradeQueue, Upgrades};
 
@@ -64,8 +66,7 @@ pub(super) struct CommandSockets<S = Transport> {
     marked_for_close: Vec<Key>,
     /// Client whose requests are being executed.
     serving: Option<Key>,
-    /// Number of `ERR` replies.
-    errors: u64,
+    refused: RefusalCounts,
     lines: LineLimits,
     upgrades: UpgradeQueue,
 }
@@ -82,7 +83,7 @@ impl<S: Stream> CommandSockets<S> {
             with_pending_replies: Vec::new(),
             marked_for_close: Vec::new(),
             serving: None,
-            errors: 0,
+            refused: RefusalCounts::default(),
             lines: LineLimits { bytes_max: config.max_line, timeout_ms: config.timeouts.line_ms },
             upgrades: UpgradeQueue::new(config.timeouts.stall_ms),
         }

@@ -13,8 +13,8 @@ use crate::coordinator::sockets::{CoordinatorTimer, Sockets};
 use crate::facts::FactIndex;
 use crate::group::{ConnId, Group};
 use crate::limits::{
-    CLIENT_BYTES_SHARE, LINGER_MS, LIST_LINES_MAX, READ_BYTES, TURN_BYTES_MAX, TURN_REPLIES_MAX,
-    TURN_REPLY_BYTES_MAX, WORK_BYTES, WORK_LIST_LINES,
+    CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE, LINGER_MS, LIST_LINES_MAX, READ_BYTES, TURN_BYTES_MAX,
+    TURN_REPLIES_MAX, TURN_REPLY_BYTES_MAX, WORK_BYTES, WORK_LIST_LINES,
 };
 use crate::net::{Fill, Flush, Key, Stream};
 use crate::protocol::{LimitReached, Reply, ReplyEncoder, RequestError};
@@ -28,7 +28,8 @@ impl<S: Stream> CommandSockets<S> {
             admission: self.admission.counters(),
             kept_bytes: self.budget.kept_bytes(),
             input_bytes: self.budget.input_bytes(),
-            errors: self.errors,
+            kept_bytes_max: CLIENT_BYTES_ALL,
+            refused: self.refused,
         }
     }
 
@@ -39,8 +40,8 @@ impl<S: Stream> CommandSockets<S> {
         reply: &Reply,
         after: Option<FactIndex>,
     ) {
-        if let Reply::Refused(_) = reply {
-            self.errors += 1;
+        if let Reply::Refused(error) = reply {
+            self.refused.record(error.code());
             if let Some(socket) = self.sockets.get(key_of(to)) {
                 log::debug!("{}: {reply}", socket.client.addresses.peer);
             }

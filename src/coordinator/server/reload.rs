@@ -2,8 +2,10 @@
 
 use super::{Coordinator, certificates};
 use crate::access::Credentials;
+use crate::coordinator::platform::Platform;
 use crate::coordinator::security::Security;
 use crate::coordinator::system::System;
+use crate::group::{Input, LinkId};
 use crate::text::Counted;
 use crate::time::Now;
 
@@ -43,4 +45,18 @@ pub(super) fn reload(coordinator: &mut Coordinator<System>, now: Now) {
     let closed = table.map_or(0, |table| coordinator.change_access(table, &checked, now));
     let closed = Counted(closed, "member was", "members were");
     log::info!("SIGHUP: files read again: {summary}; {closed} set offline");
+}
+
+/// Passes a new access table to the group. Returns the number of members that went offline.
+pub(super) fn change_access<P: Platform>(
+    coordinator: &mut Coordinator<P>,
+    changed: Input<'_>,
+    now: Now,
+) -> usize {
+    for link in coordinator.messages.links().collect::<Vec<LinkId>>() {
+        coordinator.read_all_acks(link, now); // Acknowledgements that have arrived still count.
+    }
+    let before = coordinator.group.gauges().online;
+    coordinator.handle(changed, now);
+    before.saturating_sub(coordinator.group.gauges().online)
 }

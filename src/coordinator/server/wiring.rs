@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Coordinator, certificates};
+use super::{Coordinator, certificates, http};
 use crate::coordinator::accept::Accepted;
 use crate::coordinator::commands::{Addresses, Next};
 use crate::coordinator::messages::{Acks, RunWrite};
@@ -53,7 +53,7 @@ impl<P: Platform> Coordinator<P> {
                     }
                 }
                 Effect::DrawEpoch => self.draw_epoch(now),
-                Effect::MemberChange(change) => report::log_member_change(change),
+                Effect::MemberChange(change) => http::report_change(self, change, now),
                 Effect::Backlog(change) => report::log_backlog(change),
             }
         }
@@ -91,7 +91,7 @@ impl<P: Platform> Coordinator<P> {
             Listing::Members => self.commands.list_members(to, &self.group, &mut self.sockets),
             Listing::Stats => {
                 self.sockets.spend(WORK_STATS + self.group.member_count() / WORK_STATS);
-                let lines = report::stats_list(&self.stats(now.steady));
+                let lines = http::samples(self, now.steady).stats_list();
                 self.commands.append_short_list(to, &lines);
             }
         }
@@ -310,6 +310,7 @@ impl<P: Platform> Coordinator<P> {
     /// Passes acknowledgements to the group, and the end of their socket.
     fn take_acks(&mut self, mut acks: Acks, now: Now) {
         while let Some(input) = acks.next(&self.group) {
+            http::record_ack(self, &input, now.steady);
             self.handle(input, now);
         }
         if let Some(end) = self.messages.finish_acks(acks, self.sockets.scratch()) {
@@ -341,6 +342,7 @@ impl<P: Platform> Coordinator<P> {
             match self.messages.write_run(key, written, &self.group) {
                 RunWrite::Wrote { link, bytes, through, is_last } => {
                     written += bytes;
+                    http::record_write(self, through, now.steady);
                     self.group.handle(Input::Wrote { link, bytes, through }, now);
                     if is_last {
                         return written;

@@ -42,7 +42,7 @@ fn a_member_is_forgotten_after_its_time_and_no_earlier() {
     assert_eq!(world.group.next_deadline(), Some(Millis::new(1_700)));
     world.now = 1_700;
     assert_eq!(forgotten(&mut world), ["bob"]);
-    assert_eq!((world.group.next_deadline(), world.group.stats().forgotten), (None, 2));
+    assert_eq!((world.group.next_deadline(), world.group.stats().members.forgotten), (None, 2));
     world.register("ann", "");
 }
 

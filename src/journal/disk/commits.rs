@@ -263,6 +263,7 @@ impl Commits {
     /// Submits the next commit.
     fn append(&mut self, records: Vec<u8>, must_sync: bool, position: JournalPosition) {
         let (commit, bytes) = (self.queue.next(), records.len());
+        self.metrics.commit_bytes.record(bytes as u64);
         self.jobs.push_back(WriterJob::Append { commit, records, must_sync });
         self.queue.push(bytes, position);
     }

@@ -1,60 +1,57 @@
-//! Metrics of the journal for `stats`.
+//! Metrics of the journal.
 
 use std::time::Duration;
 
-/// Number of commits, and durations of syncs.
+use crate::histogram::Histogram;
+
+/// Longest sync and largest commit that are told from longer and larger ones.
+const SYNC_US_MAX: u64 = 60_000_000;
+const COMMIT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Numbers of commits and failures, times of syncs, and sizes of commits.
 #[derive(Clone, Debug)]
 pub(super) struct JournalMetrics {
     pub(super) commits: u64,
     /// Number of failed writes and syncs.
     pub(super) failures: u64,
-    /// Number of syncs for each power of two of microseconds.
-    syncs: [u64; POWERS],
+    /// Microseconds of each sync.
+    pub(super) syncs: Histogram,
+    /// Bytes of each commit.
+    pub(super) commit_bytes: Histogram,
 }
 
-const POWERS: usize = 40;
+/// State of the journal in numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct JournalStats<'a> {
+    /// Bytes of all segments.
+    pub bytes: u64,
+    /// Number of segments.
+    pub segments: usize,
+    /// Number of commits that were written.
+    pub commits: u64,
+    /// Number of failed writes and syncs.
+    pub failures: u64,
+    /// True while the journal cannot be written.
+    pub is_failing: bool,
+    /// Bytes of records that are not written yet.
+    pub waiting_bytes: usize,
+    /// Limit of `waiting_bytes`.
+    pub waiting_bytes_max: usize,
+    /// Microseconds of each sync.
+    pub syncs: &'a Histogram,
+    /// Bytes of each commit.
+    pub commit_bytes: &'a Histogram,
+}
 
 impl Default for JournalMetrics {
     fn default() -> Self {
-        Self { commits: 0, failures: 0, syncs: [0; POWERS] }
+        let (syncs, commit_bytes) = (Histogram::new(SYNC_US_MAX), Histogram::new(COMMIT_BYTES_MAX));
+        Self { commits: 0, failures: 0, syncs, commit_bytes }
     }
 }
 
 impl JournalMetrics {
     pub(super) fn record_sync(&mut self, took: Duration) {
-        let power = took.as_micros().max(1).ilog2() as usize;
-        if let Some(count) = self.syncs.get_mut(power.min(POWERS - 1)) {
-            *count = count.saturating_add(1);
-        }
-    }
-
-    /// Returns a percentile of the sync durations in microseconds, rounded up to a power of two.
-    /// Returns 0 if there was no sync.
-    pub(super) fn sync_us(&self, percent: u64) -> u64 {
-        let all: u64 = self.syncs.iter().sum();
-        let mut seen = 0_u64;
-        for (power, count) in (1_u32..).zip(&self.syncs) {
-            seen = seen.saturating_add(*count);
-            if all > 0 && seen.saturating_mul(100) >= all.saturating_mul(percent) {
-                return 2_u64.saturating_pow(power);
-            }
-        }
-        0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_percentile_is_the_power_of_two_above_it() {
-        let mut metrics = JournalMetrics::default();
-        assert_eq!(metrics.sync_us(50), 0);
-        for micros in [1, 3, 100, 100, 100, 100, 100, 100, 100, 5_000] {
-            metrics.record_sync(Duration::from_micros(micros));
-        }
-        assert_eq!((metrics.sync_us(10), metrics.sync_us(20), metrics.sync_us(50)), (2, 4, 128));
-        assert_eq!((metrics.sync_us(90), metrics.sync_us(99)), (128, 8192));
+        self.syncs.record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1));
     }
 }

@@ -72,6 +72,7 @@ pub use commits::{Commits, JournalEnd, Progress};
 pub use directory::Directory;
 pub use files::{Disk, FileId};
 pub use issues::{Issue, JournalError, Rejected};
+pub use metrics::JournalStats;
 pub use notice::JournalNotice;
 pub use record::{BODY_BYTES_MAX, EncodedRanges, Record, RecordKind, Salt, delivery, encode};
 pub use recovered::{Recovered, SegmentSummary};

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::participant::line_report::LineReport;
 use crate::protocol::{ANNOUNCER, Gap, Seq};
 use crate::session::{LogEntry, Message, NoticeKind};
-use crate::text::drives_a_terminal;
+use crate::text::push_json;
 use crate::time::UnixMillis;
 
 /// States that messages of [`ANNOUNCER`] tell.
@@ -106,26 +106,15 @@ pub(in crate::participant) fn push_time(UnixMillis(millis): UnixMillis, shown: &
 fn push_member(name: &str, value: &str, json: &mut String) {
     json.push_str(",\"");
     json.push_str(name);
-    json.push_str("\":\"");
-    for char in value.chars() {
-        match char {
-            '"' | '\\' => json.extend(['\\', char]),
-            '\t' => json.push_str("\\t"),
-            '\n' => json.push_str("\\n"),
-            // They are all in the basic plane: four digits are enough.
-            char if drives_a_terminal(char) => {
-                let _ = write!(json, "\\u{:04x}", u32::from(char));
-            }
-            char => json.push(char),
-        }
-    }
-    json.push('"');
+    json.push_str("\":");
+    push_json(value, json);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::protocol::Delivery;
+    use crate::text::drives_a_terminal;
 
     fn line_of(sender: &str, text: &str) -> String {
         let (seq, accepted) = (Seq::new(7), UnixMillis(1_500));

@@ -39,7 +39,7 @@ fn text_of(config: &CoordinatorConfig) -> String {
     let CoordinatorConfig { listen, ttl_s, counts, timeouts, .. } = config;
     let seconds = |millis: u64| format!("{}.{:03}", millis / 1000, millis % 1000);
     let yes_or_no = |is_yes: bool| if is_yes { "yes" } else { "no" }.to_owned();
-    let directory = config.data_dir.as_ref().map(|path| path.display().to_string());
+    let directory = config.storage.data_dir.as_ref().map(|path| path.display().to_string());
     let access = config.security.access.as_ref().map(|path| path.display().to_string());
     let keys = [
         ("bind", listen.ip().to_string()),
@@ -60,7 +60,7 @@ fn text_of(config: &CoordinatorConfig) -> String {
         ("user_timeout", seconds(u64::from(timeouts.peer.user_ms))),
         ("allow_foreign_ip", yes_or_no(config.security.allow_foreign_ip)),
         ("data_dir", directory.unwrap_or_default()),
-        ("sync", config.sync.to_string()),
+        ("sync", config.storage.sync.to_string()),
         ("access", access.unwrap_or_default()),
     ];
     let lines = keys.map(|(key, value)| format!("{key}={value}\n")).concat();

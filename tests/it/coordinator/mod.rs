@@ -11,7 +11,9 @@ mod diagnostics;
 mod durable;
 mod golden;
 pub(crate) mod health;
+mod http;
 mod inspect;
+mod metrics;
 #[cfg(feature = "tls")]
 mod set_up;
 mod shutdown;

@@ -12,6 +12,7 @@
 
 pub mod coordinator;
 pub mod fake;
+pub mod http;
 pub mod listener;
 pub mod member;
 #[cfg(target_os = "linux")]

@@ -341,7 +341,7 @@ impl Client {
     }
 
     #[track_caller]
-    fn listed(&mut self, start: &str) -> Vec<String> {
+    pub fn listed(&mut self, start: &str) -> Vec<String> {
         let first = self.expect_start(start);
         let count: usize = first.strip_prefix(start).unwrap().parse().unwrap();
         (0..count).map(|_| self.line()).collect()

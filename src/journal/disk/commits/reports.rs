@@ -1,7 +1,7 @@
 //! Handles the reports of the writer, and reports the state of the journal.
 
 use super::{Commits, JournalEnd, Progress};
-use crate::journal::disk::metrics::JournalMetrics;
+use crate::journal::disk::metrics::{JournalMetrics, JournalStats};
 use crate::journal::disk::{JournalNotice, WriterReport};
 use crate::time::Millis;
 
@@ -108,19 +108,21 @@ impl Commits {
         self.queue.report_fullness(is_full).then_some(is_full)
     }
 
-    /// Returns the lines of `stats` about the journal.
+    /// Returns the state of the journal in numbers.
     #[must_use]
-    pub fn stats(&self) -> [(&'static str, String); 7] {
+    pub fn stats(&self) -> JournalStats<'_> {
         let (bytes, segments) = self.segments.size(self.queue.done().0);
-        let JournalMetrics { commits, failures, .. } = self.metrics;
-        [
-            ("journal_bytes", bytes.to_string()),
-            ("journal_segments", segments.to_string()),
-            ("journal_commits", commits.to_string()),
-            ("journal_failures", failures.to_string()),
-            ("journal_waiting_bytes", self.waiting_bytes().to_string()),
-            ("journal_sync_us_p50", self.metrics.sync_us(50).to_string()),
-            ("journal_sync_us_p99", self.metrics.sync_us(99).to_string()),
-        ]
+        let JournalMetrics { commits, failures, ref syncs, ref commit_bytes } = self.metrics;
+        JournalStats {
+            bytes,
+            segments,
+            commits,
+            failures,
+            is_failing: self.failure.is_failing(),
+            waiting_bytes: self.waiting_bytes(),
+            waiting_bytes_max: self.options.waiting_bytes_max,
+            syncs,
+            commit_bytes,
+        }
     }
 }

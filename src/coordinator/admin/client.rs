@@ -1,0 +1,193 @@
+//! One HTTP connection.
+//!
+//! ```text
+//!   head ──▶ building ──▶ sending ──▶ head (keep-alive)
+//!     │                       └─────▶ lingering ──▶ closed
+//!     └────▶ streaming (`/events`) ───────────────▶ closed
+//! ```
+
+use super::response::StatusCode;
+use crate::coordinator::sockets::Sockets;
+use crate::limits::http::{
+    HTTP_EVENTS_BYTES_MAX, HTTP_HEAD_BYTES_MAX, HTTP_HEAD_MS, HTTP_IDLE_MS, HTTP_LINGER_MS,
+    HTTP_STALL_MS, TURN_HTTP_BYTES_MAX,
+};
+use crate::net::{Connection, Fill, Flush, Stream};
+use crate::time::Millis;
+
+/// An HTTP connection and its state.
+#[derive(Debug)]
+pub(super) struct HttpClient<S> {
+    pub(super) connection: Connection<S>,
+    pub(super) phase: HttpPhase,
+    /// Bytes of the head that is being read.
+    head: Vec<u8>,
+    /// Time at which the connection is closed if nothing happens.
+    deadline: Millis,
+    /// True while the connection is in the queue of those to be served.
+    pub(super) is_queued: bool,
+}
+
+/// State of an HTTP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HttpPhase {
+    /// The head of a request is read.
+    Head,
+    /// The response is being built.
+    Building,
+    /// A response is being sent.
+    Sending {
+        /// The connection ends after this response.
+        closes: bool,
+    },
+    /// Events are sent for ever.
+    Streaming,
+    /// All is sent and our side is closed.
+    Lingering,
+}
+
+/// Outcome of reading.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum HeadRead {
+    /// More bytes must come.
+    Incomplete,
+    /// A whole head, with its empty line.
+    Complete(Vec<u8>),
+    /// The head cannot be served.
+    Refused(StatusCode),
+    /// The client has closed the connection, or it is broken.
+    Ended,
+}
+
+impl<S: Stream> HttpClient<S> {
+    pub(super) fn new(connection: Connection<S>, now: Millis) -> Self {
+        Self {
+            connection,
+            phase: HttpPhase::Head,
+            head: Vec::new(),
+            deadline: now.plus(HTTP_IDLE_MS),
+            is_queued: false,
+        }
+    }
+
+    /// Reads up to the end of a head.
+    pub(super) fn read_head(&mut self, sockets: &mut Sockets, now: Millis) -> HeadRead {
+        let Ok(fill) = self.connection.fill(sockets.scratch(), HTTP_HEAD_BYTES_MAX) else {
+            return HeadRead::Ended;
+        };
+        while let Some(line) = match self.connection.input.next_line(HTTP_HEAD_BYTES_MAX) {
+            Ok(line) => line,
+            Err(_) => return HeadRead::Refused(StatusCode::HeadTooLarge),
+        } {
+            let is_end = line.is_empty() && !self.head.is_empty();
+            if line.is_empty() && !is_end {
+                continue; // An empty line before a request is skipped (RFC 9112, section 2.2).
+            }
+            self.head.extend_from_slice(line);
+            self.head.extend_from_slice(b"\r\n");
+            if self.head.len() > HTTP_HEAD_BYTES_MAX {
+                return HeadRead::Refused(StatusCode::HeadTooLarge);
+            }
+            if is_end {
+                return HeadRead::Complete(std::mem::take(&mut self.head));
+            }
+        }
+        let has_begun = !self.head.is_empty() || !self.connection.input.is_empty();
+        if has_begun && fill.bytes() > 0 {
+            self.deadline = self.deadline.min(now.plus(HTTP_HEAD_MS));
+        }
+        match fill {
+            Fill::Eof(_) => HeadRead::Ended,
+            Fill::Drained(_) | Fill::Yielded(_) => HeadRead::Incomplete,
+        }
+    }
+
+    /// Reads and drops what the client sends while no request is read. Returns false if the
+    /// connection has ended.
+    pub(super) fn drop_input(&mut self, sockets: &mut Sockets) -> bool {
+        let filled = self.connection.fill(sockets.scratch(), HTTP_HEAD_BYTES_MAX);
+        self.connection.input.clear();
+        !matches!(filled, Ok(Fill::Eof(_)) | Err(_))
+    }
+
+    /// Begins to send what is in the output.
+    pub(super) fn send(&mut self, closes: bool, now: Millis) {
+        self.phase = HttpPhase::Sending { closes };
+        self.deadline = now.plus(HTTP_STALL_MS);
+    }
+
+    /// Begins to stream events.
+    pub(super) fn stream(&mut self, now: Millis) {
+        self.phase = HttpPhase::Streaming;
+        self.deadline = now.plus(HTTP_STALL_MS);
+    }
+
+    /// Adds an event to the stream.
+    pub(super) fn add_event(&mut self, event: &[u8], now: Millis) {
+        if self.connection.output.is_empty() {
+            self.deadline = now.plus(HTTP_STALL_MS);
+        }
+        self.connection.output.extend_from_slice(event);
+    }
+
+    /// Writes the output, up to a limit. Returns false if the connection has ended.
+    pub(super) fn write(&mut self, now: Millis) -> bool {
+        let before = self.connection.output.len();
+        let Ok(flush) = self.connection.flush(TURN_HTTP_BYTES_MAX) else { return false };
+        if self.connection.output.len() < before {
+            self.deadline = now.plus(HTTP_STALL_MS);
+        }
+        match (flush, self.phase) {
+            (Flush::Empty, HttpPhase::Sending { closes: false }) => {
+                self.phase = HttpPhase::Head;
+                self.deadline = now.plus(HTTP_IDLE_MS);
+                true
+            }
+            (Flush::Empty, HttpPhase::Sending { closes: true }) => {
+                self.phase = HttpPhase::Lingering;
+                self.deadline = now.plus(HTTP_LINGER_MS);
+                self.connection.shutdown_write().is_ok()
+            }
+            (
+                Flush::Empty | Flush::Blocked | Flush::Yielded,
+                HttpPhase::Head
+                | HttpPhase::Building
+                | HttpPhase::Sending { .. }
+                | HttpPhase::Streaming
+                | HttpPhase::Lingering,
+            ) => true,
+        }
+    }
+
+    /// Returns true if the connection can go on without an event.
+    pub(super) fn has_work(&self) -> bool {
+        let Self { connection, phase, .. } = self;
+        let can_write = connection.is_writable() && !connection.output.is_empty();
+        can_write
+            || match phase {
+                HttpPhase::Building => true,
+                HttpPhase::Head | HttpPhase::Lingering | HttpPhase::Streaming => {
+                    connection.is_readable()
+                }
+                HttpPhase::Sending { .. } => false,
+            }
+    }
+
+    /// Returns true if the time of the connection is over.
+    pub(super) fn is_over(&self, now: Millis) -> bool {
+        let is_waiting = match self.phase {
+            HttpPhase::Streaming => !self.connection.output.is_empty(),
+            HttpPhase::Building => false,
+            HttpPhase::Head | HttpPhase::Sending { .. } | HttpPhase::Lingering => true,
+        };
+        let is_too_far_behind = self.phase == HttpPhase::Streaming
+            && self.connection.output.len() > HTTP_EVENTS_BYTES_MAX;
+        is_too_far_behind || is_waiting && self.deadline <= now
+    }
+
+    /// Returns true if part of a request has come.
+    pub(super) fn has_begun(&self) -> bool {
+        self.phase == HttpPhase::Head
+            && (!self.head.is_empty() || !self.connection.input.is_empty())
+    }
+}

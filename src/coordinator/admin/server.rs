@@ -1,0 +1,356 @@
+//! The HTTP server: its connections, and the answers to their requests.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+
+use bytes::BufMut as _;
+
+use super::build::MetricsBuild;
+use super::client::{HeadRead, HttpClient, HttpPhase};
+use super::disk_space::DiskWatch;
+use super::head::{self, HostNames, HttpRequest};
+use super::observed::Observed;
+use super::page::PAGE;
+use super::response::{MediaType, ResponseHead, StatusCode};
+use super::rows::MemberRows;
+use super::status::{push_status, push_update};
+use super::token::HttpToken;
+use super::view::AdminView;
+use crate::coordinator::sockets::{CoordinatorTimer, Sockets};
+use crate::limits::http::{
+    HTTP_CONNECTIONS_MAX, HTTP_RESPONSES_BYTES_MAX, HTTP_ROWS_MAX, HTTP_TICK_MS,
+    TURN_HTTP_ACCEPTS_MAX, TURN_HTTP_REQUESTS_MAX, TURN_HTTP_SERVED_MAX,
+};
+use crate::net::{Accept, Acceptor, Connection, Key, Listen, Readiness, Slots, Stream};
+use crate::time::{Millis, Now};
+
+/// Settings of the server.
+#[derive(Debug, Default)]
+pub(in crate::coordinator) struct AdminSettings {
+    /// Names that a `Host` field may have.
+    pub(in crate::coordinator) names: Vec<String>,
+    /// Token that requests must show.
+    pub(in crate::coordinator) token: Option<HttpToken>,
+    /// Watches the disk of the journal.
+    pub(in crate::coordinator) disk: Option<DiskWatch>,
+}
+
+/// The HTTP server.
+#[derive(Debug)]
+pub(in crate::coordinator) struct Admin<S, L> {
+    acceptor: Acceptor<L>,
+    clients: Slots<HttpClient<S>>,
+    /// Connections to be served.
+    ready: VecDeque<Key>,
+    /// Requests whose bodies are being built.
+    builds: BTreeMap<Key, (HttpRequest, MetricsBuild)>,
+    names: HostNames,
+    token: Option<HttpToken>,
+    disk: Option<DiskWatch>,
+    /// Rows as the readers of `/events` know them.
+    rows: MemberRows,
+    /// Number of changes that the readers of `/events` know.
+    changes_known: u64,
+    is_tick_due: bool,
+    pub(in crate::coordinator) observed: Observed,
+}
+
+/// Response to a request.
+enum HttpAnswer {
+    Text(StatusCode, MediaType, String),
+    Page,
+    Metrics,
+    Events,
+}
+
+impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
+    pub(in crate::coordinator) fn new(acceptor: Acceptor<L>, settings: AdminSettings) -> Self {
+        let AdminSettings { names, token, disk } = settings;
+        Self {
+            acceptor,
+            clients: Slots::third(),
+            ready: VecDeque::new(),
+            builds: BTreeMap::new(),
+            names: HostNames::new(names.iter().map(String::as_str)),
+            token,
+            disk,
+            rows: MemberRows::default(),
+            changes_known: 0,
+            is_tick_due: true, // The first tick arms the timer.
+            observed: Observed::default(),
+        }
+    }
+
+    /// Records an event of the listener.
+    pub(in crate::coordinator) fn on_listener_event(&mut self) {
+        self.acceptor.on_event();
+    }
+
+    /// Records an event of a connection.
+    pub(in crate::coordinator) fn on_event(&mut self, key: Key, event: impl Into<Readiness>) {
+        if let Some(client) = self.clients.get_mut(key) {
+            client.connection.on_event(event);
+            self.queue(key);
+        }
+    }
+
+    /// Records that a second has passed.
+    pub(in crate::coordinator) fn on_timer(&mut self) {
+        self.is_tick_due = true;
+    }
+
+    /// Returns true if the next turn has nothing to do without an event.
+    pub(in crate::coordinator) fn is_idle(&self, now: Millis) -> bool {
+        self.ready.is_empty() && !self.is_tick_due && !self.acceptor.is_due(now)
+    }
+
+    /// Does the work of a turn. `register` reports the events of a new connection.
+    pub(in crate::coordinator) fn serve(
+        &mut self,
+        mut view: AdminView<'_>,
+        sockets: &mut Sockets,
+        register: impl FnMut(&mut Connection<S>, Key) -> io::Result<()>,
+    ) {
+        let now = view.now.steady;
+        view.disk = self.disk.as_mut().and_then(DiskWatch::last);
+        if std::mem::take(&mut self.is_tick_due) {
+            sockets.set_timer(now.plus(HTTP_TICK_MS), CoordinatorTimer::Http);
+            self.tick(&view);
+        }
+        self.accept(register, now);
+        for _ in 0..self.ready.len().min(TURN_HTTP_SERVED_MAX) {
+            let Some(key) = self.ready.pop_front() else { break };
+            if let Some(client) = self.clients.get_mut(key) {
+                client.is_queued = false;
+                self.serve_client(key, &view, sockets);
+            }
+        }
+    }
+
+    fn queue(&mut self, key: Key) {
+        if let Some(client) = self.clients.get_mut(key)
+            && !client.is_queued
+        {
+            client.is_queued = true;
+            self.ready.push_back(key);
+        }
+    }
+
+    fn accept(
+        &mut self,
+        mut register: impl FnMut(&mut Connection<S>, Key) -> io::Result<()>,
+        now: Millis,
+    ) {
+        for _ in 0..TURN_HTTP_ACCEPTS_MAX {
+            let Accept::Accepted(stream, peer) = self.acceptor.accept(now) else { return };
+            if self.clients.len() >= HTTP_CONNECTIONS_MAX {
+                log::debug!("{peer}: closed: {HTTP_CONNECTIONS_MAX} HTTP connections are open");
+                continue;
+            }
+            let (mut connection, key) = (Connection::new(stream), self.clients.next_key());
+            match register(&mut connection, key) {
+                Ok(()) => drop(self.clients.insert(HttpClient::new(connection, now))),
+                Err(error) => log::warn!("{peer}: closed: HTTP cannot be served: {error}"),
+            }
+        }
+    }
+
+    /// Serves a connection, up to its share of a turn.
+    fn serve_client(&mut self, key: Key, view: &AdminView<'_>, sockets: &mut Sockets) {
+        let now = view.now.steady;
+        for _ in 0..TURN_HTTP_REQUESTS_MAX {
+            let Some(client) = self.clients.get_mut(key) else { return };
+            let is_open = match client.phase {
+                HttpPhase::Head => match client.read_head(sockets, now) {
+                    HeadRead::Ended => false,
+                    HeadRead::Incomplete => break,
+                    HeadRead::Refused(status) => {
+                        self.refuse(key, status, view.now);
+                        true
+                    }
+                    HeadRead::Complete(head) => {
+                        match head::parse(&head, &self.names) {
+                            Ok(request) => self.answer(key, request, view),
+                            Err(status) => self.refuse(key, status, view.now),
+                        }
+                        true
+                    }
+                },
+                HttpPhase::Building => {
+                    self.advance(key, view);
+                    true
+                }
+                HttpPhase::Sending { .. } => true,
+                HttpPhase::Streaming | HttpPhase::Lingering => client.drop_input(sockets),
+            };
+            let Some(client) = self.clients.get_mut(key) else { return };
+            if !is_open || !client.write(now) {
+                return self.close(key);
+            }
+            // A further request may have come with the one before it.
+            if client.phase != HttpPhase::Head {
+                break;
+            }
+        }
+        if self.clients.get(key).is_some_and(HttpClient::has_work) {
+            self.queue(key);
+        }
+    }
+
+    /// Refuses a request, and ends its connection.
+    fn refuse(&mut self, key: Key, status: StatusCode, now: Now) {
+        let request = HttpRequest { closes: true, ..HttpRequest::default() };
+        self.send(key, &request, (status, MediaType::Text, status.body().as_bytes()), now);
+    }
+
+    fn answer(&mut self, key: Key, request: HttpRequest, view: &AdminView<'_>) {
+        let answer = self.route(&request, view);
+        let waiting: usize = self.clients.iter().map(|(_, it)| it.connection.output.len()).sum();
+        if waiting > HTTP_RESPONSES_BYTES_MAX {
+            return self.refuse(key, StatusCode::Unavailable, view.now);
+        }
+        match answer {
+            HttpAnswer::Text(status, media, body) => {
+                self.send(key, &request, (status, media, body.as_bytes()), view.now);
+            }
+            HttpAnswer::Page => {
+                let body = (StatusCode::Ok, MediaType::Html, PAGE.as_bytes());
+                self.send(key, &request, body, view.now);
+            }
+            HttpAnswer::Metrics => {
+                let build = MetricsBuild::begin(view, &self.observed);
+                self.builds.insert(key, (request, build));
+                if let Some(client) = self.clients.get_mut(key) {
+                    client.phase = HttpPhase::Building;
+                }
+                self.advance(key, view);
+            }
+            HttpAnswer::Events => self.begin_events(key, &request, view),
+        }
+    }
+
+    fn route(&mut self, request: &HttpRequest, view: &AdminView<'_>) -> HttpAnswer {
+        let is_open = matches!(&*request.path, "/healthz" | "/readyz");
+        if let Some(token) = self.token.as_ref().filter(|_| !is_open)
+            && !token.is_shown_by(request.authorization.as_deref())
+        {
+            let status = StatusCode::Unauthorized;
+            return HttpAnswer::Text(status, MediaType::Text, status.body().to_owned());
+        }
+        match &*request.path {
+            "/" => HttpAnswer::Page,
+            "/metrics" => HttpAnswer::Metrics,
+            "/events" => HttpAnswer::Events,
+            "/healthz" => HttpAnswer::Text(StatusCode::Ok, MediaType::Text, "ok\n".to_owned()),
+            "/readyz" => match view.readiness().reasons {
+                reasons if reasons.is_empty() => {
+                    HttpAnswer::Text(StatusCode::Ok, MediaType::Text, "ready\n".to_owned())
+                }
+                reasons => {
+                    let text = reasons.join("\n") + "\n";
+                    HttpAnswer::Text(StatusCode::Unavailable, MediaType::Text, text)
+                }
+            },
+            "/status.json" => {
+                let mut json = String::new();
+                let mut rows = MemberRows::default();
+                let _ = rows.refresh(view.group, rows_max(view), view.now);
+                push_status(view, (&self.observed, u64::MAX), &rows, &mut json);
+                json.push('\n');
+                HttpAnswer::Text(StatusCode::Ok, MediaType::Json, json)
+            }
+            _ => {
+                let status = StatusCode::NotFound;
+                HttpAnswer::Text(status, MediaType::Text, status.body().to_owned())
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        key: Key,
+        request: &HttpRequest,
+        (status, media, body): (StatusCode, MediaType, &[u8]),
+        now: Now,
+    ) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let (length, closes) = (Some(body.len()), request.closes);
+        ResponseHead { status, media, length, closes }
+            .encode(now.unix, &mut client.connection.output);
+        if !request.is_head {
+            client.connection.output.put_slice(body);
+        }
+        client.send(closes, now.steady);
+    }
+
+    /// Continues the body that is being built.
+    fn advance(&mut self, key: Key, view: &AdminView<'_>) {
+        let Some((_, build)) = self.builds.get_mut(&key) else { return };
+        if let Some(body) = build.advance(view)
+            && let Some((request, _)) = self.builds.remove(&key)
+        {
+            let body = (StatusCode::Ok, MediaType::Metrics, body.as_bytes());
+            self.send(key, &request, body, view.now);
+        }
+    }
+
+    /// Begins to stream: the whole state first, then an update each second.
+    fn begin_events(&mut self, key: Key, request: &HttpRequest, view: &AdminView<'_>) {
+        if !self.is_streaming() {
+            let _ = self.rows.refresh(view.group, rows_max(view), view.now);
+            self.changes_known = self.observed.changes_so_far();
+        }
+        let mut event = "event: status\ndata: ".to_owned();
+        push_status(view, (&self.observed, self.changes_known), &self.rows, &mut event);
+        event.push_str("\n\n");
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let (status, media) = (StatusCode::Ok, MediaType::Events);
+        let head = ResponseHead { status, media, length: None, closes: true };
+        head.encode(view.now.unix, &mut client.connection.output);
+        if request.is_head {
+            return client.send(true, view.now.steady);
+        }
+        client.connection.output.put_slice(event.as_bytes());
+        client.stream(view.now.steady);
+    }
+
+    fn is_streaming(&self) -> bool {
+        self.clients.iter().any(|(_, client)| client.phase == HttpPhase::Streaming)
+    }
+
+    /// Does what is due each second: rates, updates of `/events`, ends of connections.
+    fn tick(&mut self, view: &AdminView<'_>) {
+        self.observed.tick(view.group);
+        if self.is_streaming() {
+            let changes = self.rows.refresh(view.group, rows_max(view), view.now);
+            let mut event = "event: update\ndata: ".to_owned();
+            let known = (&self.observed, self.changes_known);
+            push_update(view, known, (&self.rows, &changes), &mut event);
+            event.push_str("\n\n");
+            self.changes_known = self.observed.changes_so_far();
+            for (_, client) in self.clients.iter_mut() {
+                if client.phase == HttpPhase::Streaming {
+                    client.add_event(event.as_bytes(), view.now.steady);
+                }
+            }
+        }
+        for key in self.clients.iter().map(|(key, _)| key).collect::<Vec<_>>() {
+            let Some(client) = self.clients.get(key) else { continue };
+            match (client.is_over(view.now.steady), client.has_begun()) {
+                (true, true) => self.refuse(key, StatusCode::RequestTimeout, view.now),
+                (true, false) => self.close(key),
+                (false, _) => (),
+            }
+            self.queue(key);
+        }
+    }
+
+    fn close(&mut self, key: Key) {
+        self.clients.remove(key);
+        self.builds.remove(&key);
+    }
+}
+
+fn rows_max(view: &AdminView<'_>) -> usize {
+    view.config.http.members_max.min(HTTP_ROWS_MAX)
+}

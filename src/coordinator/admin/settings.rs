@@ -1,0 +1,35 @@
+//! Settings of the HTTP server, from the config and the machine.
+
+use rustix::system::uname;
+
+use super::disk_space::DiskWatch;
+use super::server::AdminSettings;
+use super::token::HttpToken;
+use crate::config::{ConfigError, CoordinatorConfig, HttpConfig, load_http_token};
+use crate::coordinator::CoordinatorError;
+
+/// Reads the token, if the config names a file.
+pub(in crate::coordinator) fn load_token(
+    config: &HttpConfig,
+) -> Result<Option<HttpToken>, ConfigError> {
+    let token = config.token_file.as_deref().map(load_http_token).transpose()?;
+    Ok(token.as_deref().map(HttpToken::new))
+}
+
+/// Returns the settings of a server.
+pub(in crate::coordinator) fn settings(
+    config: &CoordinatorConfig,
+) -> Result<AdminSettings, CoordinatorError> {
+    let token = load_token(&config.http).map_err(CoordinatorError::Config)?;
+    let disk = config.storage.data_dir.clone().map(DiskWatch::start).transpose();
+    let disk = disk.map_err(|error| CoordinatorError::System("cannot start a thread", error))?;
+    Ok(AdminSettings { names: names(&config.http), token, disk })
+}
+
+/// Returns the names of this machine: its own one, also in the local network, and the configured
+/// ones.
+fn names(config: &HttpConfig) -> Vec<String> {
+    let own = uname().nodename().to_string_lossy().into_owned();
+    let local = format!("{own}.local");
+    config.names.iter().cloned().chain([own, local]).collect()
+}

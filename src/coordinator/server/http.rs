@@ -1,0 +1,117 @@
+//! Serves HTTP on the loop, and records what only HTTP shows. Without `http` nothing is recorded.
+
+use super::Coordinator;
+use crate::coordinator::admin::AdminView;
+use crate::coordinator::platform::Platform;
+use crate::coordinator::report;
+use crate::coordinator::samples::{Samples, Sources};
+use crate::group::{Input, MemberChange};
+use crate::net::{Key, Readiness, Stopwatch};
+use crate::protocol::Seq;
+use crate::time::{Millis, Now};
+
+/// Serves HTTP, if it is on.
+#[inline]
+pub(super) fn serve<P: Platform>(coordinator: &mut Coordinator<P>, now: Now) {
+    if coordinator.admin.is_some() {
+        serve_admin(coordinator, now);
+    }
+}
+
+#[cold]
+fn serve_admin<P: Platform>(coordinator: &mut Coordinator<P>, now: Now) {
+    let Coordinator { config, group, commands, listener, shutdown, started, .. } = coordinator;
+    let Coordinator { sockets, platform, admin: Some(admin), .. } = coordinator else { return };
+    let sources = Sources {
+        config,
+        group,
+        commands: commands.stats(),
+        journal: group.journal.stats(),
+        accept_pauses: listener.pauses(),
+        uptime_ms: now.steady.since(*started),
+    };
+    let view = AdminView::new(sources, (shutdown.is_some(), listener.is_out_of_files()), now);
+    admin.serve(view, sockets, |connection, key| platform.register(connection, key));
+}
+
+/// Returns the values of the metrics that exist without HTTP, too.
+pub(super) fn samples<P: Platform>(coordinator: &Coordinator<P>, now: Millis) -> Samples<'_> {
+    let Coordinator { config, group, commands, listener, started, .. } = coordinator;
+    Samples::collect(Sources {
+        config,
+        group,
+        commands: commands.stats(),
+        journal: group.journal.stats(),
+        accept_pauses: listener.pauses(),
+        uptime_ms: now.since(*started),
+    })
+}
+
+pub(super) fn on_listener_event<P: Platform>(coordinator: &mut Coordinator<P>) {
+    if let Some(admin) = &mut coordinator.admin {
+        admin.on_listener_event();
+    }
+}
+
+pub(super) fn on_event<P: Platform>(
+    coordinator: &mut Coordinator<P>,
+    key: Key,
+    readiness: Readiness,
+) {
+    if let Some(admin) = &mut coordinator.admin {
+        admin.on_event(key, readiness);
+    }
+}
+
+pub(super) fn on_timer<P: Platform>(coordinator: &mut Coordinator<P>) {
+    if let Some(admin) = &mut coordinator.admin {
+        admin.on_timer();
+    }
+}
+
+/// Logs a change of a member, and keeps the change for the status page.
+pub(super) fn report_change<P: Platform>(
+    coordinator: &mut Coordinator<P>,
+    change: &MemberChange,
+    now: Now,
+) {
+    if let Some(admin) = &mut coordinator.admin {
+        admin.observed.record_change(change, now);
+    }
+    report::log_member_change(change);
+}
+
+/// Records a write to a message socket, if it ended with a whole message.
+#[inline]
+pub(super) fn record_write<P: Platform>(
+    coordinator: &mut Coordinator<P>,
+    through: Option<Seq>,
+    now: Millis,
+) {
+    if let (Some(admin), Some(through)) = (&mut coordinator.admin, through) {
+        admin.observed.record_write(&coordinator.group, through, now);
+    }
+}
+
+/// Records an acknowledgement.
+#[inline]
+pub(super) fn record_ack<P: Platform>(
+    coordinator: &mut Coordinator<P>,
+    input: &Input<'_>,
+    now: Millis,
+) {
+    if let (Some(admin), Input::Acknowledged { seq, .. }) = (&mut coordinator.admin, input) {
+        admin.observed.record_ack(&coordinator.group, *seq, now);
+    }
+}
+
+/// Records the time of a turn.
+pub(super) fn record_turn<P: Platform>(
+    coordinator: &mut Coordinator<P>,
+    stopwatch: Option<Stopwatch>,
+) {
+    if let (Some(admin), Some(stopwatch)) = (&mut coordinator.admin, stopwatch) {
+        let micros = stopwatch.elapsed().as_micros();
+        admin.observed.record_turn(u64::try_from(micros).unwrap_or(u64::MAX));
+    }
+}

@@ -1,0 +1,50 @@
+//! Limits of the HTTP server for metrics and the status page.
+
+/// Most HTTP connections. A further one is closed at once.
+pub const HTTP_CONNECTIONS_MAX: usize = 64;
+/// Most HTTP connections that are accepted in a turn.
+pub const TURN_HTTP_ACCEPTS_MAX: usize = 8;
+/// Most HTTP connections that are served in a turn.
+pub const TURN_HTTP_SERVED_MAX: usize = 8;
+/// Requests of one HTTP connection that are answered in a turn.
+pub const TURN_HTTP_REQUESTS_MAX: usize = 4;
+/// Bytes that are read from, and written to, one HTTP connection in a turn.
+pub const TURN_HTTP_BYTES_MAX: usize = 64 * 1024;
+/// Members whose state is written into a response in a turn.
+pub const TURN_HTTP_MEMBERS_MAX: usize = 100;
+
+/// Most bytes of the head of a request, its empty line included.
+pub const HTTP_HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Most header fields of a request.
+pub const HTTP_FIELDS_MAX: usize = 64;
+/// Most bytes of responses that wait to be sent on all connections. A further request gets 503.
+pub const HTTP_RESPONSES_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes that wait for a reader of `/events` above which its connection is closed.
+pub const HTTP_EVENTS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Most milliseconds from the first byte of a request to the end of its head.
+pub const HTTP_HEAD_MS: u64 = 10_000;
+/// Most milliseconds without a request on an open connection.
+pub const HTTP_IDLE_MS: u64 = 60_000;
+/// Most milliseconds without progress while bytes of a response wait.
+pub const HTTP_STALL_MS: u64 = 10_000;
+/// Most milliseconds from the last byte of the last response until the client closes.
+pub const HTTP_LINGER_MS: u64 = 2_000;
+
+/// Milliseconds between two updates of `/events`, and two values of the rates.
+pub const HTTP_TICK_MS: u64 = 1_000;
+/// Values of the rates that the status page shows: ten minutes.
+pub const HTTP_RATES_MAX: usize = 600;
+/// Most members with a row on the status page.
+pub const HTTP_ROWS_MAX: usize = 2000;
+/// Changes of members that the status page shows.
+pub const HTTP_CHANGES_MAX: usize = 50;
+
+/// Members with series of their own in `/metrics` and rows on the status page.
+pub const METRICS_MEMBERS_DEFAULT: usize = 1000;
+/// Highest value of `metrics_members`.
+pub const METRICS_MEMBERS_HIGHEST: usize = 100_000;
+/// Shortest token in the file of `http_token_file`, in bytes.
+pub const HTTP_TOKEN_BYTES_MIN: usize = 16;
+/// Milliseconds between two looks at the free space of the disk.
+pub const DISK_SPACE_MS: u64 = 10_000;

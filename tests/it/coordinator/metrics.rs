@@ -1,0 +1,173 @@
+//! One table for `stats`, `/metrics` and the documents.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use groupcast::metrics::{Metric, MetricKind, PREFIX, STATS};
+use support::coordinator::Coordinator;
+use support::http::{get, http_address};
+
+/// Metrics that have no value here: without a journal, without pending messages.
+fn is_optional(metric: Metric) -> bool {
+    metric == Metric::DeepestMessages
+}
+
+/// The families of a text, each with its kind and its series.
+fn families(text: &str) -> BTreeMap<String, (String, Vec<String>)> {
+    let mut families = BTreeMap::<String, (String, Vec<String>)>::new();
+    let mut last = String::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            last = name.to_owned();
+            let before = families.insert(last.clone(), (kind.to_owned(), Vec::new()));
+            assert!(before.is_none(), "{name} stands twice");
+        } else if !line.starts_with('#') {
+            assert!(line.starts_with(&last), "{line} stands behind {last}");
+            families.get_mut(&last).unwrap().1.push(line.to_owned());
+        }
+    }
+    families
+}
+
+/// Checks a text with promtool, if it is installed.
+fn check_with_promtool(text: &str) {
+    let checker = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut checker) = checker else {
+        eprintln!("SKIPPED: promtool is not installed (Debian: prometheus)");
+        return;
+    };
+    checker.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = checker.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}\n{text}");
+}
+
+#[test]
+fn every_metric_of_the_table_has_a_value_and_no_other_one_is_shown() {
+    let coordinator = Coordinator::start_with_data_dir(60, &["http=0"]);
+    let address = http_address(&coordinator);
+    let mut alice = coordinator.join("alice", "");
+    let mut bob = coordinator.join("bob", "acks=1");
+    alice.msend("one");
+    bob.socket().delivery(1, "alice", "one");
+    alice.until_acked(1);
+    let mut response = get(address, "/metrics");
+    // The disk is looked at by a thread.
+    while !response.body.contains("groupcast_disk_bytes") {
+        response = get(address, "/metrics");
+    }
+    assert_eq!(response.status(), 200);
+    let media = "text/plain; version=0.0.4; charset=utf-8";
+    assert_eq!(response.field("Content-Type"), Some(media));
+    check_with_promtool(&response.body);
+    let shown = families(&response.body);
+    for metric in Metric::ALL {
+        let entry = metric.entry();
+        let Some((kind, series)) = shown.get(&format!("{PREFIX}{}", entry.name)) else {
+            assert!(is_optional(*metric), "{} has no value", entry.name);
+            continue;
+        };
+        assert_eq!(kind, entry.kind.word(), "{}", entry.name);
+        let has_label = |line: &String| match (entry.kind, entry.label) {
+            (MetricKind::Histogram, _) => true,
+            (_, Some(label)) => line.contains(&format!("{{{label}=\"")),
+            (_, None) => !line.contains('{'),
+        };
+        assert!(!series.is_empty() && series.iter().all(has_label), "{series:?}");
+    }
+    let known: BTreeSet<String> =
+        Metric::ALL.iter().map(|metric| format!("{PREFIX}{}", metric.entry().name)).collect();
+    assert!(shown.keys().all(|name| known.contains(name)), "{shown:?}");
+}
+
+#[test]
+fn values_tell_what_has_happened() {
+    let coordinator = Coordinator::start(60, &["http=0", "metrics_members=1"]);
+    let address = http_address(&coordinator);
+    let mut alice = coordinator.join("alice", "");
+    let mut bob = coordinator.join("bob", "acks=1");
+    let seq = alice.msend("one two");
+    bob.socket().delivery(seq, "alice", "one two");
+    bob.socket().ack(seq);
+    bob.until_acked(seq);
+    bob.disconnect();
+    alice.msend("three");
+    let mut client = coordinator.client();
+    client.refused("nobody#msend x#127.0.0.1", 404, "");
+    let text = get(address, "/metrics").body;
+    for expected in [
+        "members 2",
+        "members_online 1",
+        "members_limit 10000",
+        "messages_accepted_total 2",
+        "message_text_bytes_total 12",
+        "deliveries_total 1",
+        "registrations_total 2",
+        "requests_refused_total{code=\"404\"} 1",
+        "requests_refused_total{code=\"507\"} 0",
+        "message_sockets_ended_total{reason=\"disconnected\"} 1",
+        "deepest_member_pending_messages{member=\"bob\"} 1",
+        "backlog_messages 1",
+        "delivery_latency_seconds_count 1",
+        "ack_latency_seconds_count 1",
+        "members_without_series 1",
+        "member_online{member=\"alice\"} 1",
+        "member_pending_messages{member=\"alice\"} 0",
+        "ready 1",
+    ] {
+        let line = format!("\n{PREFIX}{expected}\n");
+        assert!(text.contains(&line), "no {expected} in\n{text}");
+    }
+    assert!(!text.contains("member_online{member=\"bob\"}"), "above metrics_members");
+    assert!(!text.contains("three") && !text.contains("one two"), "texts are secrets");
+}
+
+#[test]
+fn stats_has_the_keys_of_the_table() {
+    for with_journal in [false, true] {
+        let coordinator = match with_journal {
+            true => Coordinator::start_with_data_dir(60, &[]),
+            false => Coordinator::start(60, &[]),
+        };
+        let mut client = coordinator.client();
+        let mut keys = Vec::new();
+        client.say("observer#stats#127.0.0.1");
+        for line in client.listed("OK stats ") {
+            keys.push(line.split_once(' ').unwrap().0.to_owned());
+        }
+        let expected: Vec<&str> = STATS
+            .iter()
+            .filter(|key| with_journal || !key.key.starts_with("journal_"))
+            .filter(|key| key.metric != Metric::DeepestMessages)
+            .map(|key| key.key)
+            .collect();
+        assert_eq!(keys, expected);
+    }
+}
+
+#[test]
+fn the_documents_have_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/README.md");
+    let text = fs::read_to_string(path).unwrap();
+    let mut missing = String::new();
+    for metric in Metric::ALL {
+        let entry = metric.entry();
+        let label = entry.label.map(|label| format!("{{{label}}}")).unwrap_or_default();
+        let (name, kind) = (entry.name, entry.kind.word());
+        let row = format!("| `{name}{label}` | {kind} | {} |\n", entry.help);
+        if !text.contains(&row) {
+            missing.push_str(&row);
+        }
+    }
+    assert!(missing.is_empty(), "config/README.md needs these rows:\n{missing}");
+    let without_row = STATS.iter().filter(|key| !text.contains(&format!("`{}`", key.key)));
+    let without_row: Vec<&str> = without_row.map(|key| key.key).collect();
+    assert!(without_row.is_empty(), "no words about {without_row:?} in config/README.md");
+}
