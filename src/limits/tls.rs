@@ -5,7 +5,7 @@ pub const HANDSHAKE_MS: u64 = 5000;
 /// Most unfinished handshakes of clients. One more closes the oldest one.
 pub const HANDSHAKES_MAX: usize = 256;
 /// Most milliseconds of a turn for steps of handshakes. The step under way is finished.
-pub const TURN_HANDSHAKES_MS: u64 = 2;
+pub const TURN_HANDSHAKES_MS: u64 = 1;
 
 /// Most milliseconds between two looks at the wall clock while a certificate counts.
 pub const CERTIFICATE_CHECK_MS: u64 = 60_000;

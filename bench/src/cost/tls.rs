@@ -35,7 +35,7 @@ const MESSAGES: u64 = 100;
 const STEP: u64 = 2;
 const SETTLE: Duration = Duration::from_secs(1);
 /// A lower priority, for clients that are not measured.
-const LOW: i32 = 10;
+const LOW: i32 = 19;
 
 pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
     report.title(
