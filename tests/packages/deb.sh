@@ -101,6 +101,16 @@ try_keys() {
     coordinator=$!
     wait_for "the coordinator with keys listens" grep -q ' listening on ' "$scratch/safe.output"
     grep -q 'TLS, key sha256:' "$scratch/safe.output" || fail "$(cat "$scratch/safe.output")"
+    cp "$scratch/invitation" "$1/tmp/invitation"
+    chroot "$1" install -D -o groupcast -g groupcast -m 600 /tmp/invitation \
+        /var/lib/groupcast/erin/erin.keys
+    port=$(sed -n 's/.* listening on [^ ]*:\([0-9]*\),.*/\1/p' "$scratch/safe.output")
+    printf 'erin\nerin.log\n127.0.0.1 %s\nkeys=erin.keys\n' "$port" > "$1/etc/groupcast/erin.txt"
+    start "$1" participant erin
+    participant=$!
+    wait_for "erin is a member by her invitation" grep -q 'erin: registered' "$scratch/safe.output"
+    kill "$participant"
+    wait "$participant" || fail "erin: $(cat "$scratch/erin.output")"
     kill "$coordinator"
     wait "$coordinator" || fail "safe: $(cat "$scratch/safe.output")"
 }
@@ -141,6 +151,9 @@ for way in useradd systemd-sysusers; do
         try_group "$root"
         try_keys "$root"
     fi
+    mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
+    ln -s /usr/lib/systemd/system/groupcast-coordinator@.service \
+        "$root/etc/systemd/system/multi-user.target.wants/groupcast-coordinator@home.service"
     dpkg --root="$root" --remove groupcast > "$scratch/dpkg" 2>&1 || fail "$(cat "$scratch/dpkg")"
     test -e "$root/etc/logrotate.d/groupcast" || fail "a removal takes a file of /etc along"
     dpkg --root="$root" --purge groupcast > "$scratch/dpkg" 2>&1 || fail "$(cat "$scratch/dpkg")"
