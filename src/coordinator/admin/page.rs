@@ -6,7 +6,7 @@ use super::response::MediaType;
 pub(super) const PAGE: &str = include_str!("page.html");
 
 /// SHA-256 of the only script and of the only style of the page, in base64. A test compares them.
-const SCRIPT_SHA256: &str = "/ZbcGc9B8EfVEbXtu4mJ0pCW+C8UL8NiwJ+ZdFhZXpM=";
+const SCRIPT_SHA256: &str = "jL2xCLC86XJNmn3e3qLzyeBix/aa36YJ8G/x5y/N45U=";
 const STYLE_SHA256: &str = "T9J14+gD0Av3hZZ0lGXL5c9+ciTmmWrmTjJpqQu/L9Q=";
 
 /// Returns the policy for a response: the page may run its own script and style, and read from this
