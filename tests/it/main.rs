@@ -7,6 +7,7 @@ mod clients;
 mod coordinator;
 mod hostile;
 mod machine;
+mod monitoring;
 #[cfg(feature = "participant")]
 mod participant;
 #[cfg(feature = "tls")]
