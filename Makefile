@@ -110,7 +110,12 @@ fuzz:
 # Tests of whole programs mostly wait: more of them run at a time than there are cores.
 test:
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} \
-	    $(CARGO) test --locked --workspace --exclude groupcast-micro
+	    $(CARGO) test --locked --workspace --exclude groupcast-micro --exclude groupcast-page
+
+# The status page in Chromium (Debian: chromium, chromium-driver); pictures go to target/page.
+test-page:
+	$(CARGO) build --locked --bin coordinator
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-2} $(CARGO) test --locked -p groupcast-page
 
 # The man pages and completions in config, after a change of an option, a key, a command or a page in
 # tests/manual/pages. A test of `make test` fails if they are old.
@@ -166,11 +171,12 @@ help:
 	@echo "make loadtest 500 members under load: deliveries, latency, cost; that nothing is lost"
 	@echo "make torture  kill both programs at random, and look for what was lost"
 	@echo "make fuzz     run the fuzz targets under libFuzzer (nightly), each for 60 seconds"
-	@echo "make test     run all tests"
+	@echo "make test     run all tests but those of the status page"
+	@echo "make test-page  test the status page of the coordinator in Chromium"
 	@echo "make manual   write the man pages and completions from the tables of options"
 	@echo "make check    formatting, lints, tests, documentation: what a change must pass"
 	@echo "make msrv     build both programs with the oldest Rust that Cargo.toml promises"
 	@echo "make audit    look for known vulnerabilities of dependencies"
 	@echo "make clean    remove what was built"
 
-.PHONY: all audit bench bench-peers clean deb demo dist durability figures fuzz install instructions loadtest manual micro msrv notices test test-packages torture uninstall check help
+.PHONY: all audit bench bench-peers clean deb demo dist durability figures fuzz install instructions loadtest manual micro msrv notices test test-packages test-page torture uninstall check help
