@@ -1,15 +1,17 @@
 //! The history: every message that a member may still get, stored once for all members.
 
 mod newcomers;
+mod slices;
 
 use std::collections::VecDeque;
 
-use super::block::{Block, LineAt};
+use super::block::Block;
 use super::ranges::SeqRanges;
 use crate::protocol::{Delivery, Seq, Text, TimeText};
 use crate::time::Millis;
 
 pub(super) use newcomers::NewcomerLimits;
+pub(super) use slices::{HistorySlice, HistorySlices};
 
 /// A queue of blocks of encoded delivery lines.
 ///
@@ -290,9 +292,7 @@ impl History {
             false => self.lost.above(after).next().map(|range| range.first.before()),
         };
         let end = lost.map_or(self.released, |end| end.min(self.released));
-        let next = after.next();
-        let passed = if own.is_empty() { 0 } else { own.passed(after) };
-        HistorySlices { history: self, own, passed, next, end, position: self.position(next) }
+        HistorySlices::new(self, own, after, end)
     }
 
     fn end(&self) -> u64 {
@@ -314,83 +314,6 @@ impl History {
             return 0;
         }
         self.blocks.partition_point(|block| block.first() <= seq).saturating_sub(1)
-    }
-}
-
-/// Sendable lines that are not own messages: see [`History::slices`].
-#[derive(Clone, Copy, Debug)]
-pub(super) struct HistorySlices<'a> {
-    history: &'a History,
-    own: &'a SeqRanges,
-    /// Number of own ranges that end before `next`.
-    passed: usize,
-    /// Next seq.
-    next: Seq,
-    /// Last seq that may be sent.
-    end: Seq,
-    /// Position of the block of `next`.
-    position: usize,
-}
-
-impl HistorySlices<'_> {
-    /// Returns true if the slices end with the last released message, and not before a lost one.
-    #[inline]
-    pub(super) fn reaches_released(&self) -> bool {
-        self.end == self.history.released
-    }
-}
-
-impl<'a> Iterator for HistorySlices<'a> {
-    type Item = HistorySlice<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<HistorySlice<'a>> {
-        if self.next > self.end {
-            return None; // A run is mostly one slice.
-        }
-        let mut own = self.own.at(self.passed);
-        while let Some(range) = own
-            && range.first <= self.next
-        {
-            self.next = range.last.next();
-            self.passed = self.passed.saturating_add(1);
-            own = self.own.at(self.passed);
-        }
-        if self.next > self.end {
-            return None;
-        }
-        let mut block = self.history.blocks.get(self.position)?;
-        while block.last() < self.next {
-            self.position = self.position.saturating_add(1);
-            block = self.history.blocks.get(self.position)?;
-        }
-        let until = own.map_or(self.end, |range| range.first.before().min(self.end));
-        let (first, last) = (self.next, until.min(block.last()));
-        self.next = last.next();
-        Some(HistorySlice { block, first, last })
-    }
-}
-
-/// Consecutive whole lines in one block.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct HistorySlice<'a> {
-    block: &'a Block,
-    pub(super) first: Seq,
-    pub(super) last: Seq,
-}
-
-impl<'a> HistorySlice<'a> {
-    pub(super) fn bytes(&self) -> &'a [u8] {
-        self.block.lines(self.first, self.last)
-    }
-
-    pub(super) fn messages(&self) -> u64 {
-        self.last.above(self.first.before())
-    }
-
-    /// Returns the line that contains the byte at offset `bytes` of the slice.
-    pub(super) fn line_at(&self, bytes: usize) -> LineAt<'a> {
-        self.block.line_at(self.first, bytes)
     }
 }
 

@@ -43,6 +43,7 @@ mod per_address;
 mod presence;
 mod ranges;
 mod recorded;
+mod recovering;
 mod registration;
 mod sends;
 mod sockets;

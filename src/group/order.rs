@@ -1,6 +1,6 @@
 //! Progress of the group in the order of facts, and the state of the journal that gives the order.
 
-use super::recorded::Recovering;
+use super::recovering::Recovering;
 use crate::facts::FactIndex;
 use crate::protocol::RequestError;
 

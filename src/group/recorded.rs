@@ -20,22 +20,6 @@ use crate::limits::LOST_NUMBERS_MAX;
 use crate::protocol::{ANNOUNCER, Delivery, Epoch, Seq};
 use crate::time::Millis;
 
-/// State of a recovery.
-#[derive(Debug, Default)]
-pub(super) struct Recovering {
-    /// Acceptance time of the last message. Lost messages after it get the same time.
-    message_at: Millis,
-    /// Ids named since the start of the last snapshot.
-    named: BTreeSet<Box<str>>,
-    /// Own ranges of one member, collected from consecutive facts of a snapshot.
-    own: Option<(MemberSlot, Vec<(Seq, Seq)>)>,
-    /// Ids whose registration may be damaged: their first fact came after messages that may be
-    /// their own.
-    late: BTreeSet<Box<str>>,
-    /// Number of lost seqs that may be in the history.
-    lost: u64,
-}
-
 /// State that facts change: exactly what a journal records.
 #[derive(Debug)]
 pub(super) struct RecordedState {

@@ -1,0 +1,169 @@
+//! A config that is read again while the coordinator runs: what changes, and what stays until a
+//! restart.
+
+use super::key::{ConfigKey, KEYS};
+use super::{CoordinatorConfig, value};
+
+/// Keys whose values stay until a restart.
+const FIXED_KEYS: [&str; 4] = ["bind", "max_line", "data_dir", "sync"];
+
+/// Keys that turn something on. It stays on or off until a restart; the path may change.
+const SWITCHES: [&str; 2] = ["tls", "access"];
+
+/// Two values of a setting, as the config file has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingChange {
+    /// Name of the key, or `port` or `ttl`.
+    pub name: &'static str,
+    /// Value with which the coordinator runs.
+    pub before: String,
+    /// Value that was read.
+    pub after: String,
+}
+
+/// Outcome of a config that was read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigChange {
+    /// Config from now on.
+    pub config: CoordinatorConfig,
+    /// Settings that change.
+    pub changed: Vec<SettingChange>,
+    /// Settings that need a restart to change.
+    pub fixed: Vec<SettingChange>,
+}
+
+impl CoordinatorConfig {
+    /// Returns the config with which a coordinator goes on that reads `new`.
+    ///
+    /// # Errors
+    ///
+    /// A description of values that do not fit a setting that stays.
+    pub fn reloaded(&self, new: &Self) -> Result<ConfigChange, String> {
+        let mut config = new.clone();
+        config.listen = self.listen;
+        let mut fixed = Vec::new();
+        let ports = [self.listen.port(), new.listen.port()].map(|port| port.to_string());
+        fixed.extend(SettingChange::between("port", ports));
+        for key in KEYS.iter().filter(|key| is_fixed(key, self, new)) {
+            let before = (key.show)(self);
+            fixed.extend(SettingChange::between(key.name, [before.clone(), (key.show)(new)]));
+            // A value that was valid once is valid again.
+            let _ = (key.assign)(&mut config, &before);
+        }
+        if config.security.tls.is_none() {
+            config.security.ca = None;
+        }
+        let lowest = value::wide(config.max_line).saturating_mul(2);
+        if config.max_backlog < lowest {
+            return Err(format!(
+                "max_backlog: found {}, expected at least {}, twice max_line, which stays until \
+                 a restart",
+                value::show_size(config.max_backlog),
+                value::show_size(lowest)
+            ));
+        }
+        let ttls = [self.ttl_s, config.ttl_s].map(|ttl_s| ttl_s.to_string());
+        let mut changed: Vec<SettingChange> =
+            SettingChange::between("ttl", ttls).into_iter().collect();
+        changed.extend(KEYS.iter().filter_map(|key| {
+            SettingChange::between(key.name, [self, &config].map(|config| (key.show)(config)))
+        }));
+        Ok(ConfigChange { config, changed, fixed })
+    }
+}
+
+fn is_fixed(key: &ConfigKey, old: &CoordinatorConfig, new: &CoordinatorConfig) -> bool {
+    let is_on = |config: &CoordinatorConfig| !(key.show)(config).is_empty();
+    FIXED_KEYS.contains(&key.name) || SWITCHES.contains(&key.name) && is_on(old) != is_on(new)
+}
+
+impl SettingChange {
+    /// Returns the change, if the values differ.
+    fn between(name: &'static str, [before, after]: [String; 2]) -> Option<Self> {
+        let show = |value: String| if value.is_empty() { "none".to_owned() } else { value };
+        (before != after).then(|| Self { name, before: show(before), after: show(after) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A config with these lines.
+    fn config(first: &str, lines: &[&str]) -> CoordinatorConfig {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.txt");
+        std::fs::write(&path, format!("{first}\n{}\n", lines.join("\n"))).unwrap();
+        crate::config::ConfigSource { file: Some(path), ..Default::default() }.load().unwrap()
+    }
+
+    fn shown(changes: &[SettingChange]) -> Vec<String> {
+        let show = |it: &SettingChange| format!("{} {} {}", it.name, it.before, it.after);
+        changes.iter().map(show).collect()
+    }
+
+    #[test]
+    fn limits_timeouts_and_paths_change_and_the_rest_stays_and_is_named() {
+        let old = config("5000\n60", &["max_members=5", "access=a.txt", "data_dir=d"]);
+        let lines = [
+            "max_members=6",
+            "access=b.txt",
+            "bind=127.0.0.1",
+            "max_line=1k",
+            "sync=never",
+            "data_dir=",
+            "log_level=debug",
+            "user_timeout=0",
+            "tls=c.keys",
+            "ca=ca.pem",
+        ];
+        #[cfg(not(feature = "tls"))]
+        let lines = &lines[..lines.len() - 2];
+        let new = config("5001\n3", &lines);
+        let ConfigChange { config: merged, changed, fixed } = old.reloaded(&new).unwrap();
+        let expected = [
+            "ttl 60 3",
+            "max_members 5 6",
+            "user_timeout 30 0",
+            "log_level info debug",
+            "access a.txt b.txt",
+        ];
+        assert_eq!(shown(&changed), expected);
+        let expected = [
+            "port 5000 5001",
+            "bind 0.0.0.0 127.0.0.1",
+            "max_line 64k 1k",
+            "data_dir d none",
+            "sync always never",
+            #[cfg(feature = "tls")]
+            "tls none c.keys",
+        ];
+        assert_eq!(shown(&fixed), expected);
+        let again = config(
+            "5000\n3",
+            &["max_members=6", "access=b.txt", "data_dir=d", "log_level=debug", "user_timeout=0"],
+        );
+        assert_eq!(merged, again);
+        assert_eq!(old.reloaded(&old).map(|it| (it.changed, it.fixed)), Ok((vec![], vec![])));
+    }
+
+    #[test]
+    fn access_rules_are_not_turned_on_or_off() {
+        let (with, without) = (config("1\n1", &["access=a.txt"]), config("1\n1", &[]));
+        for (old, new, fixed) in
+            [(&with, &without, "access a.txt none"), (&without, &with, "access none a.txt")]
+        {
+            let change = old.reloaded(new).unwrap();
+            assert_eq!((shown(&change.fixed), &change.config), (vec![fixed.to_owned()], old));
+        }
+    }
+
+    #[test]
+    fn a_backlog_that_the_longest_line_does_not_fit_into_is_a_fault() {
+        let old = config("1\n1", &["max_line=1m"]);
+        let new = config("1\n1", &["max_line=1k", "max_backlog=4k"]);
+        let expected = "max_backlog: found 4k, expected at least 2m, twice max_line, which stays \
+                        until a restart";
+        assert_eq!(old.reloaded(&new), Err(expected.to_owned()));
+    }
+}
