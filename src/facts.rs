@@ -8,7 +8,8 @@
 //!
 //! The same facts in the same order make the same state, in every coordinator and after every
 //! start. Three things are no facts: expiry follows from the time, dropping follows from a bound in
-//! bytes, and being online ends with the program.
+//! bytes, and being online ends with the program. [`Fact::Expired`] tells about expiry only that a
+//! time to live became longer.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -121,6 +122,12 @@ pub enum Fact<'a> {
         id: &'a str,
         /// Number that the sender gave to the text.
         number: NonZeroU64,
+    },
+    /// All messages before this seq have expired. Their ages tell this no longer, because the time
+    /// to live has become longer. Only a recovery needs the fact.
+    Expired {
+        /// First seq that has not expired.
+        before: Seq,
     },
     /// Accepted messages that were lost.
     Lost {
@@ -245,6 +252,9 @@ pub trait Recorded: StateMachine {
 
     /// Returns the time to live of a message, in milliseconds.
     fn ttl_ms(&self) -> u64;
+
+    /// Returns the seq of the last [`Fact::Expired`]; [`Seq::ZERO`] if there was none.
+    fn expired_before(&self) -> Seq;
 
     /// Returns the oldest kept message that a member still needs; the next seq if there is none.
     fn needed(&self) -> Seq;

@@ -13,7 +13,7 @@ use log::LevelFilter;
 
 use super::key::{ConfigKey, KEYS};
 use super::stderr::report_failure;
-use super::{ConfigError, ConfigSource, CoordinatorConfig, Endpoint, FoundValue, Location};
+use super::{ConfigError, ConfigSource, CoordinatorConfig, Endpoint, FoundValue, Location, value};
 
 pub use participant::{Membership, ParticipantOptions, ParticipantRun, StoreOptions};
 pub use script::ScriptOptions;
@@ -58,8 +58,6 @@ pub struct CoordinatorRun {
     pub source: ConfigSource,
     /// Start a new epoch: the journal was restored from a copy.
     pub new_epoch: bool,
-    /// Most verbose level of diagnostics to show.
-    pub log_level: LevelFilter,
 }
 
 impl CoordinatorRun {
@@ -91,13 +89,14 @@ impl CoordinatorRun {
         if let Some(coordinator) = health_endpoint(&matches)? {
             return Ok(Invocation::Run(CoordinatorTask::Health(coordinator)));
         }
-        let log_level = log_level(&matches, LevelFilter::Info)?;
+        let verbose = log_level(&matches, LevelFilter::Info)?;
         let file = optional_file(&matches)?;
         let value = |key: &'static ConfigKey| Some((key.name, matches.opt_str(&key.option())?));
         let source = ConfigSource {
             file: file.map(PathBuf::from),
             port: matches.opt_str("port"),
             ttl: matches.opt_str("ttl"),
+            verbose,
             keys: KEYS.iter().filter_map(value).collect(),
         };
         let config = source.load()?;
@@ -105,7 +104,7 @@ impl CoordinatorRun {
         if let Some(task) = set_up_task(&matches, file, &config)? {
             return Ok(Invocation::Run(task));
         }
-        let run = Self { config, source, new_epoch, log_level };
+        let run = Self { config, source, new_epoch };
         let checked = file.unwrap_or("options").to_owned();
         Ok(Invocation::Run(match matches.opt_present("check") {
             true => CoordinatorTask::Check { checked, run },
@@ -163,8 +162,7 @@ impl ProgramInfo {
 
 /// Returns the options of the coordinator.
 fn coordinator_options() -> Options {
-    let mut options =
-        common_options("info", "check the options and the files that they name, and exit");
+    let mut options = common_options("check the options and the files that they name, and exit");
     options.optflag(
         "",
         "new-epoch",
@@ -192,15 +190,13 @@ fn coordinator_options() -> Options {
 }
 
 /// Returns the options of both programs.
-fn common_options(default_level: &str, check: &str) -> Options {
-    let level = format!("off, error, warn, info, debug or trace (default {default_level})");
+fn common_options(check: &str) -> Options {
     let mut options = Options::new();
     options
         .optflag("h", "help", "show this text")
         .optflag("", "version", "show the version")
         .optflag("", "check", check)
-        .optflagmulti("v", "verbose", "show more diagnostics; -vv shows even more")
-        .optopt("", "log-level", &level, "LEVEL");
+        .optflagmulti("v", "verbose", "show more diagnostics; -vv shows even more");
     options
 }
 
@@ -216,23 +212,26 @@ fn matches(
     options.parse(arguments).map_err(|fail| ConfigError::Usage(fail.to_string()))
 }
 
-fn log_level(matches: &Matches, default: LevelFilter) -> Result<LevelFilter, ConfigError> {
+/// Returns the level of `-v` or of `--log-level`, if one of them is given. `default` is the level
+/// without them.
+fn log_level(matches: &Matches, default: LevelFilter) -> Result<Option<LevelFilter>, ConfigError> {
     let steps = matches.opt_count("verbose");
     let Some(word) = matches.opt_str("log-level") else {
         let louder = LevelFilter::iter().skip_while(|level| *level < default).nth(steps);
-        return Ok(louder.unwrap_or(LevelFilter::Trace));
+        return Ok((steps > 0).then_some(louder.unwrap_or(LevelFilter::Trace)));
     };
     if steps > 0 {
         return Err(ConfigError::Usage(
             "found both --verbose and --log-level, expected one".to_owned(),
         ));
     }
-    word.parse().map_err(|_| ConfigError::Field {
+    let level = value::log_level(&word).map_err(|expected| ConfigError::Field {
         location: Location::Option,
         field: "log_level",
         found: FoundValue::Text(word),
-        expected: "off, error, warn, info, debug or trace".to_owned(),
-    })
+        expected,
+    });
+    level.map(Some)
 }
 
 /// Returns the task of `--init-keys` or `--invite`, which must be the only option.

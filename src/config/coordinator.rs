@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use log::LevelFilter;
+
 use super::PeerTimeouts;
 use crate::limits::http::METRICS_MEMBERS_DEFAULT;
 use crate::limits::{
@@ -24,13 +26,13 @@ pub struct CoordinatorConfig {
     pub max_backlog: u64,
     /// Rule for a message that would exceed `max_backlog`.
     pub overflow: Overflow,
-    /// Number of newest messages that are kept for newcomers.
-    pub keep: usize,
     /// Most bytes of a request line, line feed included.
     pub max_line: usize,
     pub counts: CountLimits,
     pub presence: PresenceConfig,
     pub timeouts: Timeouts,
+    /// Most verbose level of diagnostics to show.
+    pub log_level: LevelFilter,
     pub storage: StorageConfig,
     pub security: SecurityConfig,
     pub http: HttpConfig,
@@ -71,9 +73,11 @@ pub struct SecurityConfig {
     pub access: Option<PathBuf>,
 }
 
-/// Limits on the number of command sockets and of members.
+/// Limits on the numbers of command sockets, of members, and of messages for newcomers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CountLimits {
+    /// Number of newest messages that are kept for newcomers.
+    pub keep: usize,
     /// Most command sockets.
     pub max_connections: usize,
     /// Most command sockets from one IPv4 address or IPv6 /64 network; loopback is exempt.
@@ -118,9 +122,9 @@ impl CoordinatorConfig {
             ttl_s,
             max_backlog: BACKLOG_BYTES_DEFAULT,
             overflow: Overflow::Reject,
-            keep: KEEP_DEFAULT,
             max_line: LINE_BYTES_DEFAULT,
             counts: CountLimits {
+                keep: KEEP_DEFAULT,
                 max_connections: CONNECTIONS_DEFAULT,
                 max_connections_per_address: CONNECTIONS_PER_ADDRESS_DEFAULT,
                 max_members: MEMBERS_DEFAULT,
@@ -137,6 +141,7 @@ impl CoordinatorConfig {
                 stall_ms: STALL_TIMEOUT_MS_DEFAULT,
                 peer: PeerTimeouts::new(),
             },
+            log_level: LevelFilter::Info,
             storage: StorageConfig { data_dir: None, sync: SyncPolicy::Always },
             security: SecurityConfig { allow_foreign_ip: false, tls: None, ca: None, access: None },
             http: HttpConfig {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use log::LevelFilter;
+
 use super::key::{ConfigKey, KEYS};
 use super::lines::{self, ConfigLine, ConfigLines};
 use super::{ConfigError, CoordinatorConfig, FoundValue, Location, related_keys, value};
@@ -20,6 +22,8 @@ pub struct ConfigSource {
     pub(super) port: Option<String>,
     /// Value of `--ttl`.
     pub(super) ttl: Option<String>,
+    /// Level of `-v`, which wins over `log_level`.
+    pub(super) verbose: Option<LevelFilter>,
     /// Keys given as options, with their values: in any order, each key at most once.
     pub(super) keys: Vec<(&'static str, String)>,
 }
@@ -55,6 +59,9 @@ impl ConfigSource {
             (key.assign)(&mut config, text)
                 .map_err(|expected| of_option(key.name, text, expected))?;
             written.insert(key.name, (Location::Option, text.clone()));
+        }
+        if let Some(level) = self.verbose {
+            config.log_level = level;
         }
         related_keys::check(&config, &mut written)?;
         Ok(config)

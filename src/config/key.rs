@@ -52,7 +52,7 @@ fn timeout_ms(text: &str) -> Result<u64, String> {
 }
 
 /// All keys, in the order of the help.
-pub(super) static KEYS: [ConfigKey; 27] = [
+pub(super) static KEYS: [ConfigKey; 28] = [
     ConfigKey {
         name: "bind",
         hint: "IP",
@@ -88,10 +88,10 @@ pub(super) static KEYS: [ConfigKey; 27] = [
         hint: "COUNT",
         about: "newest messages kept until they expire, for members that register with last=",
         assign: |config, text| {
-            config.keep = value::count(text, 0..=KEEP_HIGHEST)?;
+            config.counts.keep = value::count(text, 0..=KEEP_HIGHEST)?;
             Ok(())
         },
-        show: |config| config.keep.to_string(),
+        show: |config| config.counts.keep.to_string(),
     },
     ConfigKey {
         name: "max_line",
@@ -218,6 +218,16 @@ pub(super) static KEYS: [ConfigKey; 27] = [
                 decides",
         assign: |config, text| config.timeouts.peer.assign_user_timeout(text),
         show: |config| config.timeouts.peer.show_user_timeout(),
+    },
+    ConfigKey {
+        name: "log_level",
+        hint: "LEVEL",
+        about: "off, error, warn, info, debug or trace",
+        assign: |config, text| {
+            config.log_level = value::log_level(text)?;
+            Ok(())
+        },
+        show: |config| config.log_level.to_string().to_lowercase(),
     },
     ConfigKey {
         name: "allow_foreign_ip",

@@ -5,7 +5,16 @@ use super::key::{ConfigKey, KEYS};
 use super::{CoordinatorConfig, value};
 
 /// Keys whose values stay until a restart.
-const FIXED_KEYS: [&str; 4] = ["bind", "max_line", "data_dir", "sync"];
+const FIXED_KEYS: [&str; 8] = [
+    "bind",
+    "max_line",
+    "data_dir",
+    "sync",
+    "http",
+    "http_token_file",
+    "http_names",
+    "metrics_members",
+];
 
 /// Keys that turn something on. It stays on or off until a restart; the path may change.
 const SWITCHES: [&str; 2] = ["tls", "access"];
@@ -32,20 +41,20 @@ pub struct ConfigChange {
     pub fixed: Vec<SettingChange>,
 }
 
-impl CoordinatorConfig {
-    /// Returns the config with which a coordinator goes on that reads `new`.
+impl ConfigChange {
+    /// Returns the change of a coordinator that runs with `old` and reads `new`.
     ///
     /// # Errors
     ///
     /// A description of values that do not fit a setting that stays.
-    pub fn reloaded(&self, new: &Self) -> Result<ConfigChange, String> {
+    pub fn between(old: &CoordinatorConfig, new: &CoordinatorConfig) -> Result<Self, String> {
         let mut config = new.clone();
-        config.listen = self.listen;
+        config.listen = old.listen;
         let mut fixed = Vec::new();
-        let ports = [self.listen.port(), new.listen.port()].map(|port| port.to_string());
+        let ports = [old.listen.port(), new.listen.port()].map(|port| port.to_string());
         fixed.extend(SettingChange::between("port", ports));
-        for key in KEYS.iter().filter(|key| is_fixed(key, self, new)) {
-            let before = (key.show)(self);
+        for key in KEYS.iter().filter(|key| is_fixed(key, old, new)) {
+            let before = (key.show)(old);
             fixed.extend(SettingChange::between(key.name, [before.clone(), (key.show)(new)]));
             // A value that was valid once is valid again.
             let _ = (key.assign)(&mut config, &before);
@@ -62,13 +71,13 @@ impl CoordinatorConfig {
                 value::show_size(lowest)
             ));
         }
-        let ttls = [self.ttl_s, config.ttl_s].map(|ttl_s| ttl_s.to_string());
+        let ttls = [old.ttl_s, config.ttl_s].map(|ttl_s| ttl_s.to_string());
         let mut changed: Vec<SettingChange> =
             SettingChange::between("ttl", ttls).into_iter().collect();
         changed.extend(KEYS.iter().filter_map(|key| {
-            SettingChange::between(key.name, [self, &config].map(|config| (key.show)(config)))
+            SettingChange::between(key.name, [old, &config].map(|config| (key.show)(config)))
         }));
-        Ok(ConfigChange { config, changed, fixed })
+        Ok(Self { config, changed, fixed })
     }
 }
 
@@ -120,7 +129,8 @@ mod tests {
         #[cfg(not(feature = "tls"))]
         let lines = &lines[..lines.len() - 2];
         let new = config("5001\n3", &lines);
-        let ConfigChange { config: merged, changed, fixed } = old.reloaded(&new).unwrap();
+        let ConfigChange { config: merged, changed, fixed } =
+            ConfigChange::between(&old, &new).unwrap();
         let expected = [
             "ttl 60 3",
             "max_members 5 6",
@@ -144,7 +154,10 @@ mod tests {
             &["max_members=6", "access=b.txt", "data_dir=d", "log_level=debug", "user_timeout=0"],
         );
         assert_eq!(merged, again);
-        assert_eq!(old.reloaded(&old).map(|it| (it.changed, it.fixed)), Ok((vec![], vec![])));
+        assert_eq!(
+            ConfigChange::between(&old, &old).map(|it| (it.changed, it.fixed)),
+            Ok((vec![], vec![]))
+        );
     }
 
     #[test]
@@ -153,7 +166,7 @@ mod tests {
         for (old, new, fixed) in
             [(&with, &without, "access a.txt none"), (&without, &with, "access none a.txt")]
         {
-            let change = old.reloaded(new).unwrap();
+            let change = ConfigChange::between(old, new).unwrap();
             assert_eq!((shown(&change.fixed), &change.config), (vec![fixed.to_owned()], old));
         }
     }
@@ -164,6 +177,6 @@ mod tests {
         let new = config("1\n1", &["max_line=1k", "max_backlog=4k"]);
         let expected = "max_backlog: found 4k, expected at least 2m, twice max_line, which stays \
                         until a restart";
-        assert_eq!(old.reloaded(&new), Err(expected.to_owned()));
+        assert_eq!(ConfigChange::between(&old, &new), Err(expected.to_owned()));
     }
 }

@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use log::LevelFilter;
+
 /// Units of sizes, the largest first.
 const UNITS: [(char, u64); 3] = [('g', 1 << 30), ('m', 1 << 20), ('k', 1 << 10)];
 
@@ -90,6 +92,11 @@ pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
         "no" => Ok(false),
         _ => Err("yes or no".to_owned()),
     }
+}
+
+/// Parses the name of a level of diagnostics.
+pub(super) fn log_level(text: &str) -> Result<LevelFilter, String> {
+    text.parse().map_err(|_| "off, error, warn, info, debug or trace".to_owned())
 }
 
 /// Returns the word for a truth value.

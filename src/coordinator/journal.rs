@@ -127,6 +127,14 @@ impl<W: WriterQueue> GroupJournal<W> {
         }
     }
 
+    /// Takes the settings of a group that have changed.
+    pub(super) fn on_rules_changed(&mut self, group: &Group) {
+        match self {
+            Self::Memory(_) => (),
+            Self::Disk(disk) => disk.commits.on_rules_changed(group),
+        }
+    }
+
     /// Returns the time at which the journal has something to do without new facts.
     pub(super) fn deadline(&self) -> Option<Millis> {
         match self {

@@ -42,6 +42,10 @@ impl Liveness {
         }
     }
 
+    pub(super) fn change_timeout(&mut self, timeouts: PeerTimeouts) {
+        self.timeout_ms = u64::from(timeouts.user_ms);
+    }
+
     /// Requests a check, because bytes were written.
     pub(super) fn request_check(&mut self) {
         self.is_wanted = true;

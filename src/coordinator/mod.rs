@@ -60,6 +60,7 @@ pub use journal::{GroupJournal, WriterThread};
 pub use platform::{Observer, Platform, WriterQueue};
 pub use replica::Replica;
 pub use server::Coordinator;
+pub use server::config_change::change_config;
 pub use shutdown::TurnOutcome;
 
 /// Reason why the coordinator could not start, continue, or end cleanly.
@@ -170,9 +171,9 @@ pub fn run(task: &CoordinatorTask) -> Result<(), CoordinatorError> {
 fn serve(run: &CoordinatorRun) -> Result<(), CoordinatorError> {
     let system = |what| move |error| CoordinatorError::System(what, error);
     let reader = if stderr_is_journal() { Reader::Journal } else { Reader::People };
-    let print = print_to_stderr(reader, run.log_level > LevelFilter::Info);
-    let diagnostics =
-        Diagnostics::install(run.log_level, print).map_err(system("cannot start the log"))?;
+    let print = print_to_stderr(reader, run.config.log_level > LevelFilter::Info);
+    let diagnostics = Diagnostics::install(run.config.log_level, print)
+        .map_err(system("cannot start the log"))?;
     ignore_harmless_signals().map_err(system("cannot ignore signals"))?;
     let result = startup::start(run).and_then(|mut coordinator| {
         let mut events = Events::with_capacity(EVENTS_MAX);

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use super::journal::{GroupJournal, WriterThread};
 use super::platform::{Observer, WriterQueue};
-use crate::group::{Effect, Group, Input};
+use crate::group::{Effect, Group, Input, Rules};
 use crate::journal::Progress;
 use crate::time::Now;
 
@@ -35,6 +35,12 @@ impl<W: WriterQueue, O: Observer> Replica<W, O> {
         self.observer.before_input(&input, now);
         self.group.handle(input, now, &mut self.journal);
         self.observer.after_input(&self.group, now);
+    }
+
+    /// Puts other settings of the group in force.
+    pub(super) fn change_rules(&mut self, rules: &Rules, now: Now) {
+        self.handle(Input::RulesChanged { rules }, now);
+        self.journal.on_rules_changed(&self.group);
     }
 
     /// Returns the next effect, in order.

@@ -1,6 +1,7 @@
 //! The event loop of the coordinator: its parts, and one turn.
 
 mod certificates;
+pub(super) mod config_change;
 mod http;
 mod reload;
 mod wiring;

@@ -90,6 +90,10 @@ impl Sockets {
         }
     }
 
+    pub(super) fn change_keepalive(&mut self, keepalive: Option<Keepalive>) {
+        self.keepalive = keepalive;
+    }
+
     /// Returns the probes that are set for each new connection.
     pub(super) fn keepalive(&self) -> Option<Keepalive> {
         self.keepalive

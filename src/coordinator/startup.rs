@@ -88,7 +88,7 @@ pub(super) fn start(run: &CoordinatorRun) -> Result<Coordinator<System>, Coordin
     let begins_epoch = run.new_epoch && startup.keeps_epoch;
     let Startup { group, clock, .. } = startup;
     let now = clock.now();
-    let mut platform = System::new(poll, clock, signals);
+    let mut platform = System::new(poll, clock, signals, run);
     let summary = security.summary(&config.security);
     platform.secure(security).map_err(system("cannot prepare TLS"))?;
     let mut coordinator = Coordinator::new(config, group, platform, acceptor, now.steady);
@@ -124,7 +124,7 @@ pub(super) fn rules(config: &CoordinatorConfig, listening: SocketAddr) -> Rules 
         presence_delay_ms: config.presence.is_announced.then_some(config.presence.delay_ms),
         backlog_bytes_max: config.max_backlog,
         overflow: config.overflow,
-        keep: config.keep,
+        keep: config.counts.keep,
         foreign_ip_allowed: config.security.allow_foreign_ip,
         listening,
         access: None,

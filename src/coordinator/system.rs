@@ -12,10 +12,38 @@ use super::security::Security;
 #[cfg(feature = "tls")]
 use super::tls::TlsSides;
 use crate::access::{CaCheck, Credentials};
+use crate::config::{ConfigError, ConfigSource, CoordinatorConfig, CoordinatorRun};
 use crate::limits::tls::TURN_HANDSHAKES_MS;
 use crate::net::{Clock, Connection, Key, Signal, Signals, Transport, wait};
 use crate::protocol::KeyName;
 use crate::time::{Millis, Now, UnixMillis};
+
+/// Config as it was loaded, and its sources.
+#[derive(Debug)]
+pub(super) struct ReloadableConfig {
+    source: ConfigSource,
+    running: CoordinatorConfig,
+}
+
+impl ReloadableConfig {
+    pub(super) fn new(run: &CoordinatorRun) -> Self {
+        Self { source: run.source.clone(), running: run.config.clone() }
+    }
+
+    /// Loads the config again.
+    pub(super) fn load(&self) -> Result<CoordinatorConfig, ConfigError> {
+        self.source.load()
+    }
+
+    /// Returns the config that is in force. With port 0 it names no port.
+    pub(super) fn running(&self) -> &CoordinatorConfig {
+        &self.running
+    }
+
+    pub(super) fn change(&mut self, config: CoordinatorConfig) {
+        self.running = config;
+    }
+}
 
 /// Sources of events, and the time.
 #[derive(Debug)]
@@ -23,6 +51,7 @@ pub(super) struct System {
     poll: Poll,
     clock: Clock,
     signals: Signals,
+    config: ReloadableConfig,
     /// Time of the first step of a handshake in this turn.
     handshakes_since: Option<Millis>,
     #[cfg(feature = "tls")]
@@ -30,15 +59,21 @@ pub(super) struct System {
 }
 
 impl System {
-    pub(super) fn new(poll: Poll, clock: Clock, signals: Signals) -> Self {
+    pub(super) fn new(poll: Poll, clock: Clock, signals: Signals, run: &CoordinatorRun) -> Self {
         Self {
             poll,
             clock,
             signals,
+            config: ReloadableConfig::new(run),
             handshakes_since: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
+    }
+
+    /// Returns the config that SIGHUP reads again.
+    pub(super) fn config(&mut self) -> &mut ReloadableConfig {
+        &mut self.config
     }
 
     /// Applies the contents of the files to new connections. Returns true if other CAs than before

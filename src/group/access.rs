@@ -78,6 +78,11 @@ impl AccessState {
         Self { table, sha256, foreign_ip_allowed, rates: SendRates::default() }
     }
 
+    /// Changes whether requests may use an id from any address.
+    pub(super) fn allow_foreign_ip(&mut self, is_allowed: bool) {
+        self.foreign_ip_allowed = is_allowed;
+    }
+
     /// Returns true if there are access rules.
     #[inline]
     pub(super) const fn has_rules(&self) -> bool {

@@ -102,6 +102,15 @@ impl Announcements {
         Self { delay_ms, ids, due, waits_until: Millis::ZERO, sweep_at }
     }
 
+    /// Changes `presence_delay`; `None` ends the announcements.
+    fn change_delay(&mut self, delay_ms: Option<u64>) {
+        self.delay_ms = delay_ms;
+        if delay_ms.is_none() {
+            self.ids.clear();
+            self.due.clear();
+        }
+    }
+
     pub(super) fn is_on(&self) -> bool {
         self.delay_ms.is_some()
     }
@@ -341,6 +350,13 @@ impl RecordedState {
         if let Some(Announcement { id, change }) = Announcement::parse(text) {
             self.restore_announced(id, Announced::after(change), at);
         }
+    }
+
+    /// Changes `presence_delay`; `None` is `presence=no`. With the first announcements all members
+    /// count as announced online.
+    pub(super) fn change_presence_delay(&mut self, delay_ms: Option<u64>) {
+        self.announcements.change_delay(delay_ms);
+        self.finish_restore_announced();
     }
 
     /// Ends the restoration of the announced states. The states of the members must be known.

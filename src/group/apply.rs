@@ -48,6 +48,7 @@ impl StateMachine for Group {
                 state.restore_message(&delivery, line, number, at);
             }
             Fact::Published { id, number } => state.restore_published(id, number),
+            Fact::Expired { before } => state.apply_expired(before),
             Fact::Lost { first, last } => state.restore_lost(first, last),
             Fact::Recovered { epoch } => {
                 state.finish_recovery(epoch, at);

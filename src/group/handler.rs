@@ -2,7 +2,7 @@
 
 use super::ids::{LinkId, Ticket};
 use super::links::{ConnectBack, ConnectPhase, ConnectPurpose, Link};
-use super::{ChangeKind, Effect, Group, Input, OfflineCause};
+use super::{ChangeKind, Effect, Group, Input, OfflineCause, Rules};
 use crate::facts::{Fact, Journal, Recorded};
 use crate::limits::{Overflow, TURN_ANNOUNCEMENTS_MAX, TURN_FORGETS_MAX};
 use crate::protocol::{
@@ -48,6 +48,7 @@ impl<'a, J: Journal<Group>> InputHandler<'a, J> {
             Input::DrawnEpoch(epoch) => group.state.epochs.drawn(epoch),
             Input::CertificateExpired { link } => group.on_certificate_expired(link),
             Input::AccessChanged { table, checked } => group.on_access_changed(table, checked),
+            Input::RulesChanged { rules } => self.on_rules_changed(rules),
             Input::BeginEpoch => self.begin_epoch(),
             Input::EpochCommitted => self.on_epoch_committed(),
             Input::JournalFails(fails) => group.journal_state.is_failing = fails,
@@ -130,6 +131,17 @@ impl<'a, J: Journal<Group>> InputHandler<'a, J> {
         group.report_change(id.into(), change);
         self.begin_epoch();
         Ok(())
+    }
+
+    /// Puts other settings in force. A shorter time to live ends messages now. A longer one keeps
+    /// those that are there: the others must not come back with the next start.
+    fn on_rules_changed(&mut self, rules: &Rules) {
+        let expired_before = self.group.state.history.expired_before();
+        let is_longer = rules.ttl_ms > self.group.rules.ttl_ms;
+        self.group.change_rules(rules, self.now.steady);
+        if is_longer && expired_before > self.group.expired_before() {
+            self.propose(Fact::Expired { before: expired_before }, Ticket::Nobody);
+        }
     }
 
     /// Proposes a new epoch, unless one is decided already.

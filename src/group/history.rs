@@ -33,6 +33,8 @@ pub(super) struct History {
     blocks_dropped: u64,
     /// Lowest seq that is neither expired nor dropped.
     front: Seq,
+    /// Lowest seq that is not known to have expired.
+    expired_before: Seq,
     /// Last seq that was given out.
     last: Seq,
     /// Last seq that may be sent: the last committed one.
@@ -61,6 +63,7 @@ impl History {
             blocks: VecDeque::new(),
             blocks_dropped: 0,
             front: Seq::ZERO.next(),
+            expired_before: Seq::ZERO,
             last: Seq::ZERO,
             released: Seq::ZERO,
             lost: SeqRanges::default(),
@@ -223,6 +226,23 @@ impl History {
             front = front.next();
         }
         front
+    }
+
+    /// Returns the lowest seq that is not known to have expired.
+    pub(super) fn expired_before(&self) -> Seq {
+        self.expired_before
+    }
+
+    /// Changes the time to live of all kept messages, and the limits of those that are kept for
+    /// newcomers.
+    pub(super) fn change_rules(&mut self, ttl_ms: u64, newcomers: NewcomerLimits) {
+        (self.ttl_ms, self.newcomers) = (ttl_ms, newcomers);
+    }
+
+    /// Drops all messages before `front`, which have expired.
+    pub(super) fn expire_before(&mut self, front: Seq) {
+        self.expired_before = self.expired_before.max(front);
+        self.drop_before(front);
     }
 
     /// Drops all messages before `front`.

@@ -183,6 +183,11 @@ pub enum Input<'a> {
         /// New results for certificates of [`Group::credentials`](super::Group::credentials).
         checked: &'a [(LinkId, CaCheck)],
     },
+    /// The settings have changed. `line_bytes_max`, `listening` and `access` stay as they are.
+    RulesChanged {
+        /// The new settings.
+        rules: &'a Rules,
+    },
     /// A new epoch must begin.
     BeginEpoch,
     /// [`Group::is_epoch_due`](super::Group::is_epoch_due): the epoch begins. Acks that have

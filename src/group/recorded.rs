@@ -28,6 +28,8 @@ pub(super) struct RecordedState {
     pub(super) announcements: Announcements,
     pub(super) epochs: Epochs,
     pub(super) order: FactOrder,
+    /// Seq of the last [`Fact::Expired`].
+    expired_before: Seq,
 }
 
 impl Recorded for Group {
@@ -70,6 +72,10 @@ impl Recorded for Group {
 
     fn ttl_ms(&self) -> u64 {
         self.rules.ttl_ms
+    }
+
+    fn expired_before(&self) -> Seq {
+        self.state.expired_before
     }
 
     /// Linear in the members.
@@ -116,6 +122,7 @@ impl RecordedState {
             announcements: Announcements::new(rules.presence_delay_ms),
             epochs: Epochs::new(epoch),
             order: FactOrder::default(),
+            expired_before: Seq::ZERO,
         }
     }
 
@@ -212,12 +219,18 @@ impl RecordedState {
         }
         self.members.cursor_went_back();
         self.epochs.begin();
+        let mut front = self.expired_before;
         if !self.history.delivers_once() {
-            let front = self.history.unexpired(at);
-            if front > self.history.front() {
-                self.history.drop_before(front);
-            }
+            front = front.max(self.history.unexpired(at));
         }
+        if front > self.history.front() {
+            self.history.expire_before(front);
+        }
+    }
+
+    /// Notes that messages have expired which a longer time to live would bring back.
+    pub(super) fn apply_expired(&mut self, before: Seq) {
+        self.expired_before = self.expired_before.max(before);
     }
 
     pub(super) fn restore_snapshot(&mut self, epoch: Epoch, last: Seq) {

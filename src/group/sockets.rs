@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::ids::{LinkId, MemberSlot};
 use super::links::{ConnectBack, ConnectPhase, ConnectPurpose, Link};
-use super::{ChangeKind, Effect, Group, OfflineCause};
+use super::{ChangeKind, Effect, Group, OfflineCause, Rules};
 use crate::access::{AccessTable, CaCheck, Credentials};
 use crate::facts::JournalPosition;
 use crate::protocol::{Bye, Conflict, RequestError, Seq};
@@ -162,6 +162,17 @@ impl Group {
         }
     }
 
+    /// Puts other settings in force, but for those that stay until a restart.
+    pub(super) fn change_rules(&mut self, rules: &Rules, now: Millis) {
+        let Rules { line_bytes_max, listening, .. } = self.rules;
+        let access = self.rules.access.take();
+        self.rules = Rules { line_bytes_max, listening, access, ..rules.clone() };
+        self.access.allow_foreign_ip(rules.foreign_ip_allowed);
+        self.state.history.change_rules(rules.ttl_ms, rules.newcomer_limits());
+        self.state.change_presence_delay(rules.presence_delay_ms);
+        self.expire(now);
+    }
+
     /// Ends a turn. With a time to live of 0, all messages of the turn expire now.
     pub(super) fn on_delivered(&mut self) {
         if self.state.history.delivers_once() {
@@ -183,6 +194,7 @@ impl Group {
         if front > self.state.history.front() {
             let expired = front.before().above(self.state.find_needed().before());
             self.stats.expired = self.stats.expired.saturating_add(expired);
+            self.state.history.expire_before(front);
             self.drop_messages_before(front);
         }
     }

@@ -15,6 +15,7 @@ mod journal;
 mod newcomers;
 mod presence;
 mod replay;
+mod rules;
 mod runs;
 mod sends;
 mod strangers;
@@ -23,8 +24,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
 use crate::access::Credentials;
-use crate::facts::JournalPosition;
-use crate::facts::{Fact, Ordered, Recorded, StateMachine};
+use crate::facts::{Fact, JournalPosition, Ordered, Recorded, StateMachine};
 use crate::limits::Overflow;
 use crate::protocol::{Conflict, LimitReached, PeerName, RequestError};
 use crate::time::UnixMillis;

@@ -19,24 +19,14 @@ fn shipped(config: &str) -> Vec<&str> {
 }
 
 /// Options of the coordinator that are no keys.
-const TASKS_AND_LEVELS: [&str; 10] = [
-    "check",
-    "health",
-    "init_keys",
-    "inspect",
-    "invite",
-    "log_level",
-    "new_epoch",
-    "port",
-    "ttl",
-    "version",
-];
+const NOT_KEYS: [&str; 9] =
+    ["check", "health", "init_keys", "inspect", "invite", "new_epoch", "port", "ttl", "version"];
 
 /// Long options of a help that take a value of the config's, as keys.
 fn offered(help: &str) -> Vec<String> {
     let options = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
     let names = options.filter_map(|option| Some(option.split_once(' ')?.0.replace('-', "_")));
-    names.filter(|name| !TASKS_AND_LEVELS.contains(&name.as_str())).collect()
+    names.filter(|name| !NOT_KEYS.contains(&name.as_str())).collect()
 }
 
 #[test]

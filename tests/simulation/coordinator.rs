@@ -10,6 +10,7 @@ use groupcast::net::Acceptor;
 use groupcast::protocol::Epoch;
 use groupcast::time::{Millis, Now, UnixMillis};
 
+use crate::config_file::with_rules;
 use crate::coverage::CoveragePoint;
 use crate::environment::{Event, Node};
 use crate::model::Model;
@@ -28,6 +29,8 @@ pub(crate) const HUB: SocketAddr = SocketAddr::new(COORDINATOR_IP, 5000);
 pub(crate) struct SimCoordinator {
     pub(crate) life: u32,
     pub(crate) program: Coordinator<SimPlatform>,
+    /// Config of the start.
+    pub(crate) config: CoordinatorConfig,
     pub(crate) outside: Outside,
     pub(crate) writer: Option<SimWriter>,
     pub(crate) started: u64,
@@ -71,7 +74,8 @@ impl World {
     ) {
         self.coordinators += 1;
         let (now, rng) = (self.environment.now, &mut self.environment.rng);
-        let mut config = CoordinatorConfig::new(HUB.port(), self.model.rules.ttl_ms / 1_000);
+        let config = CoordinatorConfig::new(HUB.port(), 0);
+        let mut config = with_rules(&config, &self.model.rules);
         config.timeouts.stall_ms = rng.pick(&[3_000, 60_000]);
         config.timeouts.line_ms = rng.pick(&[2_000, 10_000, 60_000]);
         config.counts.max_connections = rng.pick(&[20, 20, 1_000]);
@@ -80,10 +84,11 @@ impl World {
         let replica = Replica::new(group, journal, SimObserver::new(outside.clone()));
         let acceptor = Acceptor::over(SimListener(outside.clone()), 0);
         let platform = SimPlatform(outside.clone());
-        let program = Coordinator::new(config, replica, platform, acceptor, age);
+        let program = Coordinator::new(config.clone(), replica, platform, acceptor, age);
         self.coordinator = Some(SimCoordinator {
             life: self.coordinators,
             program,
+            config,
             outside,
             writer,
             started: now,
@@ -125,8 +130,11 @@ impl World {
     }
 
     pub(crate) fn coordinator_turn(&mut self, ready: &[End], accepted: Vec<End>) {
-        let new_file = self.take_hangup();
+        let (new_file, new_rules) = (self.take_hangup(), self.take_new_rules());
         let turn = self.with_coordinator(|coordinator, now| {
+            if let Some(rules) = new_rules {
+                coordinator.change_config(&rules, now);
+            }
             if let Some(file) = new_file {
                 coordinator.reload(&file, now);
             }

@@ -147,6 +147,7 @@ impl World {
             format!("hub: starts with {}", listed.unwrap_or_default())
         });
         self.read_access_file();
+        self.read_config_file();
         let rules = self.model.rules.clone();
         let World { journal_state: Some(journal_state), environment, .. } = self else { return };
         journal_state.starts += 1;

@@ -117,6 +117,10 @@ pub(crate) enum CoveragePoint {
     NoCertificateRefused,
     /// The owner of an id was recovered from a journal.
     OwnerRecovered,
+    /// A config file with a shorter time to live ended messages.
+    ExpiredByReload,
+    /// A config file had a longer time to live, and messages had expired before.
+    TtlMadeLonger,
     /// A member was set offline by a new access file.
     AccessRevoked,
     /// A registration or reconnect under way was refused by a new access file.
@@ -145,7 +149,7 @@ impl CoveragePoint {
         if is_rare { 300 } else { SEEDS }
     }
 
-    pub(crate) const ALL: [Self; 62] = [
+    pub(crate) const ALL: [Self; 64] = [
         Self::SinceBelowAcked,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -200,6 +204,8 @@ impl CoveragePoint {
         Self::ImpostorRefused,
         Self::NoCertificateRefused,
         Self::OwnerRecovered,
+        Self::ExpiredByReload,
+        Self::TtlMadeLonger,
         Self::AccessRevoked,
         Self::ConnectBackRevoked,
         Self::ReceiveLost,

@@ -58,6 +58,8 @@ pub(crate) enum Event {
     Hoard(usize),
     /// Somebody exchanges the access file.
     AccessFile,
+    /// The operator changes the config file.
+    ConfigFile,
     /// A client uses an id of another one.
     Impostor,
     /// A stranger lets go.

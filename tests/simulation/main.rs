@@ -90,6 +90,7 @@
 mod access;
 mod access_file;
 mod backup;
+mod config_file;
 mod coordinator;
 mod coordinator_journal;
 mod coverage;

@@ -105,6 +105,9 @@ pub(crate) struct Model {
     pub(crate) waiting: Vec<LinkId>,
     /// The journal was put back from a copy, and the operator wants a new epoch.
     pub(crate) must_begin: bool,
+    /// The time to live was made longer once. A start that reads this in its file may bring back
+    /// what had expired.
+    pub(crate) ttl_grew: bool,
     /// It was made from a journal.
     pub(crate) has_come_back: bool,
     /// Messages are not released before their commit.
@@ -144,6 +147,7 @@ impl Model {
             decided_at: None,
             waiting: Vec::new(),
             must_begin: false,
+            ttl_grew: false,
             has_come_back: false,
             is_journaled,
             announced: AnnouncedIds::default(),
@@ -167,6 +171,7 @@ impl Model {
             registrations: self.registrations,
             registered_from: std::mem::take(&mut self.registered_from),
             must_begin: self.must_begin,
+            ttl_grew: self.ttl_grew,
             access: self.access.next(),
             coverage: std::mem::take(&mut self.coverage),
             ..Self::new(self.rules.clone(), self.is_journaled, epoch)

@@ -1,5 +1,6 @@
 //! Members that are away for too long, and what keeps the backlog full, in the simple coordinator.
 
+use groupcast::group::Rules;
 use groupcast::limits::Overflow;
 
 use crate::coverage::CoveragePoint;
@@ -30,6 +31,27 @@ impl Model {
             self.members.remove(&id);
             self.register_fact(&id, None);
             self.cover(CoveragePoint::MemberForgotten);
+        }
+    }
+
+    /// Takes the settings of a changed config file.
+    pub(crate) fn take_rules(&mut self, rules: &Rules) {
+        self.ttl_grew |= rules.ttl_ms > self.rules.ttl_ms;
+        let access = self.rules.access.take();
+        self.rules = Rules { access, ..rules.clone() };
+    }
+
+    /// Other settings are in force from now on.
+    pub(crate) fn rules_changed(&mut self, rules: &Rules, now: u64) {
+        let (before, front) = (self.rules.ttl_ms, self.front);
+        let Rules { line_bytes_max, listening, .. } = self.rules;
+        self.take_rules(&Rules { line_bytes_max, listening, ..rules.clone() });
+        self.expire(now);
+        if self.front > front {
+            self.cover(CoveragePoint::ExpiredByReload);
+        }
+        if self.rules.ttl_ms > before && front > 1 {
+            self.cover(CoveragePoint::TtlMadeLonger);
         }
     }
 

@@ -133,6 +133,7 @@ fn show(input: &Input<'_>, model: &mut Model, sockets: &mut Sockets, now: Now) {
         }
         Input::CertificateExpired { .. } => unreachable!("no certificate expires on a connection"),
         Input::AccessChanged { .. } => model.access_changed(),
+        Input::RulesChanged { rules } => model.rules_changed(rules, now.steady.as_u64()),
         Input::Tick => model.tick(now.steady.as_u64()),
         Input::ShutDown => model.shut_down(),
     }

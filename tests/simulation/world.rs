@@ -9,6 +9,7 @@ use groupcast::time::Millis;
 
 use crate::access_file::AccessFiles;
 use crate::backup::Backups;
+use crate::config_file::ConfigFiles;
 use crate::coordinator::{HUB, SimCoordinator};
 use crate::coordinator_journal::JournalState;
 use crate::coverage::{Coverage, CoveragePoint};
@@ -41,6 +42,7 @@ pub(crate) struct World {
     pub(crate) hoarders: Vec<Hoarder>,
     pub(crate) impostors: Impostors,
     pub(crate) access_files: Option<AccessFiles>,
+    pub(crate) config_files: Option<ConfigFiles>,
 }
 
 /// Draws the rules. Later ones are of their own chance, so that they change nothing else.
@@ -97,8 +99,10 @@ impl World {
             hoarders: Vec::new(),
             impostors: Impostors::new(seed),
             access_files: None,
+            config_files: None,
         };
         world.draw_access_file();
+        world.draw_config_files();
         world.start_coordinator();
         make_passive(seed, &mut world.participants);
         world.participants.extend(visiting(seed, world.participants.len()));
@@ -203,6 +207,7 @@ impl World {
             Event::Fault => self.on_fault(),
             Event::Backup => self.on_backup(),
             Event::AccessFile => self.on_access_file(),
+            Event::ConfigFile => self.on_config_file(),
             Event::Impostor => self.on_impostor(),
             Event::Hoard(at) => self.on_hoard(at),
             Event::Leave(end) => self.environment.close(end),
@@ -214,6 +219,7 @@ impl World {
             return self.start_journal();
         }
         self.read_access_file();
+        self.read_config_file();
         let rules = self.model.rules.clone();
         let epoch = match self.coordinators {
             0 => self.model.epoch,

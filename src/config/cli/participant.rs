@@ -149,15 +149,11 @@ impl ParticipantRun {
         arguments: impl IntoIterator<Item = OsString>,
         coordinator: Option<OsString>,
     ) -> Result<Invocation<Self>, ConfigError> {
-        let mut options = common_options("warn", CHECK);
+        let mut options = common_options(CHECK);
         options
+            .optopt("", "log-level", LOG_LEVEL, "LEVEL")
             .optopt("", "id", "id of the participant, instead of line 1", "ID")
-            .optopt(
-                "",
-                "log",
-                "message log, instead of line 2 (default for an id that is not line 1: ID.log)",
-                "FILE",
-            )
+            .optopt("", "log", LOG, "FILE")
             .optflag("", "no-log", "keep no message log, and so no memory of what was received")
             .optopt("", "coordinator", COORDINATOR, "HOST:PORT")
             .optflag("", "passive", PASSIVE)
@@ -190,7 +186,7 @@ impl ParticipantRun {
             return Ok(Invocation::Show(text));
         }
         check_exclusions(&matches)?;
-        let log_level = log_level(&matches, LevelFilter::Warn)?;
+        let log_level = log_level(&matches, LevelFilter::Warn)?.unwrap_or(LevelFilter::Warn);
         let file = optional_file(&matches)?;
         let fields = fields(&matches, coordinator);
         let config = ParticipantConfig::with_fields(file.map(Path::new), fields)?;
@@ -295,6 +291,10 @@ fn fields(matches: &Matches, coordinator: Option<OsString>) -> ParticipantFields
 }
 
 const CHECK: &str = "check options, config file, --keys file and --outbox file, and exit";
+
+const LOG_LEVEL: &str = "off, error, warn, info, debug or trace (default warn)";
+
+const LOG: &str = "message log, instead of line 2 (default for an id that is not line 1: ID.log)";
 
 const COORDINATOR: &str = "coordinator, instead of line 3 (default without a file: \
                            GROUPCAST_COORDINATOR in the environment)";

@@ -167,7 +167,7 @@ fn options_reach_the_run_of_a_coordinator() {
         ("--log-level off", LevelFilter::Off),
         ("--log-level=error", LevelFilter::Error),
     ] {
-        assert_eq!(coordinator(words).log_level, level, "{words}");
+        assert_eq!(coordinator(words).config.log_level, level, "{words}");
     }
 }
 

@@ -95,7 +95,7 @@ fn blank_lines_comments_and_byte_order_marks_are_skipped_everywhere() {
 }
 
 /// Values of all keys that are no defaults.
-const VALUES: [(&str, &str); 27] = [
+const VALUES: [(&str, &str); 28] = [
     ("bind", "::1"),
     ("max_backlog", "2g"),
     ("overflow", "drop-oldest"),
@@ -113,6 +113,7 @@ const VALUES: [(&str, &str); 27] = [
     ("stall_timeout", "86400"),
     ("keepalive", "600"),
     ("user_timeout", "1200.5"),
+    ("log_level", "trace"),
     ("allow_foreign_ip", "yes"),
     ("data_dir", "/var/lib/my group"),
     ("sync", "250ms"),
@@ -134,9 +135,9 @@ fn every_key_is_read_from_the_file_and_from_an_option() {
         ttl_s: 60,
         max_backlog: 2 << 30,
         overflow: Overflow::DropOldest,
-        keep: 20,
         max_line: 1 << 20,
         counts: CountLimits {
+            keep: 20,
             max_connections: 7,
             max_connections_per_address: 6,
             max_members: 8,
@@ -144,6 +145,7 @@ fn every_key_is_read_from_the_file_and_from_an_option() {
         },
         presence: PresenceConfig { forget_after_ms: 1_500, is_announced: true, delay_ms: 250 },
         timeouts: Timeouts { line_ms: 1_500, connect_ms: 250, stall_ms: 86_400_000, peer },
+        log_level: LevelFilter::Trace,
         storage: StorageConfig {
             data_dir: Some("/var/lib/my group".into()),
             sync: SyncPolicy::Every(250),
@@ -206,6 +208,7 @@ fn a_wrong_value_is_reported_with_its_location() {
         ("keepalive", "32768", "whole seconds from 1 to 32767, or 0"),
         ("user_timeout", "4.999", user),
         ("user_timeout", "86401", user),
+        ("log_level", "loud", "off, error, warn, info, debug or trace"),
         ("allow_foreign_ip", "true", "yes or no"),
         ("allow_foreign_ip", "yes // no", "yes or no"),
         ("sync", "sometimes", "always, never, or a pause from 1ms to 3600000ms"),
@@ -227,8 +230,9 @@ fn each_line_has_a_known_key_once() {
     let keys = "expected bind, max_backlog, overflow, keep, max_line, max_connections, \
                 max_connections_per_address, max_members, max_members_per_address, \
                 forget_after, presence, presence_delay, line_timeout, connect_timeout, \
-                stall_timeout, keepalive, user_timeout, allow_foreign_ip, data_dir, sync, \
-                tls, ca, access, http, http_token_file, http_names, metrics_members";
+                stall_timeout, keepalive, user_timeout, log_level, allow_foreign_ip, \
+                data_dir, sync, tls, ca, access, http, http_token_file, http_names, \
+                metrics_members";
     for (line, found) in [
         ("color=always", "c.txt:3: key: found \"color\""),
         ("MAX_LINE=1k", "c.txt:3: key: found \"MAX_LINE\""),

@@ -78,6 +78,12 @@ impl Admission {
         }
     }
 
+    /// Puts other limits in force. No socket is closed for them.
+    pub(super) fn change_config(&mut self, config: &CoordinatorConfig) {
+        self.max = config.counts.max_connections;
+        self.per_address_max = config.counts.max_connections_per_address;
+    }
+
     /// Returns the number of command sockets that count as connections.
     pub(super) fn served(&self) -> usize {
         self.served

@@ -39,10 +39,16 @@ pub(super) struct Budget {
 impl Budget {
     /// Makes an empty budget for `connections_max` clients with lines of `line_bytes_max` bytes.
     pub(super) fn new(connections_max: usize, line_bytes_max: usize) -> Self {
+        let mut budget = Self::default();
+        budget.change_config(connections_max, line_bytes_max);
+        budget
+    }
+
+    /// Sets the limit of the input bytes.
+    pub(super) fn change_config(&mut self, connections_max: usize, line_bytes_max: usize) {
         let shares = connections_max.saturating_mul(CLIENT_BYTES_SHARE);
         let lines = line_bytes_max.saturating_mul(UNFINISHED_LINES_MIN);
-        let input_bytes_max = INPUT_BYTES_ALL.max(shares).max(lines);
-        Self { input_bytes_max, ..Self::default() }
+        self.input_bytes_max = INPUT_BYTES_ALL.max(shares).max(lines);
     }
 
     /// Returns true if each client is limited to its share.

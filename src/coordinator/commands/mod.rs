@@ -14,6 +14,7 @@ mod admission;
 mod batch;
 mod budget;
 mod client;
+mod config_change;
 mod handshakes;
 mod lists;
 mod pending;
@@ -46,6 +47,7 @@ use upgrades::{UpgradeQueue, Upgrades};
 pub(super) use admission::CommandStats;
 pub(super) use batch::Next;
 pub(super) use client::Addresses;
+pub(super) use config_change::change_config;
 
 /// Command sockets.
 #[derive(Debug)]

@@ -32,6 +32,11 @@ impl UpgradeQueue {
         Self { due: BTreeMap::new(), written: Vec::new(), stall_timeout_ms }
     }
 
+    /// Changes the timeout of sockets that are added from now on.
+    pub(super) fn change_stall_timeout(&mut self, stall_timeout_ms: u64) {
+        self.stall_timeout_ms = stall_timeout_ms;
+    }
+
     /// Adds a socket that has written all replies.
     pub(super) fn add_written(&mut self, key: Key) {
         self.written.push(key);

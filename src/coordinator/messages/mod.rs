@@ -111,6 +111,16 @@ impl<S: Stream> MessageSockets<S> {
         }
     }
 
+    /// Puts other timeouts in force. A timer that runs ends as it began.
+    pub(super) fn change_config(&mut self, config: &CoordinatorConfig) {
+        self.connect_timeout_ms = config.timeouts.connect_ms;
+        self.stall_timeout_ms = config.timeouts.stall_ms;
+        for (_, socket) in self.sockets.iter() {
+            // The socket may have failed already. Its next read returns the error.
+            let _ = socket.connection.keep_alive(config.timeouts.peer.keepalive());
+        }
+    }
+
     /// Returns true if no socket waits to be served.
     pub(super) fn is_idle(&self) -> bool {
         self.ready.is_empty() && self.writable.is_empty()

@@ -1,50 +1,77 @@
-//! SIGHUP: reads the files about security again, all of them or none.
+//! SIGHUP: reads the config and the files that it names again, all of them or none.
+//!
+//! ```text
+//!   config file, options ──► new config ──► files of access, tls and ca ──► in force
+//!                                └── any fault: nothing changes
+//! ```
+//!
+//! A setting that needs a restart stays as it is, and is named.
 
+use super::config_change::change_config;
 use super::{Coordinator, certificates};
 use crate::access::Credentials;
+use crate::config::{ConfigChange, SettingChange};
 use crate::coordinator::platform::Platform;
 use crate::coordinator::security::Security;
 use crate::coordinator::system::System;
 use crate::group::{Input, LinkId};
-use crate::text::Counted;
+use crate::text::{self, Counted};
 use crate::time::Now;
 
-/// Reads the files again. A fault in one of them changes nothing.
+/// Reads the files again, and logs the outcome.
 pub(super) fn reload(coordinator: &mut Coordinator<System>, now: Now) {
-    let config = &coordinator.config.security;
-    if config.access.is_none() && config.tls.is_none() {
-        log::warn!(
-            "SIGHUP: ignored, the config is not read again. To apply changes of the config, \
-                 restart the coordinator"
-        );
-        return;
+    match try_reload(coordinator, now) {
+        Ok(outcome) => {
+            log::info!("SIGHUP: files read again: {}", outcome.words);
+            if !outcome.fixed.is_empty() {
+                let fixed = list(&outcome.fixed);
+                log::warn!("not changed by SIGHUP, restart the coordinator for it: {fixed}");
+            }
+        }
+        Err(reason) => log::error!("SIGHUP: nothing was changed: {reason}"),
     }
-    let security = match Security::load(config) {
-        Ok(security) => security,
-        Err(error) => {
-            log::error!(
-                "SIGHUP: nothing was changed: {error}. Correct the file, and send SIGHUP again"
-            );
-            return;
-        }
-    };
-    let (summary, table) = (security.summary(config), security.access_table());
-    let has_new_cas = match coordinator.platform.secure(security) {
-        Ok(has_new_cas) => has_new_cas,
-        Err(error) => {
-            log::error!("SIGHUP: nothing was changed: TLS cannot be prepared: {error}");
-            return;
-        }
-    };
+}
+
+/// Outcome of a reload.
+struct Reloaded {
+    /// Words about the files that are in force now.
+    words: String,
+    fixed: Vec<SettingChange>,
+}
+
+fn try_reload(coordinator: &mut Coordinator<System>, now: Now) -> Result<Reloaded, String> {
+    const CORRECT: &str = "Correct the file, and send SIGHUP again";
+    let correct = |error: &dyn std::fmt::Display| format!("{error}. {CORRECT}");
+    let read = coordinator.platform.config().load().map_err(|error| correct(&error))?;
+    let change = ConfigChange::between(coordinator.platform.config().running(), &read);
+    let ConfigChange { config, changed, fixed } = change.map_err(|error| correct(&error))?;
+    let security = Security::load(&config.security).map_err(|error| correct(&error))?;
+    let (summary, table) = (security.summary(&config.security), security.access_table());
+    let has_new_cas = coordinator
+        .platform
+        .secure(security)
+        .map_err(|error| format!("TLS cannot be prepared: {error}"))?;
+    // Nothing fails from here on.
     let checked = if has_new_cas {
         let check = |platform: &System, shown: &Credentials| platform.check_again(shown, now.unix);
         certificates::check_again(coordinator, check)
     } else {
         Vec::new()
     };
+    log::set_max_level(config.log_level);
+    coordinator.platform.config().change(config.clone());
+    change_config(coordinator, config, now);
     let closed = table.map_or(0, |table| coordinator.change_access(table, &checked, now));
     let closed = Counted(closed, "member was", "members were");
-    log::info!("SIGHUP: files read again: {summary}; {closed} set offline");
+    let changed = if changed.is_empty() { "no other key".to_owned() } else { list(&changed) };
+    Ok(Reloaded { words: format!("{summary}; {closed} set offline; changed: {changed}"), fixed })
+}
+
+/// Returns settings in words, as `ttl=5 (was 60), keep=10 (was 100)`.
+fn list(changes: &[SettingChange]) -> String {
+    let words = |it: &SettingChange| format!("{}={} (was {})", it.name, it.after, it.before);
+    let words = changes.iter().map(words).collect::<Vec<String>>().join(", ");
+    text::for_terminal(&words).to_string()
 }
 
 /// Passes a new access table to the group. Returns the number of members that went offline.

@@ -131,8 +131,7 @@ impl JournaledWorld {
         let journal = &mut self.journal;
         self.world.group.take_cursor_changes(|fact| match fact {
             Fact::Member(state) => {
-                let member = StoredMember::of(state, Vec::new());
-                journal.push((at, StoredRecord::Member(member)));
+                journal.push((at, StoredRecord::Member(StoredMember::of(state, Vec::new()))));
             }
             Fact::Acked { id, acked } => {
                 journal.push((at, StoredRecord::Acked(id.into(), acked)));
@@ -149,6 +148,7 @@ impl JournaledWorld {
             | Fact::Numbered { .. }
             | Fact::Recovered { .. }
             | Fact::Published { .. }
+            | Fact::Expired { .. }
             | Fact::Lost { .. }) => panic!("{other:?} is no change of a cursor"),
         });
         dialed

@@ -132,6 +132,13 @@ impl Commits {
         }
     }
 
+    /// Takes the settings of a group that have changed: the time to live, and messages that are
+    /// kept for more newcomers.
+    pub fn on_rules_changed(&mut self, state: &impl Recorded) {
+        self.segments.ttl_ms = state.ttl_ms();
+        self.segments.open_mut().keep_from(oldest_needed(state));
+    }
+
     /// Returns the next job for the writer.
     pub fn poll_job(&mut self) -> Option<WriterJob> {
         self.jobs.pop_front()
@@ -182,6 +189,7 @@ impl Commits {
                 }
             }
             Fact::Acked { id, acked } => self.put(&Record::Acked { id, acked }, now.steady),
+            Fact::Expired { before } => self.put(&Record::Expired { before }, now.steady),
             Fact::Snapshot { .. }
             | Fact::Own { .. }
             | Fact::Announced { .. }

@@ -56,6 +56,7 @@ pub(super) fn put(state: &mut impl Recorded, mut put: impl FnMut(Record<'_>)) {
         | Fact::Recovered { .. }
         | Fact::Numbered { .. }
         | Fact::Published { .. }
+        | Fact::Expired { .. }
         | Fact::Lost { .. } => debug_assert!(false, "no cursor changes by this fact"),
     });
 }

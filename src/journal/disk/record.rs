@@ -120,6 +120,12 @@ pub enum Record<'a> {
         /// The new epoch.
         epoch: Epoch,
     },
+    /// All messages before this seq have expired, although the time to live may have become longer:
+    /// in a snapshot, and when it became longer.
+    Expired {
+        /// First seq that has not expired.
+        before: Seq,
+    },
     /// Another segment follows, which already has its [`Record::Epoch`]. If no segment follows, the
     /// newest one is missing.
     Continued,
@@ -297,6 +303,7 @@ impl<'a> Record<'a> {
             Self::Clock { unix: UnixMillis(unix) } => out.extend_from_slice(&unix.to_le_bytes()),
             Self::Durable { last } => out.extend_from_slice(&last.as_u64().to_le_bytes()),
             Self::NewEpoch { epoch } => out.extend_from_slice(&epoch.as_u64().to_le_bytes()),
+            Self::Expired { before } => out.extend_from_slice(&before.as_u64().to_le_bytes()),
             Self::Continued | Self::Closed => (),
         }
     }
@@ -330,6 +337,7 @@ impl<'a> Record<'a> {
             RecordKind::Clock => Self::Clock { unix: UnixMillis(take_u64(body)?) },
             RecordKind::Durable => Self::Durable { last: take_seq(body)? },
             RecordKind::NewEpoch => Self::NewEpoch { epoch: Epoch::new(take_u64(body)?) },
+            RecordKind::Expired => Self::Expired { before: take_seq(body)? },
             RecordKind::Continued => Self::Continued,
             RecordKind::Closed => Self::Closed,
         };

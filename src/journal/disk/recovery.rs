@@ -176,6 +176,7 @@ impl RecoveryState {
                 | RecordKind::Acked
                 | RecordKind::Clock
                 | RecordKind::Durable
+                | RecordKind::Expired
                 | RecordKind::Closed,
             ) => {}
         }
@@ -200,6 +201,7 @@ impl RecoveryState {
             | Record::Clock { .. }
             | Record::Durable { .. }
             | Record::NewEpoch { .. }
+            | Record::Expired { .. }
             | Record::Closed => at.max(self.recovered.at),
         }
     }
@@ -253,7 +255,10 @@ impl RecoveryState {
             Record::NewEpoch { epoch } => self.recovered.epoch = Some(epoch),
             Record::Continued => self.is_epoch_in_doubt = true,
             Record::Closed => self.recovered.is_clean = true,
-            Record::Own { .. } | Record::Announced { .. } | Record::Deregistered { .. } => (),
+            Record::Own { .. }
+            | Record::Announced { .. }
+            | Record::Deregistered { .. }
+            | Record::Expired { .. } => (),
         }
         replay(RecoveryEvent::Fact { at, record, delivery });
     }

@@ -34,6 +34,10 @@ pub(super) fn snapshot(
     for (id, announced) in state.announced_states() {
         encode(&Record::Announced { id, announced }, at, salt, &mut records);
     }
+    let before = state.expired_before();
+    if before > Seq::ZERO {
+        encode(&Record::Expired { before }, at, salt, &mut records);
+    }
     encode(&Record::Clock { unix: now.unix }, at, salt, &mut records);
     let members_bytes = records.len() as u64;
     for (_, line, accepted) in state.lines(after) {

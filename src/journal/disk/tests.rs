@@ -129,6 +129,7 @@ fn try_recover_store<D: Disk>(store: &mut Store<D>) -> Result<RecoveredContent, 
                 | Record::Clock { .. }
                 | Record::Durable { .. }
                 | Record::NewEpoch { .. }
+                | Record::Expired { .. }
                 | Record::Continued
                 | Record::Closed => (),
             }

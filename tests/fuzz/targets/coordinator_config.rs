@@ -58,6 +58,7 @@ fn text_of(config: &CoordinatorConfig) -> String {
         ("stall_timeout", seconds(timeouts.stall_ms)),
         ("keepalive", timeouts.peer.keepalive_s.to_string()),
         ("user_timeout", seconds(u64::from(timeouts.peer.user_ms))),
+        ("log_level", config.log_level.to_string()),
         ("allow_foreign_ip", yes_or_no(config.security.allow_foreign_ip)),
         ("data_dir", directory.unwrap_or_default()),
         ("sync", config.storage.sync.to_string()),

@@ -214,6 +214,7 @@ fn good_journal(
         if serial == 3 {
             batch.add(Record::NewEpoch { epoch: Epoch::new(0xabba) });
             batch.add(Record::Durable { last: Seq::new(last) });
+            batch.add(Record::Expired { before: Seq::new(1) });
             batch.add(Record::Closed);
         } else {
             batch.add(Record::Continued);

@@ -100,7 +100,10 @@ fn a_new_access_file_closes_the_connections_that_it_no_longer_allows_and_no_othe
     let mut guarded = Guarded::start("* anyone\n");
     let mut members = ["ann", "bob", "eve"].map(|id| guarded.coordinator.join(id, "acks=1"));
     let said = guarded.reload("ann anyone\n// bob has gone.\ne* anyone receive\n");
-    assert!(said.contains(" with 2 lines; 1 member was set offline"), "{said}");
+    assert!(
+        said.contains(" with 2 lines; 1 member was set offline; changed: no other key"),
+        "{said}"
+    );
     let [ann, bob, eve] = &mut members;
     bob.socket().expect("bye#access revoked");
     bob.socket().expect_eof();

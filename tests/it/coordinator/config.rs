@@ -136,7 +136,7 @@ fn the_shipped_files_fit_together_and_name_every_key_with_its_default() {
     let path = directory.path().join("coordinator.txt");
     std::fs::write(&path, &uncommented).unwrap();
     assert_eq!(load(&path), config);
-    assert_eq!(text.lines().filter(is_key).count(), 27);
+    assert_eq!(text.lines().filter(is_key).count(), 28);
 
     for (number, id) in [(1, "alice"), (2, "bob"), (3, "carol")] {
         let path = top.join(format!("config/participant{number}.txt"));

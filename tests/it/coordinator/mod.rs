@@ -14,6 +14,7 @@ pub(crate) mod health;
 mod http;
 mod inspect;
 mod metrics;
+mod reload;
 #[cfg(feature = "tls")]
 mod set_up;
 mod shutdown;

@@ -45,6 +45,7 @@ impl Proposed {
             | Fact::Numbered { .. }
             | Fact::Recovered { .. }
             | Fact::Published { .. }
+            | Fact::Expired { .. }
             | Fact::Lost { .. } => panic!("{fact:?} follows from no request"),
         }
     }

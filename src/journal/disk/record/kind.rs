@@ -31,12 +31,14 @@ pub enum RecordKind {
     Announced = 16,
     /// A member that belongs to a key.
     KeyedMember = 17,
+    /// End of the messages that expired before the time to live became longer.
+    Expired = 18,
 }
 
 impl RecordKind {
     pub(super) fn of(byte: u8) -> Option<Self> {
         // In the order of the numbers, from 1 on.
-        const ALL: [RecordKind; 17] = [
+        const ALL: [RecordKind; 18] = [
             RecordKind::Epoch,
             RecordKind::Member,
             RecordKind::Deregistered,
@@ -54,6 +56,7 @@ impl RecordKind {
             RecordKind::StartedMember,
             RecordKind::Announced,
             RecordKind::KeyedMember,
+            RecordKind::Expired,
         ];
         ALL.get(usize::from(byte.checked_sub(1)?)).copied()
     }
@@ -69,7 +72,8 @@ impl RecordKind {
             | Self::StartedMember
             | Self::KeyedMember
             | Self::Own
-            | Self::Announced => false,
+            | Self::Announced
+            | Self::Expired => false,
             Self::Clock | Self::Accepted | Self::Acked | Self::Deregistered => !repeats,
             Self::Durable | Self::NewEpoch | Self::Continued | Self::Closed | Self::Sent => true,
         }
@@ -96,6 +100,7 @@ impl Record<'_> {
             Self::Clock { .. } => RecordKind::Clock,
             Self::Durable { .. } => RecordKind::Durable,
             Self::NewEpoch { .. } => RecordKind::NewEpoch,
+            Self::Expired { .. } => RecordKind::Expired,
             Self::Continued => RecordKind::Continued,
             Self::Closed => RecordKind::Closed,
         }

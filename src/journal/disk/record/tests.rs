@@ -24,6 +24,7 @@ pub(crate) enum Sample {
     Clock(u64),
     Durable(u64),
     NewEpoch(u64),
+    Expired(u64),
     Continued,
     Closed,
 }
@@ -86,6 +87,7 @@ impl Sample {
             Self::Clock(unix) => then(Record::Clock { unix: UnixMillis(*unix) }),
             Self::Durable(last) => then(Record::Durable { last: Seq::new(*last) }),
             Self::NewEpoch(epoch) => then(Record::NewEpoch { epoch: Epoch::new(*epoch) }),
+            Self::Expired(before) => then(Record::Expired { before: Seq::new(*before) }),
             Self::Continued => then(Record::Continued),
             Self::Closed => then(Record::Closed),
         }
@@ -111,6 +113,7 @@ pub(crate) fn any_sample() -> impl Strategy<Value = Sample> {
         any::<u64>().prop_map(Sample::Clock),
         seq().prop_map(Sample::Durable),
         any::<u64>().prop_map(Sample::NewEpoch),
+        seq().prop_map(Sample::Expired),
         Just(Sample::Continued),
         Just(Sample::Closed),
     ]
@@ -237,6 +240,8 @@ fn a_number_out_of_range_is_damage_although_every_checksum_is_right() {
         (Sample::Acked(id(), above), 0, false),
         (Sample::Durable(last), 0, true),
         (Sample::Durable(u64::MAX), 0, false),
+        (Sample::Expired(last), 0, true),
+        (Sample::Expired(above), 0, false),
         (Sample::NewEpoch(u64::MAX), RECORD_TIME_MS_MAX, true),
         (Sample::NewEpoch(0), RECORD_TIME_MS_MAX + 1, false),
         (Sample::Clock(u64::MAX), RECORD_TIME_MS_MAX, true),

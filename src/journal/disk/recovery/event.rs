@@ -76,6 +76,7 @@ fn fact<'a>(record: &Record<'a>, delivery: Option<Delivery<'a>>) -> Option<Fact<
             Some(Fact::Numbered { delivery: delivery?, line, number })
         }
         Record::Acked { id, acked } => Some(Fact::Acked { id, acked }),
+        Record::Expired { before } => Some(Fact::Expired { before }),
         Record::Own { .. }
         | Record::Clock { .. }
         | Record::Durable { .. }

@@ -20,6 +20,7 @@ enum Fact {
     Message(u64),
     Acked(u64),
     Durable(u64),
+    Expired(u64),
     Clock(u64),
 }
 
@@ -51,6 +52,7 @@ fn put(fact: Fact, at: u64, salt: Salt, out: &mut Vec<u8>) {
         }
         Fact::Acked(acked) => Record::Acked { id, acked: Seq::new(acked) },
         Fact::Durable(last) => Record::Durable { last: Seq::new(last) },
+        Fact::Expired(before) => Record::Expired { before: Seq::new(before) },
         Fact::Clock(unix) => Record::Clock { unix: UnixMillis(unix) },
     };
     encode(&record, Millis::new(at), salt, out);
@@ -235,6 +237,7 @@ fn any_fact() -> impl Strategy<Value = (Fact, u64)> {
         4 => any_number().prop_map(Fact::Message),
         2 => any_number().prop_map(Fact::Acked),
         1 => any_number().prop_map(Fact::Durable),
+        1 => any_number().prop_map(Fact::Expired),
         1 => any_number().prop_map(Fact::Clock),
     ];
     let at = prop_oneof![
