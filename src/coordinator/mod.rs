@@ -53,7 +53,9 @@ use mio::Events;
 
 use crate::config::{ConfigError, CoordinatorRun, CoordinatorTask, stderr_is_journal};
 use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX};
-use crate::net::{Diagnostics, Reader, ignore_harmless_signals, print_to_stderr};
+use crate::net::{
+    Diagnostics, Reader, ignore_harmless_signals, inherited_listener, print_to_stderr,
+};
 use crate::text::Counted;
 
 pub use journal::{GroupJournal, WriterThread};
@@ -170,12 +172,14 @@ pub fn run(task: &CoordinatorTask) -> Result<(), CoordinatorError> {
 /// Runs a coordinator until a signal ends it.
 fn serve(run: &CoordinatorRun) -> Result<(), CoordinatorError> {
     let system = |what| move |error| CoordinatorError::System(what, error);
+    let inherited =
+        inherited_listener().map_err(system("cannot use the socket of the service manager"))?;
     let reader = if stderr_is_journal() { Reader::Journal } else { Reader::People };
     let print = print_to_stderr(reader, run.config.log_level > LevelFilter::Info);
     let diagnostics = Diagnostics::install(run.config.log_level, print)
         .map_err(system("cannot start the log"))?;
     ignore_harmless_signals().map_err(system("cannot ignore signals"))?;
-    let result = startup::start(run).and_then(|mut coordinator| {
+    let result = startup::start(run, inherited).and_then(|mut coordinator| {
         let mut events = Events::with_capacity(EVENTS_MAX);
         coordinator.run(&mut events)?;
         coordinator.close_journal(&mut events)

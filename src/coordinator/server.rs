@@ -3,7 +3,7 @@
 mod certificates;
 pub(super) mod config_change;
 mod http;
-mod reload;
+pub(super) mod reload;
 mod wiring;
 
 use std::io;

@@ -13,6 +13,7 @@ use super::journal::GroupJournal;
 use super::replica::Replica;
 use super::security::Security;
 use super::server::Coordinator;
+use super::server::reload::report_ready;
 use super::system::System;
 use super::{CoordinatorError, report};
 use crate::config::{CoordinatorConfig, CoordinatorRun, StandardStream, write_line};
@@ -24,7 +25,8 @@ use crate::journal::{
 };
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, RESERVE_FILES, SEGMENT_BYTES_MAX, SyncPolicy};
 use crate::net::{
-    Acceptor, Clock, HTTP_LISTENER, LISTENER, Signal, Signals, Transport, raise_file_limit,
+    Acceptor, Clock, HTTP_LISTENER, LISTENER, ServiceManager, Signal, Signals, Transport,
+    raise_file_limit,
 };
 use crate::protocol::Epoch;
 use crate::text::Counted;
@@ -52,7 +54,10 @@ fn draw_random() -> Result<u64, CoordinatorError> {
 }
 
 /// Listens, starts the group, and prints the first line on standard output.
-pub(super) fn start(run: &CoordinatorRun) -> Result<Coordinator<System>, CoordinatorError> {
+pub(super) fn start(
+    run: &CoordinatorRun,
+    inherited: Option<std::net::TcpListener>,
+) -> Result<Coordinator<System>, CoordinatorError> {
     let config = &run.config;
     let security = Security::load(&config.security).map_err(CoordinatorError::Config)?;
     let system = |what| move |error| CoordinatorError::System(what, error);
@@ -71,7 +76,8 @@ pub(super) fn start(run: &CoordinatorRun) -> Result<Coordinator<System>, Coordin
     let mut signals = Signals::watch(poll.registry(), &WATCHED_SIGNALS)
         .map_err(system("cannot watch for signals"))?;
     let listen = |error| CoordinatorError::Listen(config.listen, error);
-    let mut acceptor = Acceptor::bind(config.listen, RESERVE_FILES).map_err(listen)?;
+    let service = ServiceManager::of_environment();
+    let mut acceptor = open_listener(config.listen, inherited).map_err(listen)?;
     acceptor.register(poll.registry(), LISTENER).map_err(listen)?;
     let listening = acceptor.local_addr().map_err(listen)?;
     if acceptor.is_address_missing() {
@@ -83,18 +89,21 @@ pub(super) fn start(run: &CoordinatorRun) -> Result<Coordinator<System>, Coordin
     }
     let http = start_http(config, poll.registry())?;
     let rules = Rules { access: security.access_rules(), ..rules(config, listening) };
+    report_reading(config, &service);
     let startup = begin(config, rules, poll.registry(), &mut signals)?;
     let config = CoordinatorConfig { listen: listening, ..config.clone() };
     let begins_epoch = run.new_epoch && startup.keeps_epoch;
     let Startup { group, clock, .. } = startup;
     let now = clock.now();
-    let mut platform = System::new(poll, clock, signals, run);
+    let mut platform = System::new(poll, clock, (signals, service), run);
     let summary = security.summary(&config.security);
     platform.secure(security).map_err(system("cannot prepare TLS"))?;
     let mut coordinator = Coordinator::new(config, group, platform, acceptor, now.steady);
     http.into_iter().for_each(|server| coordinator.serve_http(server));
     coordinator.prepare_epoch(Epoch::new(draw_random()?), begins_epoch, now);
-    write_line(StandardStream::Output, &coordinator.first_line(&files, &summary));
+    let first_line = coordinator.first_line(&files, &summary);
+    write_line(StandardStream::Output, &first_line);
+    report_ready(&coordinator, &first_line);
     Ok(coordinator)
 }
 
@@ -111,6 +120,23 @@ fn start_http(
     let address = acceptor.local_addr().map_err(listen)?;
     log::info!("status page and metrics on http://{address}/");
     Ok(Some(Admin::new(acceptor, settings)))
+}
+
+/// Tells the service manager that the start may take long.
+fn report_reading(config: &CoordinatorConfig, service: &ServiceManager) {
+    if let Some(directory) = &config.storage.data_dir {
+        service.status(&format!("reading the journal {}", directory.display()));
+    }
+}
+
+/// Opens the listener, or takes the one of the service manager.
+fn open_listener(
+    address: SocketAddr,
+    inherited: Option<std::net::TcpListener>,
+) -> io::Result<Acceptor> {
+    let Some(listener) = inherited else { return Acceptor::bind(address, RESERVE_FILES) };
+    log::info!("listening on the socket of the service manager: port and bind do not count");
+    Acceptor::inherit(listener, RESERVE_FILES)
 }
 
 /// Returns the settings of a group without access rules.

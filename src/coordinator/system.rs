@@ -14,7 +14,7 @@ use super::tls::TlsSides;
 use crate::access::{CaCheck, Credentials};
 use crate::config::{ConfigError, ConfigSource, CoordinatorConfig, CoordinatorRun};
 use crate::limits::tls::TURN_HANDSHAKES_MS;
-use crate::net::{Clock, Connection, Key, Signal, Signals, Transport, wait};
+use crate::net::{Clock, Connection, Key, ServiceManager, Signal, Signals, Transport, wait};
 use crate::protocol::KeyName;
 use crate::time::{Millis, Now, UnixMillis};
 
@@ -51,6 +51,7 @@ pub(super) struct System {
     poll: Poll,
     clock: Clock,
     signals: Signals,
+    service: ServiceManager,
     config: ReloadableConfig,
     /// Time of the first step of a handshake in this turn.
     handshakes_since: Option<Millis>,
@@ -59,11 +60,17 @@ pub(super) struct System {
 }
 
 impl System {
-    pub(super) fn new(poll: Poll, clock: Clock, signals: Signals, run: &CoordinatorRun) -> Self {
+    pub(super) fn new(
+        poll: Poll,
+        clock: Clock,
+        (signals, service): (Signals, ServiceManager),
+        run: &CoordinatorRun,
+    ) -> Self {
         Self {
             poll,
             clock,
             signals,
+            service,
             config: ReloadableConfig::new(run),
             handshakes_since: None,
             #[cfg(feature = "tls")]
@@ -113,6 +120,11 @@ impl System {
         result
     }
 
+    /// Returns the service manager.
+    pub(super) fn service(&self) -> &ServiceManager {
+        &self.service
+    }
+
     pub(super) fn now(&self) -> Now {
         self.clock.now()
     }
@@ -130,6 +142,8 @@ impl System {
         now: Millis,
     ) -> io::Result<()> {
         self.handshakes_since = None;
+        self.service.on_turn(now);
+        let deadline = self.service.deadline(deadline);
         wait(&mut self.poll, events, now, self.clock.wake_by(deadline, now))
     }
 
@@ -138,6 +152,9 @@ impl System {
     pub(super) fn take_signals(&mut self) -> (usize, bool) {
         let signals = self.signals.drain();
         let asked = signals.iter().filter(|signal| **signal != Signal::Hangup).count();
+        if asked > 0 {
+            self.service.stopping();
+        }
         (asked, signals.len() > asked)
     }
 }

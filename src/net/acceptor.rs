@@ -85,6 +85,16 @@ impl Acceptor {
         Ok(Self { is_address_missing, ..Self::over(listener, reserve_files) })
     }
 
+    /// Accepts the connections of a listening socket that another program has made.
+    ///
+    /// # Errors
+    ///
+    /// The error of the socket.
+    pub fn inherit(listener: std::net::TcpListener, reserve_files: usize) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self::over(TcpListener::from_std(listener), reserve_files))
+    }
+
     /// Returns true if no interface of this machine had the address when the listener was bound.
     /// Nobody can connect until an interface has the address.
     #[must_use]

@@ -6,7 +6,7 @@ use mio::{Events, Poll, Registry};
 
 use crate::config::PeerTimeouts;
 use crate::limits::READ_BYTES;
-use crate::net::{Clock, Scratch, TimerId, TimerWheel, wait};
+use crate::net::{Clock, Scratch, ServiceManager, TimerId, TimerWheel, wait};
 use crate::time::{Millis, UnixMillis};
 
 /// State of the loop itself. The parts set timers, and ask for a next turn without a sleep.
@@ -20,6 +20,9 @@ pub(super) struct EventLoop {
     comes_back: bool,
     /// Times after which the coordinator's machine counts as gone.
     peer_timeouts: PeerTimeouts,
+    service: ServiceManager,
+    /// True if the service manager knows that the participant was online once.
+    is_reported: bool,
 }
 
 /// A reason to wake the loop. Every turn checks all deadlines.
@@ -43,19 +46,39 @@ impl EventLoop {
             scratch: Scratch::new(READ_BYTES),
             comes_back: true,
             peer_timeouts,
+            service: ServiceManager::default(),
+            is_reported: false,
         }
     }
 
     /// Sleeps until an event or a deadline. Returns the time of the turn that begins.
     pub(super) fn sleep(&mut self, events: &mut Events) -> io::Result<Millis> {
         let before = self.clock.now().steady;
+        self.service.on_turn(before);
         let deadline = match std::mem::take(&mut self.comes_back) {
             true => Some(before),
-            false => self.timers.next_deadline(),
+            false => self.service.deadline(self.timers.next_deadline()),
         };
         let wake_by = self.clock.wake_by(deadline, before);
         wait(&mut self.poll, events, before, wake_by)?;
         Ok(self.clock.now().steady)
+    }
+
+    /// Finds the service manager in the environment.
+    pub(super) fn find_service_manager(&mut self) {
+        self.service = ServiceManager::of_environment();
+    }
+
+    /// Tells the service manager once that the participant is online.
+    pub(super) fn report_online(&mut self) {
+        if !std::mem::replace(&mut self.is_reported, true) {
+            self.service.ready("online");
+        }
+    }
+
+    /// Tells the service manager that the participant ends.
+    pub(super) fn report_stopping(&self) {
+        self.service.stopping();
     }
 
     /// Returns the wall clock.

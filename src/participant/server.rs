@@ -206,6 +206,9 @@ impl Participant {
         {
             self.event_loop.come_back();
         }
+        if self.session.is_online() {
+            self.event_loop.report_online();
+        }
         self.event_loop.arm_session(self.session.next_deadline());
         Ok(self.exit_code(now))
     }
@@ -261,6 +264,7 @@ fn start_event_loop(poll: Poll, run: &ParticipantRun) -> (EventLoop, Millis) {
     }
     let started = clock.now().steady;
     let mut event_loop = EventLoop::new(poll, clock, run.config.peer_timeouts);
+    event_loop.find_service_manager();
     if let Some(ms) = run.options.script.timeout_ms {
         event_loop.wake_at(started.plus(ms), ParticipantTimer::Timeout);
     }

@@ -110,7 +110,7 @@ pub use outbox_entry::{OutboxEntry, StoredOutbox, StoredText};
 pub use outbox_notice::OutboxNotice;
 pub use status::{SessionState, Status};
 pub use text_outcome::TextOutcome;
-pub use user_command::BadCommand;
+pub use user_command::{BadCommand, command_usages};
 pub use visit::VisitKind;
 pub use waiting::NotSent;
 pub use waiting_count::WaitingCount;
@@ -144,11 +144,6 @@ pub struct Settings {
     pub started: Millis,
     /// Seed of the jitter between retries: any number that other participants hardly have.
     pub seed: u64,
-}
-
-/// Returns all commands of the user with their arguments, such as `register PORT`.
-pub fn command_usages() -> impl Iterator<Item = &'static str> {
-    UserCommand::usages()
 }
 
 /// State machine of one participant.
@@ -328,6 +323,12 @@ impl Session {
         self.messages.is_stream(socket)
     }
 
+    /// Returns true if messages can come.
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        self.messages.is_online()
+    }
+
     /// Returns the most bytes of a text that the coordinator accepts, if it has told them. A text
     /// that is too long for `send` and its number goes as `msend`.
     #[must_use]
@@ -344,7 +345,7 @@ impl Session {
 
     fn status(&self, now: Millis) -> Status {
         let join = self.join.as_ref();
-        let state = match (join.and_then(|join| join.state(now)), self.messages.is_online()) {
+        let state = match (join.and_then(|join| join.state(now)), self.is_online()) {
             (Some(state), _) => state,
             (None, true) => SessionState::Online,
             (None, false) => SessionState::Offline,

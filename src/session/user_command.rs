@@ -282,6 +282,11 @@ impl fmt::Display for BadCommand {
     }
 }
 
+/// Returns all commands of the user with their arguments, such as `register PORT`.
+pub fn command_usages() -> impl Iterator<Item = &'static str> {
+    UserCommand::usages()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

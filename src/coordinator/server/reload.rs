@@ -20,16 +20,26 @@ use crate::time::Now;
 
 /// Reads the files again, and logs the outcome.
 pub(super) fn reload(coordinator: &mut Coordinator<System>, now: Now) {
+    coordinator.platform.service().reloading();
     match try_reload(coordinator, now) {
         Ok(outcome) => {
             log::info!("SIGHUP: files read again: {}", outcome.words);
+            report_ready(coordinator, &format!("files read again: {}", outcome.words));
             if !outcome.fixed.is_empty() {
                 let fixed = list(&outcome.fixed);
                 log::warn!("not changed by SIGHUP, restart the coordinator for it: {fixed}");
             }
         }
-        Err(reason) => log::error!("SIGHUP: nothing was changed: {reason}"),
+        Err(reason) => {
+            log::error!("SIGHUP: nothing was changed: {reason}");
+            report_ready(coordinator, &format!("SIGHUP: nothing was changed: {reason}"));
+        }
     }
+}
+
+/// Tells the service manager that the coordinator serves, with its state in words.
+pub(in crate::coordinator) fn report_ready(coordinator: &Coordinator<System>, status: &str) {
+    coordinator.platform.service().ready(status);
 }
 
 /// Outcome of a reload.

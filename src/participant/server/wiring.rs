@@ -156,7 +156,10 @@ impl Participant {
 
     pub(super) fn on_signal(&mut self, signal: Signal, now: Millis) {
         match signal {
-            Signal::Terminate | Signal::Interrupt => self.stop(now),
+            Signal::Terminate | Signal::Interrupt => {
+                self.event_loop.report_stopping();
+                self.stop(now);
+            }
             Signal::Hangup => self.files.log().push(LogJob::Rotate),
             Signal::Continue => self.output.push_control(self.prompt.resume()),
             Signal::Resize => (), // The line editor watches for it.

@@ -15,6 +15,8 @@ mod http;
 mod inspect;
 mod metrics;
 mod reload;
+#[cfg(target_os = "linux")]
+mod service;
 #[cfg(feature = "tls")]
 mod set_up;
 mod shutdown;
