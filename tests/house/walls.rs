@@ -40,8 +40,9 @@ const WALLS: [(&str, &[&str]); 15] = [
     ("participant", &["config", "net", "limits", "protocol", "session", "text", "time"]),
 ];
 
-/// Parts whose tests may use one more part: the journal's tests need a real state.
-const TEST_USES: [(&str, &str); 1] = [("journal", "group")];
+/// Parts whose tests may use one more part: the journal's tests need a real state, and the
+/// participant's the keys of `stats`.
+const TEST_USES: [(&str, &str); 2] = [("journal", "group"), ("participant", "metrics")];
 
 /// Parts that decide and do nothing.
 const MINDS: [&str; 10] = [

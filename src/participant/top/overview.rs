@@ -175,15 +175,27 @@ fn summary(coordinator: &str, before: Option<&Sample>, sample: &Sample) -> Vec<S
             rate("errors"),
         ),
         format!(
-            "backlog   {}, {}; {} expired, {} dropped, {}",
+            "backlog   {}, {}{}; {} expired, {} dropped, {}",
             counted("history_messages", "message", "messages"),
             size("history_bytes"),
+            of_limit(sample, "history_bytes", "max_backlog"),
             text("expired"),
             text("dropped"),
             counted("gaps", "gap", "gaps"),
         ),
         journal,
     ]
+}
+
+/// Returns ` (P % of LIMIT)`; nothing if the coordinator does not tell its limit.
+fn of_limit(sample: &Sample, key: &str, limit: &str) -> String {
+    match (sample.count(key), sample.count(limit)) {
+        (Some(count), Some(limit)) if limit > 0 => {
+            let percent = count.saturating_mul(100) / limit;
+            format!(" ({percent} % of {})", bytes(limit as f64))
+        }
+        (Some(_) | None, Some(_) | None) => String::new(),
+    }
 }
 
 /// Returns the sample as one line of `key=value` words, for scripts. Rates need a sample before.

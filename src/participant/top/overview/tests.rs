@@ -1,4 +1,5 @@
 use super::*;
+use crate::metrics::STATS;
 use crate::participant::top::sample::SampleReader;
 use crate::time::Millis;
 
@@ -40,6 +41,16 @@ fn counters(uptime: &'static str, messages: &'static str) -> Vec<(&'static str, 
         ("dropped", "2"),
         ("gaps", "3"),
     ]
+}
+
+#[test]
+fn every_shown_counter_is_a_key_of_stats() {
+    let all: Vec<(&str, &str)> = STATS.iter().map(|key| (key.key, "7")).collect();
+    let (before, now) = (sample(1_000, &all, &MEMBERS), sample(3_000, &all, &MEMBERS));
+    let lines = summary("hub:5000", Some(&before), &now);
+    assert!(!lines.concat().contains('?'), "{lines:#?}");
+    assert!(lines.concat().contains("7 messages, 7 B (100 % of 7 B)"), "{lines:#?}");
+    assert!(!line(&before, &now).contains('?'));
 }
 
 const MEMBERS: [(&str, &str, u64, u64); 3] =
