@@ -5,6 +5,7 @@ mod absent;
 mod abuse;
 mod fan_out;
 mod greedy;
+mod http;
 mod idle;
 pub(crate) mod participant;
 mod sizes;
@@ -46,10 +47,11 @@ struct Report {
 
 type Figure = fn(&Setup, &mut Report) -> Result<()>;
 
-const FIGURES: [(&str, Figure); 8] = [
+const FIGURES: [(&str, Figure); 9] = [
     ("sizes", sizes::measure),
     ("idle", idle::measure),
     ("tls", tls::measure),
+    ("http", http::measure),
     ("abuse", abuse::measure),
     ("absent", absent::measure),
     ("fan-out", fan_out::measure),

@@ -131,7 +131,7 @@ fn the_first_are_served(setup: &Setup, report: &mut Report) -> Result<()> {
     coordinator.server.stop()
 }
 
-fn p99_ms(times: &[Duration]) -> f64 {
+pub(super) fn p99_ms(times: &[Duration]) -> f64 {
     Samples::new(times.iter().map(|time| time.as_secs_f64() * 1e3).collect()).quantile(0.99)
 }
 
@@ -158,7 +158,7 @@ impl Restarted {
 }
 
 /// Registers all members, each with a socket of its own.
-fn register(coordinator: &Coordinator) -> Result<Vec<Socket>> {
+pub(super) fn register(coordinator: &Coordinator) -> Result<Vec<Socket>> {
     let member = |index| {
         let mut command = coordinator.command()?;
         command.register_here(&format!("member{index}"), false)?;
