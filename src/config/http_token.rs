@@ -13,9 +13,14 @@ use crate::limits::http::HTTP_TOKEN_BYTES_MIN;
 /// The first fault.
 pub fn load_http_token(path: &Path) -> Result<String, ConfigError> {
     let bytes = lines::read_private(crate::limits::CONFIG_BYTES_MAX, path)?;
-    let expected = format!("a token of at least {HTTP_TOKEN_BYTES_MIN} letters and digits");
+    let expected = format!(
+        "a token of at least {HTTP_TOKEN_BYTES_MIN} letters, digits and signs, without ':'"
+    );
     let mut lines = ConfigLines::new(path, &bytes);
-    let line = lines.require("token", &expected)?;
+    // A token may begin as a comment does.
+    let Some(line) = lines.next_of_all()? else {
+        return Err(lines.error("token", FoundValue::EndOfFile, &expected));
+    };
     let is_token = line.text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
     if !is_token || line.text.len() < HTTP_TOKEN_BYTES_MIN {
         return Err(line.found("token", FoundValue::Hidden, expected));
@@ -52,7 +57,9 @@ mod tests {
 
     #[test]
     fn a_file_has_one_token() {
-        check("// for Prometheus\n\n0123456789abcdef\r\n", 0o600, Ok("0123456789abcdef"));
+        check("0123456789abcdef\r\n\n", 0o600, Ok("0123456789abcdef"));
+        check("//23456789abcdef", 0o600, Ok("//23456789abcdef"));
+        check("// for Prometheus\n0123456789abcdef\n", 0o600, Err(":1: token"));
         check("", 0o600, Err("found the end of the file"));
         check("0123456789\n", 0o600, Err(":1: token: found a value that is not shown, expected a"));
         check("0123456789 abcdef\n", 0o600, Err(":1: token"));

@@ -1,5 +1,7 @@
 //! Checks keys of the coordinator's config that need each other.
 
+use std::net::SocketAddr;
+
 use super::coordinator_file::WrittenKeys;
 use super::{ConfigError, CoordinatorConfig, FoundValue, HttpConfig, value};
 
@@ -62,7 +64,18 @@ fn check_ca(written: &mut WrittenKeys) -> Result<(), ConfigError> {
 fn check_http(config: &CoordinatorConfig, written: &mut WrittenKeys) -> Result<(), ConfigError> {
     let HttpConfig { listen, ref token_file, .. } = config.http;
     let is_reachable = listen.is_some_and(|address| !address.ip().to_canonical().is_loopback());
+    let is_same = |http: SocketAddr| {
+        let (ip, own) = (http.ip().to_canonical(), config.listen.ip().to_canonical());
+        let overlaps = ip == own || ip.is_unspecified() || own.is_unspecified();
+        http.port() == config.listen.port() && http.port() != 0 && overlaps
+    };
     match written.remove("http") {
+        Some((location, text)) if listen.is_some_and(is_same) => Err(ConfigError::Field {
+            location,
+            field: "http",
+            found: FoundValue::Text(text),
+            expected: "another port than that of the group".to_owned(),
+        }),
         Some((location, text))
             if is_reachable && config.security.access.is_some() && token_file.is_none() =>
         {
@@ -147,6 +160,8 @@ mod tests {
         check("5000\n60\nhttp=90\naccess=a\n", &[], Ok(own.clone()));
         check("5000\n60\nhttp=127.0.0.1:90\naccess=a\n", &[], Ok(own));
         check("5000\n60\nhttp=\n", &[], Ok(DEFAULT));
+        let error = parse("5000\n60\nhttp=5000\n", &[]).unwrap_err();
+        assert!(error.ends_with("expected another port than that of the group"), "{error}");
         for wrong in ["a", "70000", "localhost:90", "127.0.0.1", ":90"] {
             let expected = "expected a port, or an address with a port such as";
             let begin = format!("c.txt:3: http: found \"{wrong}\", {expected}");

@@ -18,6 +18,8 @@ pub(super) struct Listener<L> {
     timer: Option<TimerId>,
     /// True if no file was free for a connection, and the log has reported it.
     is_out_of_files: bool,
+    /// Pauses of an acceptor that is closed.
+    pauses: u64,
 }
 
 /// Result of [`Listener::accept`].
@@ -32,7 +34,7 @@ pub(super) enum Accepted<S> {
 
 impl<L: Listen<Stream: Stream>> Listener<L> {
     pub(super) fn new(acceptor: Acceptor<L>) -> Self {
-        Self { acceptor: Some(acceptor), timer: None, is_out_of_files: false }
+        Self { acceptor: Some(acceptor), timer: None, is_out_of_files: false, pauses: 0 }
     }
 
     pub(super) fn on_event(&mut self) {
@@ -53,6 +55,7 @@ impl<L: Listen<Stream: Stream>> Listener<L> {
 
     /// Stops listening.
     pub(super) fn close(&mut self) {
+        self.pauses = self.pauses();
         self.acceptor = None;
     }
 
@@ -63,7 +66,7 @@ impl<L: Listen<Stream: Stream>> Listener<L> {
 
     /// Returns the number of times that no file was free.
     pub(super) fn pauses(&self) -> u64 {
-        self.acceptor.as_ref().map_or(0, Acceptor::pauses)
+        self.acceptor.as_ref().map_or(self.pauses, Acceptor::pauses)
     }
 
     /// Returns true while no file is free for a connection.

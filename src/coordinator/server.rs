@@ -182,7 +182,8 @@ impl<P: Platform> Coordinator<P> {
 
     /// Returns the time at which the next turn begins at the latest: now if work is left.
     pub fn next_deadline(&self, now: Millis) -> Option<Millis> {
-        if self.is_idle(now) { self.sockets.next_deadline() } else { Some(Millis::ZERO) }
+        let is_idle = self.is_idle(now) && http::is_idle(self, now);
+        if is_idle { self.sockets.next_deadline() } else { Some(Millis::ZERO) }
     }
 
     /// Begins a turn that was due at `deadline` at the latest.
@@ -240,7 +241,6 @@ impl<P: Platform> Coordinator<P> {
             && self.messages.is_idle()
             && !self.liveness.is_under_way()
             && !self.listener.is_due(now)
-            && self.admin.as_ref().is_none_or(|admin| admin.is_idle(now))
     }
 
     fn on_timer(&mut self, timer: CoordinatorTimer, now: Now) {

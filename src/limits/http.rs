@@ -1,7 +1,10 @@
 //! Limits of the HTTP server for metrics and the status page.
 
-/// Most HTTP connections. A further one is closed at once.
+/// Most HTTP connections. A further one takes the place of the one that has been without a request
+/// for the longest time, or is closed if all have one.
 pub const HTTP_CONNECTIONS_MAX: usize = 64;
+/// Most readers of `/events`. A further one gets 503, so that health checks always find room.
+pub const HTTP_READERS_MAX: usize = 32;
 /// Most HTTP connections that are accepted in a turn.
 pub const TURN_HTTP_ACCEPTS_MAX: usize = 8;
 /// Most HTTP connections that are served in a turn.
@@ -35,8 +38,8 @@ pub const HTTP_LINGER_MS: u64 = 2_000;
 pub const HTTP_TICK_MS: u64 = 1_000;
 /// Values of the rates that the status page shows: ten minutes.
 pub const HTTP_RATES_MAX: usize = 600;
-/// Most members with a row on the status page.
-pub const HTTP_ROWS_MAX: usize = 2000;
+/// Most members with a row on the status page. Their JSON is built at once.
+pub const HTTP_ROWS_MAX: usize = 1000;
 /// Changes of members that the status page shows.
 pub const HTTP_CHANGES_MAX: usize = 50;
 

@@ -24,6 +24,8 @@ pub(super) struct HttpClient<S> {
     head: Vec<u8>,
     /// Time at which the connection is closed if nothing happens.
     deadline: Millis,
+    /// True if the input may hold a whole head, or its end may have been read with a head.
+    may_have_head: bool,
     /// True while the connection is in the queue of those to be served.
     pub(super) is_queued: bool,
 }
@@ -66,39 +68,53 @@ impl<S: Stream> HttpClient<S> {
             phase: HttpPhase::Head,
             head: Vec::new(),
             deadline: now.plus(HTTP_IDLE_MS),
+            may_have_head: false,
             is_queued: false,
         }
     }
 
-    /// Reads up to the end of a head.
+    /// Takes the next head from what was read, or reads more. So the unused input has at most one
+    /// head and one read.
     pub(super) fn read_head(&mut self, sockets: &mut Sockets, now: Millis) -> HeadRead {
+        if let Some(read) = self.take_head() {
+            return read;
+        }
         let Ok(fill) = self.connection.fill(sockets.scratch(), HTTP_HEAD_BYTES_MAX) else {
             return HeadRead::Ended;
         };
-        while let Some(line) = match self.connection.input.next_line(HTTP_HEAD_BYTES_MAX) {
-            Ok(line) => line,
-            Err(_) => return HeadRead::Refused(StatusCode::HeadTooLarge),
-        } {
-            let is_end = line.is_empty() && !self.head.is_empty();
-            if line.is_empty() && !is_end {
-                continue; // An empty line before a request is skipped (RFC 9112, section 2.2).
-            }
-            self.head.extend_from_slice(line);
-            self.head.extend_from_slice(b"\r\n");
-            if self.head.len() > HTTP_HEAD_BYTES_MAX {
-                return HeadRead::Refused(StatusCode::HeadTooLarge);
-            }
-            if is_end {
-                return HeadRead::Complete(std::mem::take(&mut self.head));
-            }
+        if let Some(read) = self.take_head() {
+            return read;
         }
-        let has_begun = !self.head.is_empty() || !self.connection.input.is_empty();
-        if has_begun && fill.bytes() > 0 {
+        self.may_have_head = false;
+        if self.has_begun() && fill.bytes() > 0 {
             self.deadline = self.deadline.min(now.plus(HTTP_HEAD_MS));
         }
         match fill {
             Fill::Eof(_) => HeadRead::Ended,
             Fill::Drained(_) | Fill::Yielded(_) => HeadRead::Incomplete,
+        }
+    }
+
+    /// Takes a head from the input; `None` if its end is not there.
+    fn take_head(&mut self) -> Option<HeadRead> {
+        loop {
+            let line = match self.connection.input.next_line(HTTP_HEAD_BYTES_MAX) {
+                Ok(line) => line?,
+                Err(_) => return Some(HeadRead::Refused(StatusCode::HeadTooLarge)),
+            };
+            if line.is_empty() && self.head.is_empty() {
+                continue; // An empty line before a request is skipped (RFC 9112, section 2.2).
+            }
+            let is_end = line.is_empty();
+            self.head.extend_from_slice(line);
+            self.head.extend_from_slice(b"\r\n");
+            if self.head.len() > HTTP_HEAD_BYTES_MAX {
+                return Some(HeadRead::Refused(StatusCode::HeadTooLarge));
+            }
+            if is_end {
+                self.may_have_head = true;
+                return Some(HeadRead::Complete(std::mem::take(&mut self.head)));
+            }
         }
     }
 
@@ -140,7 +156,8 @@ impl<S: Stream> HttpClient<S> {
         match (flush, self.phase) {
             (Flush::Empty, HttpPhase::Sending { closes: false }) => {
                 self.phase = HttpPhase::Head;
-                self.deadline = now.plus(HTTP_IDLE_MS);
+                let has_more = !self.connection.input.is_empty();
+                self.deadline = now.plus(if has_more { HTTP_HEAD_MS } else { HTTP_IDLE_MS });
                 true
             }
             (Flush::Empty, HttpPhase::Sending { closes: true }) => {
@@ -166,8 +183,9 @@ impl<S: Stream> HttpClient<S> {
         can_write
             || match phase {
                 HttpPhase::Building => true,
-                HttpPhase::Head | HttpPhase::Lingering | HttpPhase::Streaming => {
-                    connection.is_readable()
+                HttpPhase::Head => connection.is_readable() || self.may_have_head,
+                HttpPhase::Lingering | HttpPhase::Streaming => {
+                    connection.is_readable() || connection.is_input_ended()
                 }
                 HttpPhase::Sending { .. } => false,
             }
@@ -183,6 +201,11 @@ impl<S: Stream> HttpClient<S> {
         let is_too_far_behind = self.phase == HttpPhase::Streaming
             && self.connection.output.len() > HTTP_EVENTS_BYTES_MAX;
         is_too_far_behind || is_waiting && self.deadline <= now
+    }
+
+    /// Returns the time at which the connection ends, if it serves no request now.
+    pub(super) fn idle_until(&self) -> Option<Millis> {
+        (self.phase == HttpPhase::Head).then_some(self.deadline)
     }
 
     /// Returns true if part of a request has come.

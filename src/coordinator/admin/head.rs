@@ -142,7 +142,8 @@ fn closes(fields: &[Header<'_>], version: u8) -> bool {
             .flat_map(|value| value.split(','))
             .any(|option| option.trim().eq_ignore_ascii_case(word))
     };
-    has("close") || version == 0 && !has("keep-alive")
+    // A client of HTTP/1.0 reads up to the end of the connection, unless it is told otherwise.
+    has("close") || version == 0
 }
 
 #[cfg(test)]
@@ -168,7 +169,7 @@ mod tests {
             Ok(("/", false, true)),
         );
         check("GET / HTTP/1.0\n\n", Ok(("/", false, true)));
-        check("GET / HTTP/1.0\nConnection: keep-alive\n\n", Ok(("/", false, false)));
+        check("GET / HTTP/1.0\nConnection: keep-alive\n\n", Ok(("/", false, true)));
         let absolute = "GET http://localhost:1/metrics?x HTTP/1.1\nHost: evil.example\n\n";
         check(absolute, Ok(("/metrics", false, false)));
         check("GET http://localhost?x HTTP/1.1\nHost: a\n\n", Ok(("/", false, false)));

@@ -22,6 +22,7 @@ mod response;
 mod rows;
 mod server;
 mod settings;
+mod shared_status;
 mod status;
 mod token;
 mod view;

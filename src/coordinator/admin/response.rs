@@ -126,6 +126,9 @@ impl ResponseHead {
             | StatusCode::Unavailable
             | StatusCode::VersionNotSupported => (),
         }
+        if media == MediaType::Events {
+            head.push_str("X-Accel-Buffering: no\r\n"); // nginx would keep the events back.
+        }
         if let Some(length) = length {
             let _ = write!(head, "Content-Length: {length}\r\n");
         }

@@ -50,7 +50,10 @@ impl MemberRows {
         for status in member_statuses(group, None).take(max) {
             let mut row = StatusRow::new(&status, self.refreshes, now);
             match self.rows.get_mut(status.id) {
-                Some(known) if known.shows_the_same(&row) => known.seen = row.seen,
+                Some(known) if known.shows_the_same(&row) => {
+                    row.keep_time(known);
+                    *known = row; // The lag of a later reader.
+                }
                 Some(known) => {
                     row.keep_time(known);
                     *known = row;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::rc::Rc;
 
 use bytes::BufMut as _;
 
@@ -12,13 +13,12 @@ use super::head::{self, HostNames, HttpRequest};
 use super::observed::Observed;
 use super::page::PAGE;
 use super::response::{MediaType, ResponseHead, StatusCode};
-use super::rows::MemberRows;
-use super::status::{push_status, push_update};
+use super::shared_status::SharedStatus;
 use super::token::HttpToken;
 use super::view::AdminView;
 use crate::coordinator::sockets::{CoordinatorTimer, Sockets};
 use crate::limits::http::{
-    HTTP_CONNECTIONS_MAX, HTTP_RESPONSES_BYTES_MAX, HTTP_ROWS_MAX, HTTP_TICK_MS,
+    HTTP_CONNECTIONS_MAX, HTTP_READERS_MAX, HTTP_RESPONSES_BYTES_MAX, HTTP_TICK_MS,
     TURN_HTTP_ACCEPTS_MAX, TURN_HTTP_REQUESTS_MAX, TURN_HTTP_SERVED_MAX,
 };
 use crate::net::{Accept, Acceptor, Connection, Key, Listen, Readiness, Slots, Stream};
@@ -42,15 +42,14 @@ pub(in crate::coordinator) struct Admin<S, L> {
     clients: Slots<HttpClient<S>>,
     /// Connections to be served.
     ready: VecDeque<Key>,
-    /// Requests whose bodies are being built.
-    builds: BTreeMap<Key, (HttpRequest, MetricsBuild)>,
+    /// Requests whose bodies are being built, or will be.
+    builds: BTreeMap<Key, (HttpRequest, Option<MetricsBuild>)>,
+    /// True if a body may be begun in this turn.
+    may_begin_build: bool,
     names: HostNames,
     token: Option<HttpToken>,
     disk: Option<DiskWatch>,
-    /// Rows as the readers of `/events` know them.
-    rows: MemberRows,
-    /// Number of changes that the readers of `/events` know.
-    changes_known: u64,
+    status: SharedStatus,
     is_tick_due: bool,
     pub(in crate::coordinator) observed: Observed,
 }
@@ -60,6 +59,7 @@ enum HttpAnswer {
     Text(StatusCode, MediaType, String),
     Page,
     Metrics,
+    Status,
     Events,
 }
 
@@ -71,11 +71,11 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
             clients: Slots::third(),
             ready: VecDeque::new(),
             builds: BTreeMap::new(),
+            may_begin_build: false,
             names: HostNames::new(names.iter().map(String::as_str)),
             token,
             disk,
-            rows: MemberRows::default(),
-            changes_known: 0,
+            status: SharedStatus::default(),
             is_tick_due: true, // The first tick arms the timer.
             observed: Observed::default(),
         }
@@ -117,6 +117,7 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
             sockets.set_timer(now.plus(HTTP_TICK_MS), CoordinatorTimer::Http);
             self.tick(&view);
         }
+        self.may_begin_build = true;
         self.accept(register, now);
         for _ in 0..self.ready.len().min(TURN_HTTP_SERVED_MAX) {
             let Some(key) = self.ready.pop_front() else { break };
@@ -143,8 +144,8 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
     ) {
         for _ in 0..TURN_HTTP_ACCEPTS_MAX {
             let Accept::Accepted(stream, peer) = self.acceptor.accept(now) else { return };
-            if self.clients.len() >= HTTP_CONNECTIONS_MAX {
-                log::debug!("{peer}: closed: {HTTP_CONNECTIONS_MAX} HTTP connections are open");
+            if self.clients.len() >= HTTP_CONNECTIONS_MAX && !self.displace_idle() {
+                log::debug!("{peer}: closed: {HTTP_CONNECTIONS_MAX} HTTP connections are busy");
                 continue;
             }
             let (mut connection, key) = (Connection::new(stream), self.clients.next_key());
@@ -153,6 +154,15 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
                 Err(error) => log::warn!("{peer}: closed: HTTP cannot be served: {error}"),
             }
         }
+    }
+
+    /// Closes the connection without a request that would end first. Returns false if there is
+    /// none.
+    fn displace_idle(&mut self) -> bool {
+        let idle = self.clients.iter().filter_map(|(key, it)| Some((it.idle_until()?, key)));
+        let oldest = idle.min();
+        oldest.into_iter().for_each(|(_, key)| self.close(key));
+        oldest.is_some()
     }
 
     /// Serves a connection, up to its share of a turn.
@@ -204,12 +214,12 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
     }
 
     fn answer(&mut self, key: Key, request: HttpRequest, view: &AdminView<'_>) {
-        let answer = self.route(&request, view);
-        let waiting: usize = self.clients.iter().map(|(_, it)| it.connection.output.len()).sum();
-        if waiting > HTTP_RESPONSES_BYTES_MAX {
-            return self.refuse(key, StatusCode::Unavailable, view.now);
-        }
-        match answer {
+        match self.route(&request, view) {
+            HttpAnswer::Page | HttpAnswer::Metrics | HttpAnswer::Status | HttpAnswer::Events
+                if self.is_full() =>
+            {
+                self.refuse(key, StatusCode::Unavailable, view.now);
+            }
             HttpAnswer::Text(status, media, body) => {
                 self.send(key, &request, (status, media, body.as_bytes()), view.now);
             }
@@ -217,13 +227,20 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
                 let body = (StatusCode::Ok, MediaType::Html, PAGE.as_bytes());
                 self.send(key, &request, body, view.now);
             }
+            HttpAnswer::Status => {
+                let json = self.status(view);
+                let body = (StatusCode::Ok, MediaType::Json, json.as_bytes());
+                self.send(key, &request, body, view.now);
+            }
             HttpAnswer::Metrics => {
-                let build = MetricsBuild::begin(view, &self.observed);
-                self.builds.insert(key, (request, build));
+                self.builds.insert(key, (request, None));
                 if let Some(client) = self.clients.get_mut(key) {
                     client.phase = HttpPhase::Building;
                 }
                 self.advance(key, view);
+            }
+            HttpAnswer::Events if self.streams() >= HTTP_READERS_MAX => {
+                self.refuse(key, StatusCode::Unavailable, view.now);
             }
             HttpAnswer::Events => self.begin_events(key, &request, view),
         }
@@ -251,14 +268,7 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
                     HttpAnswer::Text(StatusCode::Unavailable, MediaType::Text, text)
                 }
             },
-            "/status.json" => {
-                let mut json = String::new();
-                let mut rows = MemberRows::default();
-                let _ = rows.refresh(view.group, rows_max(view), view.now);
-                push_status(view, (&self.observed, u64::MAX), &rows, &mut json);
-                json.push('\n');
-                HttpAnswer::Text(StatusCode::Ok, MediaType::Json, json)
-            }
+            "/status.json" => HttpAnswer::Status,
             _ => {
                 let status = StatusCode::NotFound;
                 HttpAnswer::Text(status, MediaType::Text, status.body().to_owned())
@@ -286,6 +296,10 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
     /// Continues the body that is being built.
     fn advance(&mut self, key: Key, view: &AdminView<'_>) {
         let Some((_, build)) = self.builds.get_mut(&key) else { return };
+        if build.is_none() && !std::mem::take(&mut self.may_begin_build) {
+            return; // In a later turn.
+        }
+        let build = build.get_or_insert_with(|| MetricsBuild::begin(view, &self.observed));
         if let Some(body) = build.advance(view)
             && let Some((request, _)) = self.builds.remove(&key)
         {
@@ -296,12 +310,7 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
 
     /// Begins to stream: the whole state first, then an update each second.
     fn begin_events(&mut self, key: Key, request: &HttpRequest, view: &AdminView<'_>) {
-        if !self.is_streaming() {
-            let _ = self.rows.refresh(view.group, rows_max(view), view.now);
-            self.changes_known = self.observed.changes_so_far();
-        }
-        let mut event = "event: status\ndata: ".to_owned();
-        push_status(view, (&self.observed, self.changes_known), &self.rows, &mut event);
+        let mut event = format!("event: status\ndata: {}", self.status(view));
         event.push_str("\n\n");
         let Some(client) = self.clients.get_mut(key) else { return };
         let (status, media) = (StatusCode::Ok, MediaType::Events);
@@ -314,20 +323,29 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
         client.stream(view.now.steady);
     }
 
-    fn is_streaming(&self) -> bool {
-        self.clients.iter().any(|(_, client)| client.phase == HttpPhase::Streaming)
+    fn status(&mut self, view: &AdminView<'_>) -> Rc<str> {
+        let has_readers = self.streams() > 0;
+        self.status.json(view, &self.observed, has_readers)
+    }
+
+    /// Returns the number of readers of `/events`.
+    fn streams(&self) -> usize {
+        self.clients.iter().filter(|(_, client)| client.phase == HttpPhase::Streaming).count()
+    }
+
+    /// Returns true if too many bytes wait for slow readers.
+    fn is_full(&self) -> bool {
+        let waiting: usize = self.clients.iter().map(|(_, it)| it.connection.output.len()).sum();
+        waiting > HTTP_RESPONSES_BYTES_MAX
     }
 
     /// Does what is due each second: rates, updates of `/events`, ends of connections.
     fn tick(&mut self, view: &AdminView<'_>) {
         self.observed.tick(view.group);
-        if self.is_streaming() {
-            let changes = self.rows.refresh(view.group, rows_max(view), view.now);
-            let mut event = "event: update\ndata: ".to_owned();
-            let known = (&self.observed, self.changes_known);
-            push_update(view, known, (&self.rows, &changes), &mut event);
-            event.push_str("\n\n");
-            self.changes_known = self.observed.changes_so_far();
+        self.status.expire();
+        if self.streams() > 0 {
+            let update = self.status.update(view, &self.observed);
+            let event = format!("event: update\ndata: {update}\n\n");
             for (_, client) in self.clients.iter_mut() {
                 if client.phase == HttpPhase::Streaming {
                     client.add_event(event.as_bytes(), view.now.steady);
@@ -349,8 +367,4 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
         self.clients.remove(key);
         self.builds.remove(&key);
     }
-}
-
-fn rows_max(view: &AdminView<'_>) -> usize {
-    view.config.http.members_max.min(HTTP_ROWS_MAX)
 }

@@ -47,6 +47,11 @@ pub(super) fn samples<P: Platform>(coordinator: &Coordinator<P>, now: Millis) ->
     })
 }
 
+/// Returns true if HTTP has nothing to do without an event.
+pub(super) fn is_idle<P: Platform>(coordinator: &Coordinator<P>, now: Millis) -> bool {
+    coordinator.admin.as_ref().is_none_or(|admin| admin.is_idle(now))
+}
+
 pub(super) fn on_listener_event<P: Platform>(coordinator: &mut Coordinator<P>) {
     if let Some(admin) = &mut coordinator.admin {
         admin.on_listener_event();

@@ -175,10 +175,9 @@ fn summary(coordinator: &str, before: Option<&Sample>, sample: &Sample) -> Vec<S
             rate("errors"),
         ),
         format!(
-            "backlog   {}, {}{}; {} expired, {} dropped, {}",
+            "backlog   {}, {}; {} expired, {} dropped, {}",
             counted("history_messages", "message", "messages"),
-            size("history_bytes"),
-            of_limit(sample, "history_bytes", "max_backlog"),
+            size("history_bytes") + &of_limit(sample, "history_bytes", "max_backlog"),
             text("expired"),
             text("dropped"),
             counted("gaps", "gap", "gaps"),

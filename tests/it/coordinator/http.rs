@@ -1,11 +1,12 @@
 //! The HTTP server: its answers, its limits, and clients that do it harm.
 
-use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
 use support::coordinator::Coordinator;
 use support::http::{connect_http, exchange_http, get, get_with, http_address};
+use support::transcript::lock;
 use support::{DEADLINE, Timer};
 
 const HOST: &str = "Host: localhost\r\n";
@@ -229,34 +230,91 @@ fn a_token_opens_everything_but_health() {
 }
 
 #[test]
-fn the_64_first_connections_are_served_and_others_wait_for_their_end() {
+fn idle_connections_make_room_for_new_ones() {
     let (coordinator, address) = started(&[]);
-    let mut open: Vec<TcpStream> = (0..64).map(|_| connect_http(address)).collect();
-    for stream in &mut open {
+    let mut idle: Vec<TcpStream> = (0..64).map(|_| connect_http(address)).collect();
+    for stream in &mut idle {
         stream.write_all(format!("GET /healthz HTTP/1.1\r\n{HOST}\r\n").as_bytes()).unwrap();
         let mut answer = [0; 15];
         stream.read_exact(&mut answer).unwrap();
         assert_eq!(&answer, b"HTTP/1.1 200 OK");
     }
-    let mut refused = connect_http(address);
-    let _ = refused.write_all(b"GET / HTTP/1.1\r\n");
-    let mut answer = Vec::new();
-    match refused.read_to_end(&mut answer) {
-        Ok(bytes) => assert_eq!(bytes, 0),
-        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    for _ in 0..100 {
+        assert_eq!(get(address, "/healthz").body, "ok\n");
     }
     coordinator.client().check("x#ping#127.0.0.1", "OK ping");
-    drop(open);
+}
+
+#[test]
+fn readers_of_events_leave_room_for_health_checks() {
+    let (_coordinator, address) = started(&[]);
+    let readers: Vec<Events> = (0..32).map(|_| Events::of(address)).collect();
+    let _silent: Vec<TcpStream> = (0..32).map(|_| connect_http(address)).collect();
+    assert_eq!(get(address, "/events").status(), 503);
+    assert_eq!(get(address, "/healthz").status(), 200);
+    assert_eq!(get(address, "/metrics").status(), 200);
+    drop(readers);
     let timer = Timer::start(DEADLINE);
     while timer.left().is_some() {
         let mut stream = connect_http(address);
-        let _ = stream.write_all(format!("GET /healthz HTTP/1.0\r\n{HOST}\r\n").as_bytes());
-        let mut answer = String::new();
-        if stream.read_to_string(&mut answer).is_ok() && answer.ends_with("ok\n") {
+        stream.write_all(format!("GET /events HTTP/1.1\r\n{HOST}\r\n").as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        if &answer == b"HTTP/1.1 200" {
             return;
         }
     }
-    panic!("no connection is served after the others have ended");
+    panic!("no reader is served after the others have ended");
+}
+
+#[test]
+fn many_requests_of_one_connection_do_not_wait_for_a_tick() {
+    const REQUESTS: usize = 200;
+    let (_coordinator, address) = started(&[]);
+    let mut stream = connect_http(address);
+    let one = format!("GET /healthz HTTP/1.1\r\n{HOST}\r\n");
+    let last = format!("GET /readyz HTTP/1.1\r\n{HOST}Connection: close\r\n\r\n");
+    let timer = Timer::start(DEADLINE);
+    stream.write_all((one.repeat(REQUESTS) + &last).as_bytes()).unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), REQUESTS + 1);
+    assert!(timer.left().is_some(), "four requests in each second are too few");
+}
+
+#[test]
+fn a_late_reader_of_events_gets_the_present_lag() {
+    let (coordinator, address) = started(&[]);
+    let mut alice = coordinator.join("alice", "");
+    let mut bob = coordinator.join("bob", "");
+    bob.disconnect();
+    let mut first = Events::of(address);
+    assert_eq!(first.next().0, "status");
+    alice.msend("one");
+    let update = first.until(|update| update["changed"][0]["pending"] == 1);
+    let begin = update["uptime_s"].as_f64().unwrap();
+    let update = first.until(|update| update["uptime_s"].as_f64().unwrap() > begin + 1.5);
+    assert_eq!(update["changed"].as_array().unwrap().len(), 0, "only time has passed");
+    let (_, status) = Events::of(address).next();
+    assert!(status["rows"][1]["lag_s"].as_f64().unwrap() > 1.0, "{status}");
+}
+
+#[test]
+fn http_does_not_delay_the_end_of_the_coordinator() {
+    let (coordinator, address) = started(&[]);
+    let _alice = coordinator.join("alice", "");
+    let _readers: Vec<Events> = (0..3).map(|_| Events::of(address)).collect();
+    let flood = std::thread::spawn(move || {
+        let mut stream = connect_http(address);
+        stream.write_all(format!("GET /events HTTP/1.1\r\n{HOST}\r\n").as_bytes()).unwrap();
+        while stream.write_all(&[b'0'; 65536]).is_ok() {}
+    });
+    assert_eq!(get(address, "/healthz").status(), 200);
+    coordinator.terminate();
+    assert!(coordinator.wait().success());
+    flood.join().unwrap();
+    let log = String::from_utf8_lossy(&lock(&coordinator.transcript.stderr)).into_owned();
+    assert!(!log.contains("shutdown timeout"), "{log}");
 }
 
 #[test]
