@@ -66,7 +66,7 @@ pub(super) fn http_address(text: &str) -> Result<Option<SocketAddr>, String> {
     let port = digits(text).and_then(|port| u16::try_from(port).ok());
     let of_loopback = port.map(|port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
     of_loopback.or_else(|| text.parse().ok()).map(Some).ok_or_else(|| {
-        "a port, or an address with a port such as 127.0.0.1:9090, 0.0.0.0:9090 or [::1]:9090"
+        "a port, or an address with a port such as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080"
             .to_owned()
     })
 }
