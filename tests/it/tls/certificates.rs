@@ -187,7 +187,7 @@ fn a_change_of_the_cas_closes_exactly_the_members_whose_certificates_no_longer_c
     expect_bye(&mut amy_listening, "access revoked");
     company.coordinator.until_said("ann: offline: access revoked");
     company.coordinator.until_said("amy: offline: access revoked");
-    assert!(ann.ask("ann#msend x#-").starts_with("ERR 401 key: "));
+    assert!(ann.ask("ann#msend x#-").starts_with("ERR 401 certificate: of another CA "));
     assert!(key.ask("key#msend x#-").starts_with("ERR 401 key: "));
     assert!(bob.ask("bob#msend from bob#-").starts_with("OK msend "));
     assert!(pin.ask("pin#msend from pin#-").starts_with("OK msend "));
