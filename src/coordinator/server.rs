@@ -29,9 +29,7 @@ use crate::facts::Recorded;
 use crate::group::{Group, Input, LinkId, SocketEnd};
 use crate::journal::JournalEnd;
 use crate::limits::TURN_PEER_CHECKS_MAX;
-use crate::net::{
-    Acceptor, CLOCK, HTTP_LISTENER, Key, LISTENER, Readiness, SIGNALS, Stopwatch, WAKER,
-};
+use crate::net::{Acceptor, CLOCK, HTTP_LISTENER, Key, LISTENER, Readiness, SIGNALS, WAKER};
 use crate::protocol::Epoch;
 use crate::time::{Millis, Now};
 
@@ -84,15 +82,15 @@ impl Coordinator<System> {
                 token => self.on_event(Key::from(token), event),
             }
         }
-        let stopwatch = self.admin.as_ref().map(|_| Stopwatch::start());
         let (asked, is_hangup) =
             if signalled { self.platform.take_signals() } else { Default::default() };
         if is_hangup {
             reload::reload(self, now);
         }
-        let outcome = self.run_turn(asked, now);
-        http::record_turn(self, stopwatch);
-        Ok(outcome)
+        Ok(match self.admin {
+            None => self.run_turn(asked, now),
+            Some(_) => http::timed(self, |coordinator| coordinator.run_turn(asked, now)),
+        })
     }
 
     /// Writes the end of the journal. Waits for it until the shutdown timeout or a second signal.

@@ -66,7 +66,11 @@ impl ServiceManager {
     /// Returns the time at which the loop must turn: the earlier one of `deadline` and of the next
     /// sign of life.
     pub fn deadline(&self, deadline: Option<Millis>) -> Option<Millis> {
-        [deadline, self.next].into_iter().flatten().min()
+        match (deadline, self.next) {
+            (deadline, None) => deadline,
+            (None, next) => next,
+            (Some(deadline), Some(next)) => Some(deadline.min(next)),
+        }
     }
 
     /// Gives a sign of life if one is due. The loop calls this in each turn.

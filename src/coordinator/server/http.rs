@@ -5,6 +5,7 @@ use crate::coordinator::admin::AdminView;
 use crate::coordinator::platform::Platform;
 use crate::coordinator::report;
 use crate::coordinator::samples::{Samples, Sources};
+use crate::coordinator::shutdown::TurnOutcome;
 use crate::group::{Input, MemberChange};
 use crate::net::{Key, Readiness, Stopwatch};
 use crate::protocol::Seq;
@@ -86,8 +87,9 @@ pub(super) fn report_change<P: Platform>(
     report::log_member_change(change);
 }
 
-/// Records a write to a message socket, if it ended with a whole message.
-#[inline]
+/// Records a write to a message socket, if it ended with a whole message. Kept out of the hot path:
+/// the caller checks that HTTP is on.
+#[cold]
 pub(super) fn record_write<P: Platform>(
     coordinator: &mut Coordinator<P>,
     through: Option<Seq>,
@@ -98,8 +100,8 @@ pub(super) fn record_write<P: Platform>(
     }
 }
 
-/// Records an acknowledgement.
-#[inline]
+/// Records an acknowledgement. Kept out of the hot path: the caller checks that HTTP is on.
+#[cold]
 pub(super) fn record_ack<P: Platform>(
     coordinator: &mut Coordinator<P>,
     input: &Input<'_>,
@@ -110,13 +112,17 @@ pub(super) fn record_ack<P: Platform>(
     }
 }
 
-/// Records the time of a turn.
-pub(super) fn record_turn<P: Platform>(
+/// Runs the rest of a turn, and records its time.
+#[cold]
+pub(super) fn timed<P: Platform>(
     coordinator: &mut Coordinator<P>,
-    stopwatch: Option<Stopwatch>,
-) {
-    if let (Some(admin), Some(stopwatch)) = (&mut coordinator.admin, stopwatch) {
+    rest: impl FnOnce(&mut Coordinator<P>) -> TurnOutcome,
+) -> TurnOutcome {
+    let stopwatch = Stopwatch::start();
+    let outcome = rest(coordinator);
+    if let Some(admin) = &mut coordinator.admin {
         let micros = stopwatch.elapsed().as_micros();
         admin.observed.record_turn(u64::try_from(micros).unwrap_or(u64::MAX));
     }
+    outcome
 }

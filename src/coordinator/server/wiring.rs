@@ -128,8 +128,8 @@ impl<P: Platform> Coordinator<P> {
     }
 
     fn serve_share(&mut self, key: Key, share: Share, now: Now) {
-        let Some(begun) = self.commands.begin(key, share, &mut self.sockets) else { return };
-        let (mut batch, source) = begun;
+        let begun = self.commands.begin(key, share, &mut self.sockets);
+        let Some((mut batch, source)) = begun else { return };
         let origin = source.origin();
         while self.commands.advance(&mut batch, &mut self.sockets) {
             match self.commands.next(&mut batch, &mut self.sockets, now.steady) {
@@ -289,8 +289,7 @@ impl<P: Platform> Coordinator<P> {
         }
     }
 
-    /// Moves the command sockets that have written the `OK` to a request with `here` to the message
-    /// sockets.
+    /// Moves command sockets whose `OK` to a request with `here` is written to the message sockets.
     pub(super) fn move_upgraded(&mut self, now: Now) {
         while let Some((link, mut connection)) = self.commands.upgrades().next(&mut self.sockets) {
             match self.platform.reregister(&mut connection, self.messages.next_key()) {
@@ -310,7 +309,9 @@ impl<P: Platform> Coordinator<P> {
     /// Passes acknowledgements to the group, and the end of their socket.
     fn take_acks(&mut self, mut acks: Acks, now: Now) {
         while let Some(input) = acks.next(&self.group) {
-            http::record_ack(self, &input, now.steady);
+            if self.admin.is_some() {
+                http::record_ack(self, &input, now.steady);
+            }
             self.handle(input, now);
         }
         if let Some(end) = self.messages.finish_acks(acks, self.sockets.scratch()) {
@@ -334,15 +335,16 @@ impl<P: Platform> Coordinator<P> {
         self.group.handle(Input::Delivered, now);
     }
 
-    /// Sends the due messages to one member, up to its share of the turn. Returns the number of
-    /// bytes that the socket took.
+    /// Sends due messages to one member, up to its share of the turn. Returns the bytes written.
     fn deliver_to(&mut self, key: Key, now: Now) -> usize {
         let mut written = 0;
         loop {
             match self.messages.write_run(key, written, &self.group) {
                 RunWrite::Wrote { link, bytes, through, is_last } => {
                     written += bytes;
-                    http::record_write(self, through, now.steady);
+                    if self.admin.is_some() {
+                        http::record_write(self, through, now.steady);
+                    }
                     self.group.handle(Input::Wrote { link, bytes, through }, now);
                     if is_last {
                         return written;
@@ -355,8 +357,8 @@ impl<P: Platform> Coordinator<P> {
                 }
             }
         }
-        let (group, sockets) = (&self.group, &mut self.sockets);
-        self.messages.watch_for_stall(key, written > 0, group, sockets, now.steady);
+        let sockets = &mut self.sockets;
+        self.messages.watch_for_stall(key, written > 0, &self.group, sockets, now.steady);
         written
     }
 
