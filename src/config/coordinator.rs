@@ -38,7 +38,7 @@ pub struct CoordinatorConfig {
     pub http: HttpConfig,
 }
 
-/// Where the journal is, and when it is synced.
+/// Directory of the journal, and the time of its syncs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageConfig {
     /// Directory of the journal. Without one, messages are kept in memory only.

@@ -1,6 +1,6 @@
 //! Limits that detect peers whose machines are gone.
 
-/// Highest `keepalive`, in seconds: Linux takes no more.
+/// Highest `keepalive`, in seconds: Linux accepts no higher value.
 pub const KEEPALIVE_S_HIGHEST: u64 = 32_767;
 /// Unanswered probes after which a silent peer is gone.
 pub const KEEPALIVE_PROBES: u32 = 3;

@@ -3,7 +3,7 @@
 use crate::help::{HelpOption, Program};
 use crate::keys::ConfigKey;
 
-/// What the lines `@NAME@` of a page stand for.
+/// Texts for the lines `@NAME@` of a page.
 pub(crate) struct Tables<'a> {
     pub(crate) program: &'a Program,
     pub(crate) keys: &'a [ConfigKey],

@@ -77,7 +77,7 @@ fn hostile_ids_and_reasons_are_shown_as_text() {
     assert_eq!(elements(&page), Value::Array(expected), "no further elements");
     page.browser.picture("hostile");
 
-    // What came is removed by its id, too.
+    // A row that came is removed by its id, too.
     let mut update = update_of(&status);
     update["removed"] = json!(all);
     page.hand("update", &update);

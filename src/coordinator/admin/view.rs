@@ -1,4 +1,4 @@
-//! What the HTTP server reads from the other parts.
+//! State of the other parts, as the HTTP server reads it.
 
 use super::disk_space::DiskSpace;
 use super::readiness::{ReadyParts, ReadyState};

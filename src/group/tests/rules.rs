@@ -154,7 +154,7 @@ fn announcements_begin_and_end_without_a_word_about_the_past() {
     world.input(Input::Lost { link: bob, how: SocketEnd::Closed });
     world.change(|rules| rules.presence_delay_ms = Some(0));
     world.input(Input::Tick);
-    assert_eq!(world.read(ann), "bob offline", "it does not wait any more");
+    assert_eq!(world.read(ann), "bob offline", "it no longer waits");
     world.change(|rules| rules.presence_delay_ms = None);
     world.connect("bob", "reconnect");
     world.now = 20_000;

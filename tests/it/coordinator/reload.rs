@@ -84,7 +84,7 @@ fn an_option_still_wins_and_the_log_level_changes() {
     coordinator.until_said("127.0.0.1: eve#register here#-");
 }
 
-/// What had expired stays expired, also after a restart.
+/// Messages that had expired stay expired, also after a restart.
 #[test]
 fn a_longer_time_to_live_does_not_bring_messages_back_after_a_restart() {
     let coordinator = Coordinator::start_with_data_dir(1, &[]);
