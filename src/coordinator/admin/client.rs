@@ -82,6 +82,8 @@ impl<S: Stream> HttpClient<S> {
         let Ok(fill) = self.connection.fill(sockets.scratch(), HTTP_HEAD_BYTES_MAX) else {
             return HeadRead::Ended;
         };
+        let unused = self.connection.input.len();
+        debug_assert!(unused <= 2 * HTTP_HEAD_BYTES_MAX, "the input is a head and a read at most");
         if let Some(read) = self.take_head() {
             return read;
         }
