@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::tls::{p99_ms, register};
+use super::tls::{id, p99_ms, register};
 use super::{Report, Setup};
 use crate::clients::{Clients, Pace, Until};
 use crate::clock;
@@ -52,7 +52,7 @@ fn latencies(setup: &Setup, report: &mut Report) -> Result<()> {
         match index {
             0 => {
                 clients.keep(socket);
-                let wire = Box::new(Requests::new("member0"));
+                let wire = Box::new(Requests::new(&id(0)));
                 clients.add_publisher(coordinator.command()?.into_stream(), wire)?;
             }
             1..=RECEIVERS => {
