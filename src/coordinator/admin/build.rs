@@ -23,7 +23,7 @@ impl MetricsBuild {
     /// Begins with the samples of all but the members.
     pub(super) fn begin(view: &AdminView<'_>, observed: &Observed) -> Self {
         let mut samples = view.samples();
-        let members_max = view.config.http.members_max;
+        let members_max = view.sources.config.http.members_max;
         samples.count(Metric::Ready, u64::from(view.readiness().reasons.is_empty()));
         samples.distribution(Metric::DeliveryLatency, &observed.deliveries);
         samples.distribution(Metric::AckLatency, &observed.acks);
@@ -32,7 +32,7 @@ impl MetricsBuild {
             samples.count(Metric::DiskFree, disk.free_bytes);
             samples.count(Metric::DiskBytes, disk.bytes);
         }
-        let hidden = view.group.member_count().saturating_sub(members_max);
+        let hidden = view.sources.group.member_count().saturating_sub(members_max);
         samples.count(Metric::MembersHidden, hidden as u64);
         let mut text = String::new();
         push_samples(&samples, &mut text);
@@ -44,7 +44,7 @@ impl MetricsBuild {
         let share = self.left.min(TURN_HTTP_MEMBERS_MAX);
         let mut added = 0;
         let mut last = None;
-        for member in member_statuses(view.group, self.after.as_deref()).take(share) {
+        for member in member_statuses(view.sources.group, self.after.as_deref()).take(share) {
             for (metric, lines) in OF_MEMBERS.into_iter().zip(&mut self.members) {
                 push_member(metric, &member, view.now, lines);
             }

@@ -341,7 +341,7 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
 
     /// Does what is due each second: rates, updates of `/events`, ends of connections.
     fn tick(&mut self, view: &AdminView<'_>) {
-        self.observed.tick(view.group);
+        self.observed.tick(view.sources.group);
         self.status.expire();
         if self.streams() > 0 {
             let update = self.status.update(view, &self.observed);

@@ -31,7 +31,7 @@ impl SharedStatus {
             return Rc::clone(json);
         }
         if !has_readers {
-            let _ = self.rows.refresh(view.group, rows_max(view), view.now);
+            let _ = self.rows.refresh(view.sources.group, rows_max(view), view.now);
             self.changes_known = observed.changes_so_far();
         }
         let mut json = String::new();
@@ -46,7 +46,7 @@ impl SharedStatus {
 
     /// Returns the update for all readers: what has changed since the last one.
     pub(super) fn update(&mut self, view: &AdminView<'_>, observed: &Observed) -> String {
-        let changes = self.rows.refresh(view.group, rows_max(view), view.now);
+        let changes = self.rows.refresh(view.sources.group, rows_max(view), view.now);
         let mut json = String::new();
         push_update(view, (observed, self.changes_known), (&self.rows, &changes), &mut json);
         self.changes_known = observed.changes_so_far();
@@ -55,5 +55,5 @@ impl SharedStatus {
 }
 
 fn rows_max(view: &AdminView<'_>) -> usize {
-    view.config.http.members_max.min(HTTP_ROWS_MAX)
+    view.sources.config.http.members_max.min(HTTP_ROWS_MAX)
 }

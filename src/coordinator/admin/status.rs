@@ -50,15 +50,15 @@ pub(super) fn push_update(
 
 /// Appends the beginning of an object: all that has one value.
 fn push_scalars(view: &AdminView<'_>, rows: usize, json: &mut String) {
-    let (stats, gauges) = (view.group.stats(), view.group.gauges());
+    let (stats, gauges) = (view.sources.group.stats(), view.sources.group.gauges());
     let ReadyState { reasons } = view.readiness();
-    let (config, now) = (view.config, view.now);
+    let (config, now) = (view.sources.config, view.now);
     let mut listed = String::new();
     for reason in &reasons {
         push_comma(&mut listed);
         push_json(reason, &mut listed);
     }
-    let refused: u64 = view.commands.refused.by_code().map(|(_, count)| count).sum();
+    let refused: u64 = view.sources.commands.refused.by_code().map(|(_, count)| count).sum();
     let _ = write!(
         json,
         "{{\"version\":\"{}\",\"name\":\"groupcast\",\"listen\":\"{}\",\"epoch\":\"{}\",\
@@ -67,8 +67,8 @@ fn push_scalars(view: &AdminView<'_>, rows: usize, json: &mut String) {
         config.listen,
         gauges.epoch,
         now.unix,
-        view.uptime_ms / 1000,
-        view.uptime_ms % 1000,
+        view.sources.uptime_ms / 1000,
+        view.sources.uptime_ms % 1000,
         gauges.ttl_s,
         reasons.is_empty(),
     );
@@ -82,7 +82,7 @@ fn push_scalars(view: &AdminView<'_>, rows: usize, json: &mut String) {
         gauges.members,
         gauges.online,
         config.counts.max_members,
-        view.commands.connections,
+        view.sources.commands.connections,
         config.counts.max_connections,
         stats.messages_in,
         stats.bytes_in,
@@ -101,7 +101,7 @@ fn push_scalars(view: &AdminView<'_>, rows: usize, json: &mut String) {
 }
 
 fn push_deepest(view: &AdminView<'_>, json: &mut String) {
-    match deepest_member(view.group) {
+    match deepest_member(view.sources.group) {
         None => json.push_str(",\"deepest\":null"),
         Some((id, pending)) => {
             json.push_str(",\"deepest\":{\"id\":");
@@ -112,7 +112,7 @@ fn push_deepest(view: &AdminView<'_>, json: &mut String) {
 }
 
 fn push_journal(view: &AdminView<'_>, json: &mut String) {
-    let Some(journal) = view.journal else {
+    let Some(journal) = view.sources.journal else {
         return json.push_str(",\"journal\":null");
     };
     let _ = write!(

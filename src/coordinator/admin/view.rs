@@ -2,10 +2,7 @@
 
 use super::disk_space::DiskSpace;
 use super::readiness::{ReadyParts, ReadyState};
-use crate::config::CoordinatorConfig;
-use crate::coordinator::commands::CommandStats;
 use crate::coordinator::samples::{Samples, Sources};
-use crate::group::Group;
 use crate::journal::JournalStats;
 use crate::limits::Overflow;
 use crate::time::Now;
@@ -13,12 +10,7 @@ use crate::time::Now;
 /// The state of the other parts in one turn.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::coordinator) struct AdminView<'a> {
-    pub(super) config: &'a CoordinatorConfig,
-    pub(super) group: &'a Group,
-    pub(super) commands: CommandStats,
-    pub(super) journal: Option<JournalStats<'a>>,
-    pub(super) accept_pauses: u64,
-    pub(super) uptime_ms: u64,
+    pub(super) sources: Sources<'a>,
     pub(super) is_shutting_down: bool,
     pub(super) is_out_of_files: bool,
     pub(super) disk: Option<DiskSpace>,
@@ -32,39 +24,27 @@ impl<'a> AdminView<'a> {
         (is_shutting_down, is_out_of_files): (bool, bool),
         now: Now,
     ) -> Self {
-        let Sources { config, group, commands, journal, accept_pauses, uptime_ms } = sources;
-        Self {
-            config,
-            group,
-            commands,
-            journal,
-            accept_pauses,
-            uptime_ms,
-            is_shutting_down,
-            is_out_of_files,
-            disk: None,
-            now,
-        }
+        Self { sources, is_shutting_down, is_out_of_files, disk: None, now }
     }
 
     /// Returns the values of the metrics that exist without `http`, too.
     pub(super) fn samples(&self) -> Samples<'a> {
-        let Self { config, group, commands, journal, accept_pauses, uptime_ms, .. } = *self;
-        Samples::collect(Sources { config, group, commands, journal, accept_pauses, uptime_ms })
+        Samples::collect(self.sources)
     }
 
     pub(super) fn readiness(&self) -> ReadyState {
-        let backlog = (self.config.overflow == Overflow::Reject).then(|| {
-            let bytes = self.group.gauges().history_bytes;
-            (bytes, self.config.max_line as u64, self.config.max_backlog)
+        let Sources { config, group, journal, .. } = self.sources;
+        let backlog = (config.overflow == Overflow::Reject).then(|| {
+            let bytes = group.gauges().history_bytes;
+            (bytes, config.max_line as u64, config.max_backlog)
         });
         let is_full =
             |journal: JournalStats<'_>| journal.waiting_bytes >= journal.waiting_bytes_max;
         ReadyParts {
             is_shutting_down: self.is_shutting_down,
             is_out_of_files: self.is_out_of_files,
-            is_journal_failing: self.journal.is_some_and(|journal| journal.is_failing),
-            is_journal_full: self.journal.is_some_and(is_full),
+            is_journal_failing: journal.is_some_and(|journal| journal.is_failing),
+            is_journal_full: journal.is_some_and(is_full),
             backlog,
         }
         .readiness()
