@@ -19,6 +19,7 @@ mod observed;
 mod page;
 mod readiness;
 mod response;
+mod routes;
 mod rows;
 mod server;
 mod settings;

@@ -13,6 +13,7 @@ use super::head::{self, HostNames, HttpRequest};
 use super::observed::Observed;
 use super::page::PAGE;
 use super::response::{MediaType, ResponseHead, StatusCode};
+use super::routes::{HttpAnswer, route};
 use super::shared_status::SharedStatus;
 use super::token::HttpToken;
 use super::view::AdminView;
@@ -52,15 +53,6 @@ pub(in crate::coordinator) struct Admin<S, L> {
     status: SharedStatus,
     is_tick_due: bool,
     pub(in crate::coordinator) observed: Observed,
-}
-
-/// Response to a request.
-enum HttpAnswer {
-    Text(StatusCode, MediaType, String),
-    Page,
-    Metrics,
-    Status,
-    Events,
 }
 
 impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
@@ -214,7 +206,7 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
     }
 
     fn answer(&mut self, key: Key, request: HttpRequest, view: &AdminView<'_>) {
-        match self.route(&request, view) {
+        match route(&request, self.token.as_ref(), view) {
             HttpAnswer::Page | HttpAnswer::Metrics | HttpAnswer::Status | HttpAnswer::Events
                 if self.is_full() =>
             {
@@ -243,36 +235,6 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
                 self.refuse(key, StatusCode::Unavailable, view.now);
             }
             HttpAnswer::Events => self.begin_events(key, &request, view),
-        }
-    }
-
-    fn route(&mut self, request: &HttpRequest, view: &AdminView<'_>) -> HttpAnswer {
-        let is_open = matches!(&*request.path, "/healthz" | "/readyz");
-        if let Some(token) = self.token.as_ref().filter(|_| !is_open)
-            && !token.is_shown_by(request.authorization.as_deref())
-        {
-            let status = StatusCode::Unauthorized;
-            return HttpAnswer::Text(status, MediaType::Text, status.body().to_owned());
-        }
-        match &*request.path {
-            "/" => HttpAnswer::Page,
-            "/metrics" => HttpAnswer::Metrics,
-            "/events" => HttpAnswer::Events,
-            "/healthz" => HttpAnswer::Text(StatusCode::Ok, MediaType::Text, "ok\n".to_owned()),
-            "/readyz" => match view.readiness().reasons {
-                reasons if reasons.is_empty() => {
-                    HttpAnswer::Text(StatusCode::Ok, MediaType::Text, "ready\n".to_owned())
-                }
-                reasons => {
-                    let text = reasons.join("\n") + "\n";
-                    HttpAnswer::Text(StatusCode::Unavailable, MediaType::Text, text)
-                }
-            },
-            "/status.json" => HttpAnswer::Status,
-            _ => {
-                let status = StatusCode::NotFound;
-                HttpAnswer::Text(status, MediaType::Text, status.body().to_owned())
-            }
         }
     }
 
