@@ -4,6 +4,7 @@ use crate::config::{CoordinatorConfig, CountLimits};
 use crate::facts::Recorded;
 use crate::group::{BacklogChange, ChangeKind, Group, MemberChange};
 use crate::limits::BACKLOG_CALM_MS;
+use crate::limits::http::HTTP_CONNECTIONS_MAX;
 use crate::protocol::Since;
 use crate::text::Counted;
 
@@ -38,11 +39,15 @@ pub(super) fn first_line(
 /// Returns a warning if the limit on open files is below what the config allows.
 pub(super) fn too_few_files(config: &CoordinatorConfig, files: Option<u64>) -> Option<String> {
     let CountLimits { max_connections, max_members, .. } = config.counts;
-    let needed = max_connections.saturating_add(max_members) as u64;
+    let (of_http, and) = match config.http.listen {
+        None => (0, format!(" and max_members={max_members}")),
+        Some(_) => (HTTP_CONNECTIONS_MAX, format!(", max_members={max_members} and http")),
+    };
+    let needed = max_connections.saturating_add(max_members).saturating_add(of_http) as u64;
     let files = files.filter(|files| *files < needed)?;
     Some(format!(
-        "max_connections={max_connections} and max_members={max_members} need {needed} files, \
-         and {files} can be open: raise the limit (ulimit -Hn, LimitNOFILE=), or lower these keys"
+        "max_connections={max_connections}{and} need {needed} files, and {files} can be open: \
+         raise the limit (ulimit -Hn, LimitNOFILE=), or lower these keys"
     ))
 }
 

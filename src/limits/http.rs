@@ -5,6 +5,9 @@
 pub const HTTP_CONNECTIONS_MAX: usize = 64;
 /// Most readers of `/events`. A further one gets 503, so that health checks always find room.
 pub const HTTP_READERS_MAX: usize = 32;
+/// File descriptors in reserve for HTTP connections, for the case that clients use all others. So
+/// health checks are answered at any time.
+pub const HTTP_RESERVE_FILES: usize = 4;
 /// Most HTTP connections that are accepted in a turn.
 pub const TURN_HTTP_ACCEPTS_MAX: usize = 8;
 /// Most HTTP connections that are served in a turn.
@@ -29,6 +32,11 @@ pub const HTTP_EVENTS_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const HTTP_HEAD_MS: u64 = 10_000;
 /// Most milliseconds without a request on an open connection.
 pub const HTTP_IDLE_MS: u64 = 60_000;
+/// Most milliseconds until the head of the request has come on a connection that has a file
+/// descriptor of the reserve.
+pub const HTTP_RESERVE_HEAD_MS: u64 = 1_000;
+/// Most milliseconds of a connection that has a file descriptor of the reserve.
+pub const HTTP_RESERVE_MS: u64 = 5_000;
 /// Most milliseconds without progress while bytes of a response wait.
 pub const HTTP_STALL_MS: u64 = 10_000;
 /// Most milliseconds from the last byte of the last response until the client closes.

@@ -44,6 +44,7 @@ const _: () = assert!(
 const _: () = assert!(MEMBERS_DEFAULT <= MEMBERS_HIGHEST);
 const _: () = assert!(STALL_TIMEOUT_MS_DEFAULT <= TIMEOUT_MS_HIGHEST);
 const _: () = assert!(RESERVE_FILES <= 8, "clients cannot use the reserve");
+const _: () = assert!(http::HTTP_RESERVE_FILES <= 8, "clients cannot use the reserve");
 const _: () = assert!(
     2 * KEEPALIVE_S_DEFAULT * 1000 == USER_TIMEOUT_MS_DEFAULT as u64,
     "a lost machine is noticed equally fast with and without bytes on their way"

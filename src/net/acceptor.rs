@@ -178,6 +178,27 @@ impl<L: Listen> Acceptor<L> {
         self.reserve.release_one()
     }
 
+    /// Opens the missing files of the reserve. Returns true if the reserve is complete.
+    pub fn refill(&mut self) -> bool {
+        self.reserve.refill()
+    }
+
+    /// Accepts one connection with a file of the reserve, during a pause, too. The caller closes
+    /// the connection soon, and calls [`Acceptor::refill`] then.
+    pub fn accept_with_reserve(&mut self) -> Option<(L::Stream, SocketAddr)> {
+        if !self.ready || !self.reserve.release_one() {
+            return None;
+        }
+        match self.listener.accept_one() {
+            Ok(accepted) => Some(accepted),
+            Err(error) => {
+                self.ready = error.kind() != ErrorKind::WouldBlock;
+                self.reserve.refill();
+                None
+            }
+        }
+    }
+
     /// Accepts one connection. Call it until it returns something other than [`Accept::Accepted`].
     pub fn accept(&mut self, now: Millis) -> Accept<L::Stream> {
         if !self.ready {

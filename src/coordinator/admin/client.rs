@@ -10,7 +10,7 @@ use super::response::StatusCode;
 use crate::coordinator::sockets::Sockets;
 use crate::limits::http::{
     HTTP_EVENTS_BYTES_MAX, HTTP_HEAD_BYTES_MAX, HTTP_HEAD_MS, HTTP_IDLE_MS, HTTP_LINGER_MS,
-    HTTP_STALL_MS, TURN_HTTP_BYTES_MAX,
+    HTTP_RESERVE_HEAD_MS, HTTP_RESERVE_MS, HTTP_STALL_MS, TURN_HTTP_BYTES_MAX,
 };
 use crate::net::{Connection, Fill, Flush, Stream};
 use crate::time::Millis;
@@ -26,6 +26,9 @@ pub(super) struct HttpClient<S> {
     deadline: Millis,
     /// True if the input may hold a whole head, or its end may have been read with a head.
     may_have_head: bool,
+    /// Time at which the connection ends, whatever happens, because its file belongs to the
+    /// reserve. `None` if not.
+    ends_at: Option<Millis>,
     /// True while the connection is in the queue of those to be served.
     pub(super) is_queued: bool,
 }
@@ -69,8 +72,21 @@ impl<S: Stream> HttpClient<S> {
             head: Vec::new(),
             deadline: now.plus(HTTP_IDLE_MS),
             may_have_head: false,
+            ends_at: None,
             is_queued: false,
         }
+    }
+
+    /// A connection whose file belongs to the reserve: it gets one response, and has little time.
+    pub(super) fn from_reserve(connection: Connection<S>, now: Millis) -> Self {
+        let deadline = now.plus(HTTP_RESERVE_HEAD_MS);
+        let ends_at = Some(now.plus(HTTP_RESERVE_MS));
+        Self { deadline, ends_at, ..Self::new(connection, now) }
+    }
+
+    /// Returns true if the file of the connection belongs to the reserve.
+    pub(super) fn is_from_reserve(&self) -> bool {
+        self.ends_at.is_some()
     }
 
     /// Takes the next head from what was read, or reads more. So the unused input has at most one
@@ -202,7 +218,9 @@ impl<S: Stream> HttpClient<S> {
         };
         let is_too_far_behind = self.phase == HttpPhase::Streaming
             && self.connection.output.len() > HTTP_EVENTS_BYTES_MAX;
-        is_too_far_behind || is_waiting && self.deadline <= now
+        is_too_far_behind
+            || is_waiting && self.deadline <= now
+            || self.ends_at.is_some_and(|end| end <= now)
     }
 
     /// Returns the time at which the connection ends, if it serves no request now.

@@ -15,6 +15,7 @@ mod client;
 mod disk_space;
 mod exposition;
 mod head;
+mod listener;
 mod observed;
 mod page;
 mod readiness;

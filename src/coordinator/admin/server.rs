@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::mem;
 use std::rc::Rc;
 
 use bytes::BufMut as _;
@@ -10,6 +11,7 @@ use super::build::MetricsBuild;
 use super::client::{HeadRead, HttpClient, HttpPhase};
 use super::disk_space::DiskWatch;
 use super::head::{self, HostNames, HttpRequest};
+use super::listener::{HttpAccepted, HttpListener};
 use super::observed::Observed;
 use super::page::PAGE;
 use super::response::{MediaType, ResponseHead, StatusCode};
@@ -22,7 +24,7 @@ use crate::limits::http::{
     HTTP_CONNECTIONS_MAX, HTTP_READERS_MAX, HTTP_RESPONSES_BYTES_MAX, HTTP_TICK_MS,
     TURN_HTTP_ACCEPTS_MAX, TURN_HTTP_REQUESTS_MAX, TURN_HTTP_SERVED_MAX,
 };
-use crate::net::{Accept, Acceptor, Connection, Key, Listen, Readiness, Slots, Stream};
+use crate::net::{Acceptor, Connection, Key, Listen, Readiness, Slots, Stream};
 use crate::time::{Millis, Now};
 
 /// Settings of the server.
@@ -39,7 +41,7 @@ pub(in crate::coordinator) struct AdminSettings {
 /// The HTTP server.
 #[derive(Debug)]
 pub(in crate::coordinator) struct Admin<S, L> {
-    acceptor: Acceptor<L>,
+    listener: HttpListener<L>,
     clients: Slots<HttpClient<S>>,
     /// Connections to be served.
     ready: VecDeque<Key>,
@@ -52,6 +54,8 @@ pub(in crate::coordinator) struct Admin<S, L> {
     disk: Option<DiskWatch>,
     status: SharedStatus,
     is_tick_due: bool,
+    /// Files closed in this turn that others may have.
+    files_closed: usize,
     pub(in crate::coordinator) observed: Observed,
 }
 
@@ -59,7 +63,7 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
     pub(in crate::coordinator) fn new(acceptor: Acceptor<L>, settings: AdminSettings) -> Self {
         let AdminSettings { names, token, disk } = settings;
         Self {
-            acceptor,
+            listener: HttpListener::new(acceptor),
             clients: Slots::third(),
             ready: VecDeque::new(),
             builds: BTreeMap::new(),
@@ -69,13 +73,24 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
             disk,
             status: SharedStatus::default(),
             is_tick_due: true, // The first tick arms the timer.
+            files_closed: 0,
             observed: Observed::default(),
         }
     }
 
+    /// Returns true if no file was free for the last connection.
+    pub(in crate::coordinator) fn is_out_of_files(&self) -> bool {
+        self.listener.is_out_of_files()
+    }
+
+    /// Leaves a file that is free now to a new segment of the journal, or ends that.
+    pub(in crate::coordinator) fn leave_file(&mut self, leaves_file: bool) {
+        self.listener.leave_file(leaves_file);
+    }
+
     /// Records an event of the listener.
     pub(in crate::coordinator) fn on_listener_event(&mut self) {
-        self.acceptor.on_event();
+        self.listener.on_event();
     }
 
     /// Records an event of a connection.
@@ -93,24 +108,26 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
 
     /// Returns true if the next turn has nothing to do without an event.
     pub(in crate::coordinator) fn is_idle(&self, now: Millis) -> bool {
-        self.ready.is_empty() && !self.is_tick_due && !self.acceptor.is_due(now)
+        self.ready.is_empty() && !self.is_tick_due && !self.listener.is_due(now)
     }
 
-    /// Does the work of a turn. `register` reports the events of a new connection.
+    /// Does the work of a turn. `register` reports the events of a new connection. Returns the
+    /// number of files closed that others may have.
     pub(in crate::coordinator) fn serve(
         &mut self,
         mut view: AdminView<'_>,
         sockets: &mut Sockets,
         register: impl FnMut(&mut Connection<S>, Key) -> io::Result<()>,
-    ) {
+    ) -> usize {
         let now = view.now.steady;
         view.disk = self.disk.as_mut().and_then(DiskWatch::last);
-        if std::mem::take(&mut self.is_tick_due) {
+        if mem::take(&mut self.is_tick_due) {
             sockets.set_timer(now.plus(HTTP_TICK_MS), CoordinatorTimer::Http);
             self.tick(&view);
         }
         self.may_begin_build = true;
         self.accept(register, now);
+        view.is_out_of_files |= self.listener.is_out_of_files();
         for _ in 0..self.ready.len().min(TURN_HTTP_SERVED_MAX) {
             let Some(key) = self.ready.pop_front() else { break };
             if let Some(client) = self.clients.get_mut(key) {
@@ -118,6 +135,7 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
                 self.serve_client(key, &view, sockets);
             }
         }
+        mem::take(&mut self.files_closed)
     }
 
     fn queue(&mut self, key: Key) {
@@ -135,15 +153,23 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
         now: Millis,
     ) {
         for _ in 0..TURN_HTTP_ACCEPTS_MAX {
-            let Accept::Accepted(stream, peer) = self.acceptor.accept(now) else { return };
+            let Some(accepted) = self.listener.accept(now) else { return };
+            let HttpAccepted { stream, peer, is_from_reserve } = accepted;
             if self.clients.len() >= HTTP_CONNECTIONS_MAX && !self.displace_idle() {
                 log::debug!("{peer}: closed: {HTTP_CONNECTIONS_MAX} HTTP connections are busy");
+                drop(stream);
+                self.file_closed(is_from_reserve);
                 continue;
             }
             let (mut connection, key) = (Connection::new(stream), self.clients.next_key());
-            match register(&mut connection, key) {
-                Ok(()) => drop(self.clients.insert(HttpClient::new(connection, now))),
-                Err(error) => log::warn!("{peer}: closed: HTTP cannot be served: {error}"),
+            if let Err(error) = register(&mut connection, key) {
+                log::warn!("{peer}: closed: HTTP cannot be served: {error}");
+                drop(connection);
+                self.file_closed(is_from_reserve);
+            } else if is_from_reserve {
+                self.clients.insert(HttpClient::from_reserve(connection, now));
+            } else {
+                self.clients.insert(HttpClient::new(connection, now));
             }
         }
     }
@@ -205,7 +231,9 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
         self.send(key, &request, (status, MediaType::Text, status.body().as_bytes()), now);
     }
 
-    fn answer(&mut self, key: Key, request: HttpRequest, view: &AdminView<'_>) {
+    fn answer(&mut self, key: Key, mut request: HttpRequest, view: &AdminView<'_>) {
+        let is_from_reserve = self.clients.get(key).is_some_and(HttpClient::is_from_reserve);
+        request.closes |= is_from_reserve;
         match route(&request, self.token.as_ref(), view) {
             HttpAnswer::Page | HttpAnswer::Metrics | HttpAnswer::Status | HttpAnswer::Events
                 if self.is_full() =>
@@ -231,7 +259,7 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
                 }
                 self.advance(key, view);
             }
-            HttpAnswer::Events if self.streams() >= HTTP_READERS_MAX => {
+            HttpAnswer::Events if is_from_reserve || self.streams() >= HTTP_READERS_MAX => {
                 self.refuse(key, StatusCode::Unavailable, view.now);
             }
             HttpAnswer::Events => self.begin_events(key, &request, view),
@@ -258,7 +286,7 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
     /// Continues the body that is being built.
     fn advance(&mut self, key: Key, view: &AdminView<'_>) {
         let Some((_, build)) = self.builds.get_mut(&key) else { return };
-        if build.is_none() && !std::mem::take(&mut self.may_begin_build) {
+        if build.is_none() && !mem::take(&mut self.may_begin_build) {
             return; // In a later turn.
         }
         let build = build.get_or_insert_with(|| MetricsBuild::begin(view, &self.observed));
@@ -303,6 +331,7 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
 
     /// Does what is due each second: rates, updates of `/events`, ends of connections.
     fn tick(&mut self, view: &AdminView<'_>) {
+        self.listener.tick();
         self.observed.tick(view.sources.group);
         self.status.expire();
         if self.streams() > 0 {
@@ -326,7 +355,16 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
     }
 
     fn close(&mut self, key: Key) {
-        self.clients.remove(key);
         self.builds.remove(&key);
+        if let Some(client) = self.clients.remove(key) {
+            let is_from_reserve = client.is_from_reserve();
+            drop(client);
+            self.file_closed(is_from_reserve);
+        }
+    }
+
+    fn file_closed(&mut self, is_from_reserve: bool) {
+        self.files_closed += usize::from(!is_from_reserve);
+        self.listener.file_closed(is_from_reserve);
     }
 }

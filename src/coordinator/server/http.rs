@@ -7,7 +7,7 @@ use crate::coordinator::report;
 use crate::coordinator::samples::{Samples, Sources};
 use crate::coordinator::shutdown::TurnOutcome;
 use crate::group::{Input, MemberChange};
-use crate::net::{Key, Readiness, Stopwatch};
+use crate::net::{Connection, Key, Readiness, Stopwatch};
 use crate::protocol::Seq;
 use crate::time::{Millis, Now};
 
@@ -31,8 +31,12 @@ fn serve_admin<P: Platform>(coordinator: &mut Coordinator<P>, now: Now) {
         accept_pauses: listener.pauses(),
         uptime_ms: now.steady.since(*started),
     };
-    let view = AdminView::new(sources, (shutdown.is_some(), listener.is_out_of_files()), now);
-    admin.serve(view, sockets, |connection, key| platform.register(connection, key));
+    let is_out_of_files = listener.is_out_of_files() || admin.is_out_of_files();
+    admin.leave_file(is_out_of_files && group.journal.is_starting_segment());
+    let view = AdminView::new(sources, (shutdown.is_some(), is_out_of_files), now);
+    let register = |connection: &mut Connection<P::Stream>, key| platform.register(connection, key);
+    let closed = admin.serve(view, sockets, register);
+    listener.files_closed(closed);
 }
 
 /// Returns the values of the metrics that exist without HTTP, too.

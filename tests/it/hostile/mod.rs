@@ -2,6 +2,8 @@
 
 mod clients;
 mod files;
+#[cfg(target_os = "linux")]
+mod http_files;
 mod members;
 mod memory;
 mod out_of_files;
