@@ -216,14 +216,14 @@ metrics! {
     DeliveryLatency => histogram(
         LATENCIES,
         "delivery_latency_seconds",
-        "Time from accepting a message to writing it to a message socket, for the last message of \
-         each write; milliseconds are counted.",
+        "Time from accepting a message to writing it to a message socket that was there before, \
+         for the last message of each write; milliseconds are counted.",
     ),
     AckLatency => histogram(
         LATENCIES,
         "ack_latency_seconds",
-        "Time from accepting a message to its acknowledgement, for each acknowledgement line; \
-         milliseconds are counted.",
+        "Time from accepting a message to its acknowledgement on a message socket that was there \
+         before, for each acknowledgement that moves a cursor; milliseconds are counted.",
     ),
     TurnTime => histogram(
         WORK_TIMES,

@@ -178,7 +178,8 @@ impl FactApplier<'_> {
                 if self.group.state.members.at(slot).is_some_and(|it| !it.access.receives) {
                     outbound.mute();
                 }
-                self.group.links.establish(link, slot, outbound);
+                let last_before = self.group.last();
+                self.group.links.establish(link, (slot, outbound), last_before);
                 if connect_back.is_here {
                     let from = connect_back.conn;
                     self.group.effects.push_back(Effect::Upgrade { from, link });

@@ -10,7 +10,7 @@ use super::ids::{ConnId, LinkId, MemberSlot};
 use super::outbound::Outbound;
 use super::per_address::Network;
 use crate::access::KeptIdentity;
-use crate::protocol::{Epoch, MessageLine, Options, PeerName, Since};
+use crate::protocol::{Epoch, MessageLine, Options, PeerName, Seq, Since};
 
 /// A connect-back, or the message socket that it became.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) enum Link {
         member: MemberSlot,
         /// Outbound half of the socket.
         outbound: Outbound,
+        /// Last seq that was given out before the socket was there.
+        last_before: Seq,
     },
 }
 
@@ -138,7 +140,7 @@ impl Links {
     /// Returns the message socket of a link; `None` while the link is connecting.
     pub(super) fn open(&self, id: LinkId) -> Option<(MemberSlot, &Outbound)> {
         match self.at(id)? {
-            Link::Open { member, outbound } => Some((*member, outbound)),
+            Link::Open { member, outbound, .. } => Some((*member, outbound)),
             Link::Connecting(_) => None,
         }
     }
@@ -147,24 +149,39 @@ impl Links {
     pub(super) fn open_mut(&mut self, id: LinkId) -> Option<(MemberSlot, &mut Outbound)> {
         let (serial, link) = self.slots.get_mut(id.slot())?;
         match link {
-            Link::Open { member, outbound } if *serial == id.serial() => Some((*member, outbound)),
+            Link::Open { member, outbound, .. } if *serial == id.serial() => {
+                Some((*member, outbound))
+            }
             Link::Open { .. } | Link::Connecting(_) => None,
         }
     }
 
-    /// Turns a connect-back into a message socket.
-    pub(super) fn establish(&mut self, id: LinkId, member: MemberSlot, outbound: Outbound) {
+    /// Returns the last seq that was given out before a message socket was there.
+    pub(super) fn last_before(&self, id: LinkId) -> Option<Seq> {
+        match self.at(id)? {
+            Link::Open { last_before, .. } => Some(*last_before),
+            Link::Connecting(_) => None,
+        }
+    }
+
+    /// Turns a connect-back into a message socket. `last_before` is the last seq given out so far.
+    pub(super) fn establish(
+        &mut self,
+        id: LinkId,
+        (member, outbound): (MemberSlot, Outbound),
+        last_before: Seq,
+    ) {
         if let Some((serial, link)) = self.slots.get_mut(id.slot())
             && *serial == id.serial()
         {
-            *link = Link::Open { member, outbound };
+            *link = Link::Open { member, outbound, last_before };
         }
     }
 
     /// Returns all message sockets.
     pub(super) fn all_open_mut(&mut self) -> impl Iterator<Item = (MemberSlot, &mut Outbound)> {
         self.slots.iter_mut().filter_map(|(_, (_, link))| match link {
-            Link::Open { member, outbound } => Some((*member, outbound)),
+            Link::Open { member, outbound, .. } => Some((*member, outbound)),
             Link::Connecting(_) => None,
         })
     }

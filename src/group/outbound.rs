@@ -282,14 +282,19 @@ impl Outbound {
 
     /// Handles an ack. Returns false if this socket was not sent that seq.
     pub(super) fn acknowledge(&mut self, seq: Seq) -> bool {
-        let is_inside = |gap: &Gap| gap.first <= seq && seq < gap.last;
-        if seq > self.sent || self.sent_gaps.iter().any(is_inside) {
+        if !self.was_sent(seq) {
             return false;
         }
         while self.sent_gaps.front().is_some_and(|gap| gap.last <= seq) {
             self.sent_gaps.pop_front();
         }
         true
+    }
+
+    /// Returns true if an ack may name this seq.
+    pub(super) fn was_sent(&self, seq: Seq) -> bool {
+        let is_inside = |gap: &Gap| gap.first <= seq && seq < gap.last;
+        seq <= self.sent && !self.sent_gaps.iter().any(is_inside)
     }
 
     fn on_gap_sent(&mut self, gap: Gap) {

@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::Group;
+use super::{Group, LinkId};
 use crate::protocol::Seq;
-use crate::time::Millis;
 
 /// State of a member in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +58,21 @@ pub fn deepest_member(group: &Group) -> Option<(&str, u64)> {
         .reduce(|deepest, other| if other.1 > deepest.1 { other } else { deepest })
 }
 
-/// Returns the time at which a kept message was accepted.
+/// Returns the time since a message was accepted that is written to a message socket now. `None` if
+/// it was accepted before the socket was there: then the time says how long the member was away.
 #[must_use]
-pub fn accepted_at(group: &Group, seq: Seq) -> Option<Millis> {
-    group.state.history.accepted_at(seq)
+pub fn written_after(group: &Group, link: LinkId, seq: Seq) -> Option<u64> {
+    let is_new = group.links.last_before(link).is_some_and(|last| last < seq);
+    let accepted = group.state.history.accepted_at(seq).filter(|_| is_new)?;
+    Some(group.now.since(accepted))
+}
+
+/// Returns the time since a message was accepted that a member acknowledges now. `None` if the
+/// acknowledgement moves no cursor, or the message was accepted before the socket was there.
+#[must_use]
+pub fn acked_after(group: &Group, link: LinkId, seq: Seq) -> Option<u64> {
+    let (slot, outbound) = group.links.open(link)?;
+    let member = group.state.members.at(slot)?;
+    let moves_cursor = outbound.acks && seq > member.acked() && outbound.was_sent(seq);
+    written_after(group, link, seq).filter(|_| moves_cursor)
 }

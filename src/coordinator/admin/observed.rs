@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use crate::group::{ChangeKind, Group, MemberChange, accepted_at};
+use crate::group::{ChangeKind, Group, LinkId, MemberChange, acked_after, written_after};
 use crate::histogram::Histogram;
 use crate::limits::http::{HTTP_CHANGES_MAX, HTTP_RATES_MAX};
 use crate::protocol::Seq;
-use crate::time::{Millis, Now, UnixMillis};
+use crate::time::{Now, UnixMillis};
 
 /// Longest latency and longest turn that are told from longer ones: an hour, a minute.
 const LATENCY_MS_MAX: u64 = 3_600_000;
@@ -62,23 +62,21 @@ impl Default for Observed {
 }
 
 impl Observed {
-    /// Records a write whose last message is `through`.
+    /// Records a write to a message socket whose last message is `through`.
     pub(in crate::coordinator) fn record_write(
         &mut self,
         group: &Group,
+        link: LinkId,
         through: Seq,
-        now: Millis,
     ) {
-        if let Some(accepted) = accepted_at(group, through) {
-            self.deliveries.record(now.since(accepted));
-        }
+        written_after(group, link, through)
+            .into_iter()
+            .for_each(|millis| self.deliveries.record(millis));
     }
 
-    /// Records an acknowledgement.
-    pub(in crate::coordinator) fn record_ack(&mut self, group: &Group, acked: Seq, now: Millis) {
-        if let Some(accepted) = accepted_at(group, acked) {
-            self.acks.record(now.since(accepted));
-        }
+    /// Records an acknowledgement, which the group has not handled yet.
+    pub(in crate::coordinator) fn record_ack(&mut self, group: &Group, link: LinkId, acked: Seq) {
+        acked_after(group, link, acked).into_iter().for_each(|millis| self.acks.record(millis));
     }
 
     /// Records the time of a turn.

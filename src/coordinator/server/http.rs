@@ -6,7 +6,7 @@ use crate::coordinator::platform::Platform;
 use crate::coordinator::report;
 use crate::coordinator::samples::{Samples, Sources};
 use crate::coordinator::shutdown::TurnOutcome;
-use crate::group::{Input, MemberChange};
+use crate::group::{Input, LinkId, MemberChange};
 use crate::net::{Connection, Key, Readiness, Stopwatch};
 use crate::protocol::Seq;
 use crate::time::{Millis, Now};
@@ -96,23 +96,19 @@ pub(super) fn report_change<P: Platform>(
 #[cold]
 pub(super) fn record_write<P: Platform>(
     coordinator: &mut Coordinator<P>,
-    through: Option<Seq>,
-    now: Millis,
+    (link, through): (LinkId, Option<Seq>),
 ) {
     if let (Some(admin), Some(through)) = (&mut coordinator.admin, through) {
-        admin.observed.record_write(&coordinator.group, through, now);
+        admin.observed.record_write(&coordinator.group, link, through);
     }
 }
 
-/// Records an acknowledgement. Kept out of the hot path: the caller checks that HTTP is on.
+/// Records an acknowledgement before the group handles it. Kept out of the hot path: the caller
+/// checks that HTTP is on.
 #[cold]
-pub(super) fn record_ack<P: Platform>(
-    coordinator: &mut Coordinator<P>,
-    input: &Input<'_>,
-    now: Millis,
-) {
-    if let (Some(admin), Input::Acknowledged { seq, .. }) = (&mut coordinator.admin, input) {
-        admin.observed.record_ack(&coordinator.group, *seq, now);
+pub(super) fn record_ack<P: Platform>(coordinator: &mut Coordinator<P>, input: &Input<'_>) {
+    if let (Some(admin), Input::Acknowledged { link, seq }) = (&mut coordinator.admin, input) {
+        admin.observed.record_ack(&coordinator.group, *link, *seq);
     }
 }
 

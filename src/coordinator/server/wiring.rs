@@ -310,7 +310,7 @@ impl<P: Platform> Coordinator<P> {
     fn take_acks(&mut self, mut acks: Acks, now: Now) {
         while let Some(input) = acks.next(&self.group) {
             if self.admin.is_some() {
-                http::record_ack(self, &input, now.steady);
+                http::record_ack(self, &input);
             }
             self.handle(input, now);
         }
@@ -343,7 +343,7 @@ impl<P: Platform> Coordinator<P> {
                 RunWrite::Wrote { link, bytes, through, is_last } => {
                     written += bytes;
                     if self.admin.is_some() {
-                        http::record_write(self, through, now.steady);
+                        http::record_write(self, (link, through));
                     }
                     self.group.handle(Input::Wrote { link, bytes, through }, now);
                     if is_last {

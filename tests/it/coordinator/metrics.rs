@@ -130,6 +130,50 @@ fn values_tell_what_has_happened() {
 }
 
 #[test]
+fn latencies_count_each_message_once_and_not_the_time_that_a_member_is_away() {
+    let coordinator = Coordinator::start(60, &["http=0"]);
+    let address = http_address(&coordinator);
+    let mut alice = coordinator.join("alice", "");
+    let mut bob = coordinator.join("bob", "acks=1");
+    let counts = |expected: [u64; 2]| {
+        let text = get(address, "/metrics").body;
+        for (name, count) in ["delivery", "ack"].into_iter().zip(expected) {
+            let line = format!("\n{PREFIX}{name}_latency_seconds_count {count}\n");
+            assert!(text.contains(&line), "no {line} in {text}");
+        }
+    };
+    let one = alice.msend("one");
+    bob.socket().delivery(one, "alice", "one");
+    bob.socket().ack(one);
+    bob.until_acked(one);
+    counts([1, 1]);
+    // The second message tells that the acknowledgements before its own one were read.
+    bob.socket().ack(one);
+    bob.socket().ack(one);
+    let two = alice.msend("two");
+    bob.socket().delivery(two, "alice", "two");
+    bob.socket().ack(two);
+    bob.until_acked(two);
+    counts([2, 2]);
+    // Sent again to another socket, and sent after an absence.
+    let three = alice.msend("three");
+    bob.socket().delivery(three, "alice", "three");
+    bob.disconnect();
+    let four = alice.msend("four");
+    bob.reconnect("acks=1");
+    bob.socket().delivery(three, "alice", "three");
+    bob.socket().delivery(four, "alice", "four");
+    bob.socket().ack(four);
+    bob.until_acked(four);
+    counts([3, 2]);
+    let five = alice.msend("five");
+    bob.socket().delivery(five, "alice", "five");
+    bob.socket().ack(five);
+    bob.until_acked(five);
+    counts([4, 3]);
+}
+
+#[test]
 fn stats_has_the_keys_of_the_table() {
     for with_journal in [false, true] {
         let coordinator = match with_journal {
