@@ -64,6 +64,8 @@ fn is_port(text: &str) -> bool {
 ///
 /// The status of the refusal, after which the connection is closed.
 pub(super) fn parse(head: &[u8], names: &HostNames) -> Result<HttpRequest, StatusCode> {
+    let known = with_known_version(head);
+    let head = known.as_deref().unwrap_or(head);
     let mut fields = [EMPTY_HEADER; HTTP_FIELDS_MAX];
     let mut request = Request::new(&mut fields);
     match request.parse(head) {
@@ -89,12 +91,25 @@ pub(super) fn parse(head: &[u8], names: &HostNames) -> Result<HttpRequest, Statu
     {
         return Err(StatusCode::Misdirected);
     }
+    if is_of_another_site(headers) {
+        return Err(StatusCode::Forbidden);
+    }
     if has_body(headers) {
         return Err(StatusCode::BadRequest);
     }
     let authorization = field(headers, "authorization").map(Box::from);
     let path = path.split(['?', '#']).next().unwrap_or_default().into();
     Ok(HttpRequest { path, is_head, closes: closes(headers, version), authorization })
+}
+
+/// Returns a head of a later minor version as one of HTTP/1.1, the last that is known (RFC 9110,
+/// section 2.5). `None` for all other heads.
+fn with_known_version(head: &[u8]) -> Option<Vec<u8>> {
+    let end = head.iter().position(|byte| matches!(byte, b'\r' | b'\n'))?;
+    let (line, rest) = head.split_at_checked(end)?;
+    let (minor, before) = line.split_last()?;
+    let is_later = before.ends_with(b" HTTP/1.") && matches!(minor, b'2'..=b'9');
+    is_later.then(|| [before, b"1", rest].concat())
 }
 
 /// Splits a target into its authority, if there is one, and its path (RFC 9112, section 3.2).
@@ -124,6 +139,16 @@ fn host<'a>(fields: &'a [Header<'a>], version: u8) -> Result<Option<&'a str>, St
 
 fn field<'a>(fields: &'a [Header<'a>], name: &str) -> Option<&'a [u8]> {
     fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+}
+
+/// Returns true if a browser has sent the request for a page of another site, other than to show
+/// what is here. Such a page cannot read the answer, but could take all places of readers.
+fn is_of_another_site(fields: &[Header<'_>]) -> bool {
+    let has = |name: &str, words: &[&[u8]]| {
+        let mut all = fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
+        all.any(|field| words.iter().any(|it| field.value.trim_ascii().eq_ignore_ascii_case(it)))
+    };
+    has("sec-fetch-site", &[b"cross-site", b"same-site"]) && !has("sec-fetch-mode", &[b"navigate"])
 }
 
 /// Returns true if a body follows the head.
@@ -195,6 +220,37 @@ mod tests {
             (format!("GET / HTTP/1.1\n{host}{}\n", "a: b\n".repeat(70)), StatusCode::HeadTooLarge),
         ] {
             check(&head, Err(status));
+        }
+    }
+
+    #[test]
+    fn a_later_minor_version_is_served_as_the_last_known_one() {
+        check("GET / HTTP/1.2\nHost: localhost\n\n", Ok(("/", false, false)));
+        check("GET / HTTP/1.9\n\n", Err(StatusCode::BadRequest)); // Without `Host`.
+        check("GET / HTTP/1.10\nHost: localhost\n\n", Err(StatusCode::BadRequest));
+        for version in ["HTTP/0.9", "HTTP/1.", "HTTP/1.x", "HTTP/2.1", "HTTP/11.1"] {
+            let head = format!("GET / {version}\nHost: localhost\n\n");
+            check(&head, Err(StatusCode::VersionNotSupported));
+        }
+    }
+
+    #[test]
+    fn a_page_of_another_site_reads_nothing_but_a_link_there_is_followed() {
+        for (fields, is_allowed) in [
+            ("", true),
+            ("Sec-Fetch-Site: none\nSec-Fetch-Mode: navigate\n", true),
+            ("Sec-Fetch-Site: same-origin\nSec-Fetch-Mode: cors\n", true),
+            ("Sec-Fetch-Site: cross-site\nSec-Fetch-Mode: navigate\n", true),
+            ("sec-fetch-site: Cross-Site\nsec-fetch-mode: Navigate \n", true),
+            ("Sec-Fetch-Site: cross-site\nSec-Fetch-Mode: cors\n", false),
+            ("Sec-Fetch-Site: cross-site\nSec-Fetch-Mode: no-cors\n", false),
+            ("Sec-Fetch-Site: CROSS-SITE\n", false),
+            ("Sec-Fetch-Site: same-site\nSec-Fetch-Mode: cors\n", false),
+            ("Sec-Fetch-Site: none\nSec-Fetch-Site: cross-site\n", false),
+        ] {
+            let expected =
+                if is_allowed { Ok(("/", false, false)) } else { Err(StatusCode::Forbidden) };
+            check(&format!("GET / HTTP/1.1\nHost: localhost\n{fields}\n"), expected);
         }
     }
 

@@ -14,6 +14,7 @@ pub(super) enum StatusCode {
     Ok,
     BadRequest,
     Unauthorized,
+    Forbidden,
     NotFound,
     MethodNotAllowed,
     RequestTimeout,
@@ -50,6 +51,7 @@ impl StatusCode {
             Self::Ok => "200 OK",
             Self::BadRequest => "400 Bad Request",
             Self::Unauthorized => "401 Unauthorized",
+            Self::Forbidden => "403 Forbidden",
             Self::NotFound => "404 Not Found",
             Self::MethodNotAllowed => "405 Method Not Allowed",
             Self::RequestTimeout => "408 Request Timeout",
@@ -69,6 +71,7 @@ impl StatusCode {
                 "this page needs the token of http_token_file: as `Authorization: Bearer TOKEN`, \
                  or as the password of the user groupcast\n"
             }
+            Self::Forbidden => "pages of other sites may only link to this server\n",
             Self::NotFound => {
                 "there are /, /metrics, /healthz, /readyz, /status.json and /events\n"
             }
@@ -80,7 +83,7 @@ impl StatusCode {
             }
             Self::HeadTooLarge => "the head of the request is too large\n",
             Self::Unavailable => "too many responses wait to be sent: try again\n",
-            Self::VersionNotSupported => "only HTTP/1.0 and HTTP/1.1\n",
+            Self::VersionNotSupported => "only HTTP/1\n",
         }
     }
 }
@@ -119,6 +122,7 @@ impl ResponseHead {
             StatusCode::MethodNotAllowed => head.push_str("Allow: GET, HEAD\r\n"),
             StatusCode::Ok
             | StatusCode::BadRequest
+            | StatusCode::Forbidden
             | StatusCode::NotFound
             | StatusCode::RequestTimeout
             | StatusCode::Misdirected

@@ -111,6 +111,7 @@ fn requests_that_cannot_be_served_are_refused_and_end_the_connection() {
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
         ("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n".to_owned(), 421),
         (format!("GET / HTTP/3.0\r\n{HOST}\r\n"), 505),
+        (format!("GET / HTTP/1.1\r\n{HOST}Sec-Fetch-Site: cross-site\r\n\r\n"), 403),
         (format!("GET /{long} HTTP/1.1\r\n{HOST}\r\n"), 431),
         (format!("GET / HTTP/1.1\r\n{HOST}{}\r\n", "A: b\r\n".repeat(2000)), 431),
         ("\u{16}\u{3}\u{1}\r\n\r\n".to_owned(), 400),
