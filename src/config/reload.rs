@@ -5,19 +5,11 @@ use super::key::{ConfigKey, KEYS};
 use super::{CoordinatorConfig, value};
 
 /// Keys whose values stay until a restart.
-const FIXED_KEYS: [&str; 8] = [
-    "bind",
-    "max_line",
-    "data_dir",
-    "sync",
-    "http",
-    "http_token_file",
-    "http_names",
-    "metrics_members",
-];
+const FIXED_KEYS: [&str; 7] =
+    ["bind", "max_line", "data_dir", "sync", "http", "http_names", "metrics_members"];
 
 /// Keys that turn something on. It stays on or off until a restart; the path may change.
-const SWITCHES: [&str; 2] = ["tls", "access"];
+const SWITCHES: [&str; 3] = ["tls", "access", "http_token_file"];
 
 /// Two values of a setting, as the config file has them.
 #[derive(Clone, Debug, PartialEq, Eq)]

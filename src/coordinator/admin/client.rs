@@ -156,6 +156,13 @@ impl<S: Stream> HttpClient<S> {
         self.deadline = now.plus(HTTP_STALL_MS);
     }
 
+    /// Ends a stream of events after those that wait. The next tick serves the connection.
+    pub(super) fn end_stream(&mut self, now: Millis) {
+        if self.phase == HttpPhase::Streaming {
+            self.send(true, now);
+        }
+    }
+
     /// Adds an event to the stream.
     pub(super) fn add_event(&mut self, event: &[u8], now: Millis) {
         if self.connection.output.is_empty() {

@@ -31,4 +31,5 @@ mod view;
 
 pub(super) use server::Admin;
 pub(super) use settings::{load_token, settings};
+pub(super) use token::HttpToken;
 pub(super) use view::AdminView;

@@ -88,6 +88,21 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
         self.listener.leave_file(leaves_file);
     }
 
+    /// Puts a token in force. If it is another one, the readers of events must show it. Returns
+    /// true then.
+    pub(in crate::coordinator) fn change_token(
+        &mut self,
+        token: Option<HttpToken>,
+        now: Millis,
+    ) -> bool {
+        let is_same = token == self.token;
+        self.token = token;
+        for (_, client) in self.clients.iter_mut().filter(|_| !is_same) {
+            client.end_stream(now);
+        }
+        !is_same
+    }
+
     /// Records an event of the listener.
     pub(in crate::coordinator) fn on_listener_event(&mut self) {
         self.listener.on_event();

@@ -1,7 +1,8 @@
 //! Serves HTTP on the loop, and records what only HTTP shows. Without `http` nothing is recorded.
 
 use super::Coordinator;
-use crate::coordinator::admin::AdminView;
+use crate::config::{ConfigError, CoordinatorConfig};
+use crate::coordinator::admin::{self, AdminView, HttpToken};
 use crate::coordinator::platform::Platform;
 use crate::coordinator::report;
 use crate::coordinator::samples::{Samples, Sources};
@@ -50,6 +51,24 @@ pub(super) fn samples<P: Platform>(coordinator: &Coordinator<P>, now: Millis) ->
         accept_pauses: listener.pauses(),
         uptime_ms: now.since(*started),
     })
+}
+
+/// Reads the token again, if HTTP is on.
+pub(super) fn load_token<P: Platform>(
+    coordinator: &Coordinator<P>,
+    config: &CoordinatorConfig,
+) -> Result<Option<HttpToken>, ConfigError> {
+    let is_on = coordinator.admin.is_some();
+    if is_on { admin::load_token(&config.http) } else { Ok(None) }
+}
+
+/// Puts a token in force. Returns true if it is another one.
+pub(super) fn change_token<P: Platform>(
+    coordinator: &mut Coordinator<P>,
+    token: Option<HttpToken>,
+    now: Millis,
+) -> bool {
+    coordinator.admin.as_mut().is_some_and(|admin| admin.change_token(token, now))
 }
 
 /// Returns true if HTTP has nothing to do without an event.

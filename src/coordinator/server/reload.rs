@@ -1,14 +1,14 @@
 //! SIGHUP: reads the config and the files that it names again, all of them or none.
 //!
 //! ```text
-//!   config file, options ──► new config ──► files of access, tls and ca ──► in force
+//!   config file, options ──► new config ──► files of access, tls, ca, token ──► in force
 //!                                └── any fault: nothing changes
 //! ```
 //!
 //! A setting that needs a restart stays as it is, and is named.
 
 use super::config_change::change_config;
-use super::{Coordinator, certificates};
+use super::{Coordinator, certificates, http};
 use crate::access::Credentials;
 use crate::config::{ConfigChange, SettingChange};
 use crate::coordinator::platform::Platform;
@@ -57,6 +57,7 @@ fn try_reload(coordinator: &mut Coordinator<System>, now: Now) -> Result<Reloade
     let ConfigChange { config, changed, fixed } = change.map_err(|error| correct(&error))?;
     let security = Security::load(&config.security).map_err(|error| correct(&error))?;
     let (summary, table) = (security.summary(&config.security), security.access_table());
+    let token = http::load_token(coordinator, &config).map_err(|error| correct(&error))?;
     let has_new_cas = coordinator
         .platform
         .secure(security)
@@ -68,12 +69,16 @@ fn try_reload(coordinator: &mut Coordinator<System>, now: Now) -> Result<Reloade
     } else {
         Vec::new()
     };
+    let has_new_token = http::change_token(coordinator, token, now.steady);
     log::set_max_level(config.log_level);
     coordinator.platform.config().change(config.clone());
     change_config(coordinator, config, now);
     let closed = table.map_or(0, |table| coordinator.change_access(table, &checked, now));
     let closed = Counted(closed, "member was", "members were");
-    let changed = if changed.is_empty() { "no other key".to_owned() } else { list(&changed) };
+    let mut changed = if changed.is_empty() { "no other key".to_owned() } else { list(&changed) };
+    if has_new_token {
+        changed.push_str("; http_token_file has another token");
+    }
     Ok(Reloaded { words: format!("{summary}; {closed} set offline; changed: {changed}"), fixed })
 }
 

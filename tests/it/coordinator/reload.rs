@@ -1,9 +1,11 @@
 //! SIGHUP: the config is read again while the coordinator runs.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 
 use support::coordinator::Coordinator;
+use support::http::{connect_http, get_with, http_address};
 use support::{DEADLINE, Timer};
 
 /// Writes another config file, and lets the coordinator read it.
@@ -127,4 +129,42 @@ fn another_access_file_counts() {
     coordinator.until_said("; 1 member was set offline; changed: access=");
     bob.socket().expect("bye#access revoked");
     ann.msend("alone");
+}
+
+#[test]
+fn another_http_token_counts_at_once_and_a_broken_file_leaves_the_old_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let token_file = directory.path().join("token.txt");
+    let write = |token: &str| {
+        fs::write(&token_file, token).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&token_file, mode).unwrap();
+    };
+    write("the-first-token-1\n");
+    let option = format!("http_token_file={}", token_file.display());
+    let coordinator = Coordinator::start(60, &["http=0", &option]);
+    let address = http_address(&coordinator);
+    let status = |token: &str| {
+        get_with(address, "/metrics", &format!("Authorization: Bearer {token}\r\n")).status()
+    };
+    assert_eq!([status("the-first-token-1"), status("another-token-22")], [200, 401]);
+    let mut reader = connect_http(address);
+    let fields = "Host: localhost\r\nAuthorization: Bearer the-first-token-1\r\n";
+    reader.write_all(format!("GET /events HTTP/1.1\r\n{fields}\r\n").as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    reader.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    write("another-token-22\n");
+    coordinator.hang_up();
+    coordinator.until_said("changed: no other key; http_token_file has another token");
+    assert_eq!([status("the-first-token-1"), status("another-token-22")], [401, 200]);
+    reader.read_to_end(&mut Vec::new()).expect("the events for the old token end");
+    write("short\n");
+    coordinator.hang_up();
+    let fault = format!("SIGHUP: nothing was changed: {}:1: token: found", token_file.display());
+    coordinator.until_said(&fault);
+    assert_eq!([status("the-first-token-1"), status("another-token-22")], [401, 200]);
+    write("another-token-22\n");
+    coordinator.hang_up();
+    coordinator.until_said("changed: no other key\n");
 }
