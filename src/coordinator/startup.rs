@@ -23,7 +23,7 @@ use crate::journal::{
     BootId, Directory, JournalContents, JournalError, JournalOptions, MemoryJournal, RandomValues,
     Salt, Store,
 };
-use crate::limits::http::HTTP_RESERVE_FILES;
+use crate::limits::http::{HTTP_RESERVE_FILES, HTTP_SEND_BUFFER_BYTES};
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, RESERVE_FILES, SEGMENT_BYTES_MAX, SyncPolicy};
 use crate::net::{
     Acceptor, Clock, HTTP_LISTENER, LISTENER, ServiceManager, Signal, Signals, Transport,
@@ -117,6 +117,7 @@ fn start_http(
     let settings = admin::settings(config)?;
     let listen = |error| CoordinatorError::Listen(address, error);
     let mut acceptor = Acceptor::bind(address, HTTP_RESERVE_FILES).map_err(listen)?;
+    acceptor.limit_send_buffer(HTTP_SEND_BUFFER_BYTES).map_err(listen)?;
     acceptor.register(registry, HTTP_LISTENER).map_err(listen)?;
     let address = acceptor.local_addr().map_err(listen)?;
     log::info!("status page and metrics on http://{address}/");

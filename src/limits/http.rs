@@ -25,6 +25,9 @@ pub const HTTP_HEAD_BYTES_MAX: usize = 8 * 1024;
 pub const HTTP_FIELDS_MAX: usize = 64;
 /// Most bytes of responses that wait to be sent on all connections. A further request gets 503.
 pub const HTTP_RESPONSES_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes that the system keeps for one HTTP connection until its client takes them. Linux keeps
+/// twice as many. A reader that has stopped is noticed when this is full.
+pub const HTTP_SEND_BUFFER_BYTES: usize = 32 * 1024;
 /// Bytes that wait for a reader of `/events` above which its connection is closed.
 pub const HTTP_EVENTS_BYTES_MAX: usize = 4 * 1024 * 1024;
 

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
+use rustix::net::sockopt;
 
 use super::socket::{self, BoundListener};
 use super::{FileReserve, Transport};
@@ -109,6 +110,16 @@ impl Acceptor {
     /// The error of the poll.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut self.listener, token, Interest::READABLE)
+    }
+
+    /// Limits what the system keeps of the bytes that were written to a connection and not taken by
+    /// its peer. Connections accepted from now on have the limit.
+    ///
+    /// # Errors
+    ///
+    /// The error of the socket's option.
+    pub fn limit_send_buffer(&self, bytes: usize) -> io::Result<()> {
+        Ok(sockopt::set_socket_send_buffer_size(&self.listener, bytes)?)
     }
 
     /// Returns the address of the listener, with the port that the system chose for port 0.
@@ -315,6 +326,23 @@ mod tests {
             assert!(matches!(end, Accept::Drained));
             assert!(!test_loop.acceptor.is_due(Millis::ZERO));
         }
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_takes_little_memory_of_the_system() {
+        use std::io::Write as _;
+        let mut test_loop = TestLoop::new();
+        test_loop.acceptor.limit_send_buffer(16 * 1024).unwrap();
+        test_loop.arrive(1);
+        let Accept::Accepted(mut stream, _) = test_loop.acceptor.accept(Millis::ZERO) else {
+            panic!("nobody is there")
+        };
+        let mut sent = 0;
+        while let Ok(bytes) = stream.write(&[b'x'; 4096]) {
+            sent += bytes;
+        }
+        // The peer's receive buffer counts, too.
+        assert!((16 * 1024..512 * 1024).contains(&sent), "{sent} bytes");
     }
 
     #[test]

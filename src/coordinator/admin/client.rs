@@ -241,3 +241,29 @@ impl<S: Stream> HttpClient<S> {
             && (!self.head.is_empty() || !self.connection.input.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::testing::{ALL, TestStream};
+    use crate::limits::http::HTTP_TICK_MS;
+
+    #[test]
+    fn a_reader_of_events_that_takes_nothing_is_over_and_a_slow_one_is_not() {
+        let stream = TestStream::default();
+        let mut client = HttpClient::new(Connection::new(stream.clone()), Millis::ZERO);
+        client.stream(Millis::ZERO);
+        let mut now = 0;
+        for (seconds, room) in [(600, 100), (HTTP_STALL_MS / HTTP_TICK_MS + 1, 0)] {
+            for _ in 0..seconds {
+                assert!(!client.is_over(Millis::new(now)), "{now}");
+                now += HTTP_TICK_MS;
+                client.add_event(&[b'x'; 100], Millis::new(now));
+                stream.make_room(room);
+                client.connection.on_event(ALL);
+                assert!(client.write(Millis::new(now)));
+            }
+        }
+        assert!(client.is_over(Millis::new(now)));
+    }
+}
