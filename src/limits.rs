@@ -7,6 +7,8 @@
 mod access;
 mod announcements;
 mod choices;
+#[cfg(feature = "engine")]
+pub mod engine;
 pub mod http;
 mod logging;
 mod outbox;

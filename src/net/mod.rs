@@ -18,6 +18,8 @@ mod acceptor;
 mod clock;
 mod clock_watch;
 mod connection;
+#[cfg(feature = "engine")]
+pub mod engine;
 mod files;
 mod inherited;
 mod logging;

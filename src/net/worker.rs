@@ -225,7 +225,7 @@ fn wake(waker: Option<&Waker>) {
 }
 
 /// Ends the process if a worker panics. Otherwise the loop would wait for the worker forever.
-struct EndOnPanic;
+pub(super) struct EndOnPanic;
 
 impl Drop for EndOnPanic {
     fn drop(&mut self) {

@@ -67,6 +67,14 @@ fn every_crate_of_the_programs_has_its_licence_in_the_packages() {
     assert!(missing.is_empty(), "no licence text, `make notices` writes it: {missing:?}");
 }
 
+/// The programs of the packages have nothing of the engine, so that they carry no notices of it.
+#[test]
+fn the_default_programs_have_nothing_of_the_engine() {
+    let of_engine = |tree: &str| tree.lines().any(|line| line.starts_with("async-nats "));
+    assert!(!of_engine(&cargo_tree(&["--edges=normal", "--format={p}"])));
+    assert!(of_engine(&cargo_tree(&["--features=engine", "--edges=normal", "--format={p}"])));
+}
+
 #[test]
 fn a_crate_without_a_licence_text_is_seen() {
     let text = "words ".repeat(40);
@@ -77,7 +85,7 @@ fn a_crate_without_a_licence_text_is_seen() {
 
 #[test]
 fn every_dependency_has_an_allowed_licence() {
-    let tree = cargo_tree(&["--workspace", "--format={p}\t{l}"]);
+    let tree = cargo_tree(&["--workspace", "--features=engine", "--format={p}\t{l}"]);
     assert!(tree.lines().count() > 50, "{tree}");
     assert_eq!(not_free(&tree), [""; 0]);
 }

@@ -17,6 +17,7 @@
 mod code;
 mod comments;
 mod documents;
+mod engine;
 mod keys;
 mod licences;
 mod modules;
