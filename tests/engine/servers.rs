@@ -1,0 +1,192 @@
+//! Servers of NATS: one, or three as a cluster.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use groupcast::net::engine::{EngineOptions, NewStream};
+use rustix::process::{Pid, Signal, kill_process};
+use support::Timer;
+use support::port::ReservedPort;
+use tempfile::TempDir;
+
+/// Longest time for anything that must happen: an election takes up to 9 s.
+pub(crate) const LONG: Duration = Duration::from_secs(40);
+
+/// One server. Its process ends with it.
+pub(crate) struct Server {
+    pub(crate) name: String,
+    port: ReservedPort,
+    monitor: ReservedPort,
+    directory: PathBuf,
+    child: Option<Child>,
+}
+
+/// Servers with one directory, which is removed in the end.
+pub(crate) struct Servers {
+    pub(crate) all: Vec<Server>,
+    pub(crate) directory: TempDir,
+}
+
+/// Path of the installed program.
+fn program() -> Option<PathBuf> {
+    let test = env::current_exe().unwrap();
+    let target = test.ancestors().nth(3).unwrap();
+    let program = target.join("engine/bin/nats-server");
+    if program.exists() {
+        return Some(program);
+    }
+    let name = thread::current().name().unwrap_or_default().to_owned();
+    let _ = writeln!(io::stderr(), "SKIPPED {name}: no {}: make engine", program.display());
+    None
+}
+
+impl Servers {
+    /// Starts `count` servers with further lines of configuration. `None` if there is no program.
+    pub(crate) fn start(count: usize, further: &str) -> Option<Self> {
+        Self::start_with(count, further, "")
+    }
+
+    /// Starts servers that sync each entry before they acknowledge it.
+    pub(crate) fn start_syncing(count: usize) -> Option<Self> {
+        Self::start_with(count, "", ", sync_interval: always")
+    }
+
+    fn start_with(count: usize, further: &str, jetstream: &str) -> Option<Self> {
+        let program = program()?;
+        let directory = TempDir::new().unwrap();
+        let routes: Vec<ReservedPort> = (0..count).map(|_| ReservedPort::new()).collect();
+        let names: Vec<String> =
+            routes.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
+        let server = |(index, route): (usize, &ReservedPort)| {
+            let name = format!("n{}", index + 1);
+            let own = directory.path().join(&name);
+            fs::create_dir(&own).unwrap();
+            let (port, monitor) = (ReservedPort::new(), ReservedPort::new());
+            let mut config = format!(
+                "server_name: {name}\nlisten: 127.0.0.1:{port}\nhttp: 127.0.0.1:{monitor}\n\
+                 jetstream {{ store_dir: {:?}, max_file_store: 4G{jetstream} }}\n{further}\n",
+                own.join("store")
+            );
+            if count > 1 {
+                let routes = names.join(", ");
+                let listen = format!("listen: 127.0.0.1:{route}, routes: [{routes}]");
+                let _ = writeln!(config, "cluster {{ name: gc, {listen} }}");
+            }
+            fs::write(own.join("nats.conf"), config).unwrap();
+            Server { name, port, monitor, directory: own, child: None }
+        };
+        let all = routes.iter().enumerate().map(server).collect();
+        let mut servers = Self { all, directory };
+        servers.all.iter_mut().for_each(|server| server.start(&program));
+        servers.all.iter().for_each(Server::wait);
+        Some(servers)
+    }
+
+    pub(crate) fn options(&self) -> EngineOptions {
+        EngineOptions {
+            servers: self.all.iter().map(Server::url).collect(),
+            group: "g".to_owned(),
+            ..EngineOptions::default()
+        }
+    }
+
+    pub(crate) fn new_stream(&self) -> NewStream {
+        let replicas = u32::try_from(self.all.len()).unwrap();
+        NewStream { replicas, bytes_max: 1 << 30 }
+    }
+
+    pub(crate) fn named(&mut self, name: &str) -> &mut Server {
+        self.all.iter_mut().find(|server| server.name == name).unwrap()
+    }
+}
+
+impl Server {
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn monitor(&self) -> String {
+        format!("http://127.0.0.1:{}", self.monitor)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.directory.join("store")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+
+    fn start(&mut self, program: &Path) {
+        let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
+        let mut command = Command::new(program);
+        command.arg("-c").arg(self.directory.join("nats.conf"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        self.child = Some(command.spawn().unwrap());
+    }
+
+    /// Waits until the server greets a client.
+    fn wait(&self) {
+        let timer = Timer::start(LONG);
+        while timer.left().is_some() {
+            let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port())) else {
+                thread::yield_now();
+                continue;
+            };
+            stream.set_read_timeout(timer.left()).unwrap();
+            let mut line = String::new();
+            BufReader::new(stream).read_line(&mut line).unwrap();
+            if line.starts_with("INFO ") {
+                return;
+            }
+        }
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
+        panic!("server {} does not greet: {log}", self.name);
+    }
+
+    /// Starts the server again on its store.
+    pub(crate) fn restart(&mut self) {
+        assert!(self.child.is_none());
+        self.start(&program().unwrap());
+        self.wait();
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(self.child.as_ref().unwrap())
+    }
+
+    /// SIGSTOP: the process keeps its sockets, and does nothing.
+    pub(crate) fn pause(&self) {
+        kill_process(self.pid(), Signal::STOP).unwrap();
+    }
+
+    pub(crate) fn resume(&self) {
+        kill_process(self.pid(), Signal::CONT).unwrap();
+    }
+
+    /// Ends the process with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            self.kill();
+        }
+    }
+}
