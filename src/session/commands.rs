@@ -66,7 +66,7 @@ impl Session {
                     self.queue.hold();
                     self.output.push(SessionEffect::ReadLast { count });
                 }
-                UserCommand::Status => self.output.show(Notice::Status(Box::new(self.status(now)))),
+                UserCommand::Status => self.show_status(now),
                 UserCommand::Help => self.output.show(Notice::Help),
                 UserCommand::Quit => {
                     let is_joining = self.join.as_ref().is_some_and(Join::is_until_online);

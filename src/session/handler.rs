@@ -4,6 +4,7 @@ use super::in_flight::{InFlight, RequestSource};
 use super::messages::LastLine;
 use super::refused::{expected_number, rate_wait_ms};
 use super::requests::{Answer, MissedDeadline};
+use super::unreachable::{delay_sending, report_unreachable, wait_for_coordinator};
 use super::user_request::UserRequest;
 use super::{
     Ask, BadCommand, CommandSocket, DropReason, Join, MessageSocket, NotSent, Notice, Reason,
@@ -102,8 +103,8 @@ impl<'a> SessionHandler<'a> {
             let command = self.session.visit.last_command().word();
             return self.session.exit_failed(Notice::Failed { command, why });
         }
-        if self.waits_for_coordinator() {
-            return self.report_unreachable(why);
+        if wait_for_coordinator(self.session, self.now) {
+            return report_unreachable(self.session, why, self.now);
         }
         match self.session.take_unsent(self.now) {
             Some(request) if request.ask.is_message() => {
@@ -115,43 +116,6 @@ impl<'a> SessionHandler<'a> {
                 self.session.output.fail_with(Notice::Failed { command, why });
             }
             None => (),
-        }
-    }
-
-    /// Handles a failed dial: queues the next message of the user and starts a pause. Returns false
-    /// if no message waits, or if messages cannot be sent later.
-    fn waits_for_coordinator(&mut self) -> bool {
-        let session = &mut *self.session;
-        let is_message = matches!(session.queue.front(), Some(UserCommand::Ask(Ask::Msend(_))));
-        let waits = !session.outbox.waiting().is_empty() || is_message;
-        if !waits || !session.may_send_later() {
-            return false;
-        }
-        if session.outbox.waiting().is_empty()
-            && let Some(request) = session.take_unsent(self.now)
-        {
-            session.outbox.wait(request, &mut session.output);
-        }
-        self.delay_sending();
-        true
-    }
-
-    /// Shows the reason why a visit cannot send yet. A member shows that with its reconnect.
-    fn report_unreachable(&mut self, why: Reason) {
-        let Session { visit, outbox, output, .. } = &mut *self.session;
-        let Some(deadline) = outbox.waiting().deadline().filter(|_| visit.joins_to_send()) else {
-            return;
-        };
-        if visit.must_report(&why) {
-            let ms = deadline.since(self.now);
-            output.show(Notice::TryFailed { command: "msend", why, ms });
-        }
-    }
-
-    /// Starts a pause in sending. During a reconnect, the reconnect has its own pauses.
-    fn delay_sending(&mut self) {
-        if self.session.join.is_none() {
-            self.session.outbox.waiting_mut().delay_sending(self.now);
         }
     }
 
@@ -241,7 +205,7 @@ impl<'a> SessionHandler<'a> {
         if outbox.on_refused(request, (code, line), may_wait, output) {
             match rate_wait_ms(code, line) {
                 Some(wait_ms) => outbox.waiting_mut().delay_for_rate(wait_ms, self.now),
-                None => self.delay_sending(),
+                None => delay_sending(self.session, self.now),
             }
         }
     }

@@ -14,6 +14,7 @@
 //! given up still ends in a command socket or in a message socket.
 
 mod phase;
+mod refused_join;
 mod state;
 mod way;
 
@@ -28,22 +29,10 @@ use super::refused::{end_visit, is_here_unknown, lasts, why_refused};
 use super::{DropReason, MessageSocket, NoPast, Notice, Reason, Session, SessionEffect};
 use crate::protocol::{DeliverTo, Epoch, Fields, Seq};
 
+use refused_join::RefusedJoin;
 pub(super) use state::Join;
 pub use way::Advertised;
 pub(super) use way::{JoinWay, NamedIp};
-
-/// The next step after a refused attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session) enum RefusedJoin {
-    /// The member or its key is unknown: the same attempt goes on as a `register`.
-    Registers,
-    /// The coordinator does not know `last=`: the same attempt goes on without it.
-    RegistersWithoutPast,
-    /// Another attempt follows after a pause.
-    Retries,
-    /// The join has failed.
-    Fails,
-}
 
 impl SessionHandler<'_> {
     /// Starts an automatic reconnect after a pause, if the settings allow it and no join runs.

@@ -65,6 +65,7 @@ mod shutdown;
 mod status;
 mod text_numbers;
 mod text_outcome;
+mod unreachable;
 mod user_command;
 mod user_request;
 mod visit;
@@ -343,27 +344,9 @@ impl Session {
         self.join.as_ref().is_some_and(|join| join.is_candidate(socket))
     }
 
-    fn status(&self, now: Millis) -> Status {
-        let join = self.join.as_ref();
-        let state = match (join.and_then(|join| join.state(now)), self.is_online()) {
-            (Some(state), _) => state,
-            (None, true) => SessionState::Online,
-            (None, false) => SessionState::Offline,
-        };
-        let log_position = self.messages.inbox().log_position();
-        Status {
-            id: self.settings.id.clone(),
-            state,
-            coordinator: self.settings.coordinator.clone(),
-            address: self.requests.coordinator(),
-            own_key: self.settings.credentials.key,
-            port: join.map(Join::way).or(self.automatic_join.way()).map(|way| way.deliver_to(None)),
-            epoch: log_position.epoch,
-            last: log_position.last,
-            unwritten: self.messages.inbox().unwritten(),
-            waiting: self.outbox.waiting().len(),
-            in_flight: self.requests.in_flight(),
-        }
+    fn show_status(&mut self, now: Millis) {
+        let status = Status::of(self, now);
+        self.output.show(Notice::Status(Box::new(status)));
     }
 
     /// Returns the reason to use `here`, if a refusal tells one.

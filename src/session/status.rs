@@ -4,7 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use super::notice::Seconds;
+use super::{Join, Session};
 use crate::protocol::{DeliverTo, Epoch, KeyName, Seq};
+use crate::time::Millis;
 
 /// State of a session, for the command `status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,33 @@ pub enum SessionState {
     },
     /// The message socket is open.
     Online,
+}
+
+impl Status {
+    /// Returns the state of a session.
+    pub(super) fn of(session: &Session, now: Millis) -> Self {
+        let join = session.join.as_ref();
+        let state = match (join.and_then(|join| join.state(now)), session.is_online()) {
+            (Some(state), _) => state,
+            (None, true) => SessionState::Online,
+            (None, false) => SessionState::Offline,
+        };
+        let log_position = session.messages.inbox().log_position();
+        let way = join.map(Join::way).or(session.automatic_join.way());
+        Self {
+            id: session.settings.id.clone(),
+            state,
+            coordinator: session.settings.coordinator.clone(),
+            address: session.requests.coordinator(),
+            own_key: session.settings.credentials.key,
+            port: way.map(|way| way.deliver_to(None)),
+            epoch: log_position.epoch,
+            last: log_position.last,
+            unwritten: session.messages.inbox().unwritten(),
+            waiting: session.outbox.waiting().len(),
+            in_flight: session.requests.in_flight(),
+        }
+    }
 }
 
 impl fmt::Display for Status {

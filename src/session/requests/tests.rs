@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits::DIAL_TIMEOUT_MS;
 
 const NOW: Millis = Millis::ZERO;
 

@@ -52,7 +52,7 @@ fn rows_after_a_reply_belong_to_the_reply() {
     harness.reply(1, "ERR like but a row");
     harness.expect(&["show ERR like but a row", "send 1 me#stats#10.0.0.2"]);
     harness.reply(1, "OK stats 0");
-    assert_eq!(harness.session.status(Millis::ZERO).in_flight, 0);
+    assert_eq!(Status::of(&harness.session, Millis::ZERO).in_flight, 0);
 }
 
 #[test]

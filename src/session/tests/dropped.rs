@@ -87,6 +87,6 @@ fn only_the_address_at_which_the_coordinator_was_reached_may_connect() {
     assert!(!harness.wants(2));
     harness.input(SessionInput::Accepted { socket: MessageSocket(3), peer: other });
     assert!(harness.wants(3));
-    let status = harness.session.status(Millis::ZERO).to_string();
+    let status = Status::of(&harness.session, Millis::ZERO).to_string();
     assert!(status.contains("\ncoordinator hub.test:5000 at 10.0.0.7:5000\n"), "{status}");
 }

@@ -106,7 +106,7 @@ fn a_slow_log_stops_reading() {
     harness.written(4095);
     harness.message(1, &format!("5000#bob#0#{}", "x".repeat(1024 * 1024)));
     assert!(!harness.wants(1));
-    assert_eq!(harness.session.status(Millis::ZERO).unwritten, 1);
+    assert_eq!(Status::of(&harness.session, Millis::ZERO).unwritten, 1);
 }
 
 #[test]

@@ -173,7 +173,7 @@ impl Harness {
     }
 
     fn state(&self) -> SessionState {
-        self.session.status(Millis::new(self.now)).state
+        Status::of(&self.session, Millis::new(self.now)).state
     }
 
     fn forget(&mut self) {

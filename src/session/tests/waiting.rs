@@ -28,7 +28,7 @@ impl Harness {
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.session.status(Millis::new(self.now)).waiting
+        Status::of(&self.session, Millis::new(self.now)).waiting
     }
 }
 
