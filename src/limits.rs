@@ -257,6 +257,8 @@ pub const USER_COMMANDS_BYTES_MAX: usize = 256 * 1024;
 pub const IN_FLIGHT_MAX: usize = 256;
 /// Bytes of requests without a reply. The request that exceeds this limit is still sent.
 pub const IN_FLIGHT_BYTES_MAX: usize = 256 * 1024;
+/// Most coordinators of a participant.
+pub const COORDINATORS_MAX: usize = 16;
 /// Milliseconds in which a participant must connect its command socket.
 pub const DIAL_TIMEOUT_MS: u64 = 10_000;
 /// Milliseconds in which the coordinator's name must be resolved.

@@ -7,7 +7,7 @@ complete -c groupcast-participant -l log-level -x -a 'off error warn info debug 
 complete -c groupcast-participant -l id -x -d 'id of the participant, instead of line 1'
 complete -c groupcast-participant -l log -r -F -d 'message log, instead of line 2'
 complete -c groupcast-participant -l no-log -d 'keep no message log, and so no memory of what was received'
-complete -c groupcast-participant -l coordinator -x -d 'coordinator, instead of line 3'
+complete -c groupcast-participant -l coordinator -x -d 'coordinator, instead of those of the file'
 complete -c groupcast-participant -l passive -d 'get the messages on a connection that this participant makes: for NAT, containers and firewalls'
 complete -c groupcast-participant -l listen -x -d 'listen on this address'
 complete -c groupcast-participant -l advertise -x -d 'the coordinator connects to this address and port, which are forwarded to the listener'

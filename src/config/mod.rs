@@ -14,6 +14,7 @@ mod cli;
 mod coordinator;
 mod coordinator_file;
 mod endpoint;
+mod endpoints;
 mod error;
 mod http_token;
 mod invitation;
@@ -42,6 +43,7 @@ pub use coordinator::{
 };
 pub use coordinator_file::ConfigSource;
 pub use endpoint::{Endpoint, Host};
+pub use endpoints::Endpoints;
 pub use error::{ConfigError, FoundValue, Location};
 pub use http_token::load_http_token;
 pub use invitation::Invitation;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::lines::{self, ConfigLine, ConfigLines};
 use super::participant_lines::{KEYS_EXPECTED, ParticipantLines};
 use super::reach::ReachOptions;
-use super::{ConfigError, Endpoint, FoundValue, Location, PeerTimeouts, Reach};
+use super::{ConfigError, Endpoint, Endpoints, FoundValue, Location, PeerTimeouts, Reach};
 use crate::protocol::is_id;
 
 /// The checked config of a participant.
@@ -16,8 +16,8 @@ pub struct ParticipantConfig {
     pub id: String,
     /// Path of the message log (line 2), relative to the current directory. `None`: no log.
     pub log_file: Option<PathBuf>,
-    /// Endpoint of the coordinator (line 3).
-    pub coordinator: Endpoint,
+    /// Endpoints of the coordinators (line 3, and further lines), which are tried in turn.
+    pub coordinators: Endpoints,
     /// The way in which messages come (further lines).
     pub reach: Reach,
     /// Path of the keys file, relative to the current directory. `None`: no TLS.
@@ -35,8 +35,8 @@ pub(super) struct ParticipantFields {
     pub(super) log_file: Option<String>,
     /// True for `--no-log`, which `--log` excludes.
     pub(super) has_no_log: bool,
-    /// Value of `--coordinator`.
-    pub(super) coordinator: Option<String>,
+    /// Values of `--coordinator`.
+    pub(super) coordinators: Vec<String>,
     /// True for `--top`, which needs neither an id nor a log.
     pub(super) is_viewer: bool,
     /// Options of the listener.
@@ -45,8 +45,9 @@ pub(super) struct ParticipantFields {
     pub(super) keys: Option<String>,
     /// Values of `--keepalive` and `--user-timeout`.
     pub(super) peer_timeouts: [Option<String>; 2],
-    /// `GROUPCAST_COORDINATOR`, for neither an option nor a file.
-    pub(super) usual_coordinator: Option<String>,
+    /// `GROUPCAST_COORDINATOR`, for neither an option nor a file: one coordinator, or several with
+    /// commas between them.
+    pub(super) usual_coordinators: Option<String>,
 }
 
 impl ParticipantConfig {
@@ -57,7 +58,7 @@ impl ParticipantConfig {
     ) -> Result<Self, ConfigError> {
         let file = path.map(Self::load).transpose()?;
         let ParticipantFields { id, log_file, has_no_log, is_viewer, .. } = fields;
-        let ParticipantFields { coordinator, usual_coordinator, reach, keys, .. } = fields;
+        let ParticipantFields { coordinators, usual_coordinators, reach, keys, .. } = fields;
         let reach =
             file.as_ref().map(|file| file.reach).unwrap_or_default().with_options(&reach)?;
         let keys = match (keys, &file) {
@@ -94,21 +95,21 @@ impl ParticipantConfig {
             (None, Some(file)) if file.id == id => file.log_file.clone(),
             (None, _) => Some(format!("{id}.log").into()),
         };
-        let parse = |field, text: String| {
-            Endpoint::parse(&text).map_err(|expected| option_error(field, text, expected))
-        };
-        let coordinator = match (coordinator, file, usual_coordinator) {
-            (Some(text), ..) => parse("coordinator", text)?,
-            (None, Some(file), _) => file.coordinator,
-            (None, None, Some(text)) => parse(COORDINATOR_VARIABLE, text)?,
-            (None, None, None) => {
-                return Err(ConfigError::Usage(format!(
-                    "found no coordinator, expected --coordinator HOST:PORT, a config file, or \
-                     {COORDINATOR_VARIABLE} in the environment"
-                )));
+        let named = Endpoints::of("coordinator", coordinators.iter().map(String::as_str))?;
+        let coordinators = match (named, file, usual_coordinators) {
+            (Some(named), ..) => named,
+            (None, Some(file), _) => file.coordinators,
+            (None, None, usual) => {
+                let texts = usual.iter().flat_map(|usual| usual.split(',').map(str::trim));
+                Endpoints::of(COORDINATOR_VARIABLE, texts)?.ok_or_else(|| {
+                    ConfigError::Usage(format!(
+                        "found no coordinator, expected --coordinator HOST:PORT, a config file, \
+                         or {COORDINATOR_VARIABLE} in the environment"
+                    ))
+                })?
             }
         };
-        Ok(Self { id, log_file, coordinator, reach, keys, peer_timeouts })
+        Ok(Self { id, log_file, coordinators, reach, keys, peer_timeouts })
     }
 
     /// Loads the file at `path`.
@@ -125,8 +126,10 @@ impl ParticipantConfig {
         let line = lines.require("coordinator", Endpoint::EXPECTED)?;
         let coordinator = Endpoint::parse(line.text)
             .map_err(|expected| line.error("coordinator", line.text, expected.to_owned()))?;
-        let ParticipantLines { reach, keys, peer_timeouts } = ParticipantLines::take(&mut lines)?;
-        Ok(Self { id, log_file, coordinator, reach, keys, peer_timeouts })
+        let mut coordinators = Endpoints::new(coordinator);
+        let further = ParticipantLines::take(&mut lines, &mut coordinators, line.number)?;
+        let ParticipantLines { reach, keys, peer_timeouts } = further;
+        Ok(Self { id, log_file, coordinators, reach, keys, peer_timeouts })
     }
 }
 
@@ -142,7 +145,7 @@ const NO_TLS: &str = "found a keys file, and this program was built without TLS 
 const ID_EXPECTED: &str = "1 to 64 of A-Z a-z 0-9 . _ -";
 const LOG_EXPECTED: &str = "the name of a file";
 
-fn option_error(field: &'static str, found: String, expected: &str) -> ConfigError {
+pub(super) fn option_error(field: &'static str, found: String, expected: &str) -> ConfigError {
     let (found, expected) = (FoundValue::Text(found), expected.to_owned());
     match field {
         COORDINATOR_VARIABLE => {
@@ -183,7 +186,7 @@ mod tests {
         let expected = expected.map(|(id, log_file, coordinator)| ParticipantConfig {
             id: id.to_owned(),
             log_file: Some(log_file.into()),
-            coordinator: Endpoint::parse(coordinator).unwrap(),
+            coordinators: Endpoints::new(Endpoint::parse(coordinator).unwrap()),
             reach: Reach::default(),
             keys: None,
             peer_timeouts: PeerTimeouts::new(),
@@ -300,7 +303,7 @@ mod tests {
     fn a_keys_file_is_refused_without_tls() {
         let fields = ParticipantFields {
             id: Some("alice".to_owned()),
-            coordinator: Some("10.0.0.1:5000".to_owned()),
+            coordinators: vec!["10.0.0.1:5000".to_owned()],
             keys: Some("alice.keys".to_owned()),
             ..ParticipantFields::default()
         };
@@ -317,16 +320,16 @@ mod tests {
                 "log" => fields.log_file = value,
                 "no-log" => fields.has_no_log = true,
                 "top" => fields.is_viewer = true,
-                "coordinator" => fields.coordinator = value,
-                "environment" => fields.usual_coordinator = value,
+                "coordinator" => fields.coordinators.extend(value),
+                "environment" => fields.usual_coordinators = value,
                 other => panic!("{other}"),
             }
         }
         let config = ParticipantConfig::with_fields(path, fields);
         let shown = |config: ParticipantConfig| {
-            let ParticipantConfig { id, log_file, coordinator, .. } = config;
+            let ParticipantConfig { id, log_file, coordinators, .. } = config;
             let log = log_file.map_or_else(|| "none".to_owned(), |it| it.display().to_string());
-            format!("{id} {log} {coordinator}")
+            format!("{id} {log} {coordinators}")
         };
         config.map(shown).map_err(|error| error.to_string())
     }
@@ -342,6 +345,13 @@ mod tests {
         let both = [("id", "eve"), ("coordinator", "a:1"), ("environment", "b:2"), ("no-log", "")];
         check(&both, Ok("eve none a:1"));
         check(&[("id", "eve"), ("coordinator", "a:1"), ("log", "x/y.log")], Ok("eve x/y.log a:1"));
+        let several = [("id", "eve"), ("coordinator", "a:1"), ("coordinator", "b:2")];
+        check(&several, Ok("eve eve.log a:1, b:2"));
+        check(&[("id", "eve"), ("environment", "a:1, b:2")], Ok("eve eve.log a:1, b:2"));
+        check(
+            &[("id", "eve"), ("coordinator", "a:1"), ("coordinator", "A:1")],
+            Err("--coordinator: found \"A:1\", expected each coordinator once"),
+        );
         check(&[("coordinator", "a:1"), ("top", "")], Ok("top none a:1"));
         check(&[("id", "eve"), ("environment", "a:1"), ("top", "")], Ok("eve none a:1"));
         check(&[("coordinator", "a:1")], Err("found 0 config files, expected one, or --id"));
@@ -377,6 +387,7 @@ mod tests {
             (&[][..], "alice alice.txt 10.0.0.1:5000"),
             (&[("environment", "b:2")], "alice alice.txt 10.0.0.1:5000"),
             (&[("coordinator", "a:1")], "alice alice.txt a:1"),
+            (&[("coordinator", "a:1"), ("coordinator", "b:2")], "alice alice.txt a:1, b:2"),
             (&[("id", "alice")], "alice alice.txt 10.0.0.1:5000"),
             (&[("id", "eve")], "eve eve.log 10.0.0.1:5000"),
             (&[("no-log", "")], "alice none 10.0.0.1:5000"),

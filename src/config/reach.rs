@@ -122,10 +122,13 @@ mod tests {
     use super::*;
     use crate::config::lines::ConfigLines;
     use crate::config::participant_lines::ParticipantLines;
+    use crate::config::{Endpoint, Endpoints};
 
     fn of_file(text: &str) -> Result<Reach, String> {
         let mut lines = ConfigLines::new(Path::new("p.txt"), text.as_bytes());
-        let lines = ParticipantLines::take(&mut lines).map_err(|error| error.to_string())?;
+        let mut coordinators = Endpoints::new(Endpoint::parse("hub:1").unwrap());
+        let lines = ParticipantLines::take(&mut lines, &mut coordinators, 0);
+        let lines = lines.map_err(|error| error.to_string())?;
         assert_eq!(lines.keys, None);
         Ok(lines.reach)
     }
@@ -176,7 +179,9 @@ mod tests {
             ),
             (
                 "passive",
-                "p.txt:1: line: found \"passive\", expected key=value, or nothing more".to_owned(),
+                "p.txt:1: line: found \"passive\", expected key=value, or one more coordinator, \
+                 as in 10.0.0.2 5000, or nothing more"
+                    .to_owned(),
             ),
             (
                 "passive=yes\nlisten=::1",

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::event_loop::{EventLoop, ParticipantTimer};
 use super::line_socket::{EndedSocket, LineSocket, SocketStep, watch};
 use super::security::{PeerSecurity, UntrustedPeer};
-use crate::config::Host;
+use crate::config::{Endpoints, Host};
 use crate::net::{Accept, Acceptor, Connection, Key, LISTENER, Readiness, Slots, Transport};
 use crate::protocol::{Ack, KeyName, Seq};
 use crate::session::MessageSocket;
@@ -51,11 +51,15 @@ enum PeerTrust {
 }
 
 impl AcceptedSockets {
-    /// Listens at `ip`. Without it, `coordinator` decides which machines can connect.
-    pub(super) fn new(coordinator: &Host, ip: Option<IpAddr>, security: PeerSecurity) -> Self {
+    /// Listens at `ip`. Without it, the coordinators decide which machines can connect.
+    pub(super) fn new(
+        coordinators: &Endpoints,
+        ip: Option<IpAddr>,
+        security: PeerSecurity,
+    ) -> Self {
         Self {
             security,
-            ip: ip.unwrap_or_else(|| listening_ip(coordinator)),
+            ip: ip.unwrap_or_else(|| listening_ip(coordinators)),
             listener: None,
             sockets: Slots::second(),
             marked_for_close: Vec::new(),
@@ -301,7 +305,18 @@ impl AcceptedSocket {
 
 /// Returns the address to listen on. If the coordinator has a loopback address, other machines
 /// cannot connect. The addresses of a name can be IPv4 or IPv6, and can change.
-fn listening_ip(coordinator: &Host) -> IpAddr {
+fn listening_ip(coordinators: &Endpoints) -> IpAddr {
+    let mut all = coordinators.iter().map(|endpoint| listening_ip_for(&endpoint.host));
+    let first = all.next().unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    let is_v4 = |ip: &IpAddr| ip.is_ipv4();
+    all.fold(first, |one, other| match one == other {
+        true => one,
+        false if is_v4(&one) && is_v4(&other) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        false => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    })
+}
+
+fn listening_ip_for(coordinator: &Host) -> IpAddr {
     match coordinator {
         Host::Address(IpAddr::V4(ip)) if ip.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         Host::Address(IpAddr::V6(ip)) if ip.is_loopback() => IpAddr::V6(Ipv6Addr::LOCALHOST),

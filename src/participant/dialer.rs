@@ -1,4 +1,4 @@
-//! Connects the command socket: resolves the coordinator's name and tries its addresses in turn.
+//! Connects the command socket: resolves the name of a coordinator and tries its addresses in turn.
 //! The handshake of TLS is a part of the connect.
 //!
 //! ```text
@@ -19,20 +19,18 @@ use mio::Token;
 use super::event_loop::{EventLoop, ParticipantTimer};
 use super::line_socket::watch;
 use super::security::PeerSecurity;
-use crate::config::{Endpoint, Host};
+use crate::config::{Endpoint, Endpoints, Host};
 use crate::limits::{CONNECTING_MS_MAX, RESOLVING_MS_MAX};
 use crate::net::{Connection, Key, Pool, Readiness};
 use crate::session::CommandSocket;
 use crate::time::Millis;
 pub(super) use resolver::Resolver;
 
-/// Address or name of the coordinator, and the dial of a command socket.
+/// Addresses or names of the coordinators, and the dial of a command socket.
 #[derive(Debug)]
 pub(super) struct Dialer {
-    coordinator: Endpoint,
+    coordinators: Vec<KnownCoordinator>,
     security: PeerSecurity,
-    /// `None` if the config has an address.
-    resolver: Option<Resolver>,
     dial: Option<Dial>,
     /// Number of connect attempts so far. Each has a key of its own.
     attempts: usize,
@@ -40,10 +38,20 @@ pub(super) struct Dialer {
     marked_for_close: Vec<Connection>,
 }
 
+/// A coordinator that can be dialed.
+#[derive(Debug)]
+pub(super) struct KnownCoordinator {
+    pub(super) endpoint: Endpoint,
+    /// `None` if the endpoint has an address.
+    pub(super) resolver: Option<Resolver>,
+}
+
 /// The dial of a command socket.
 #[derive(Debug)]
 struct Dial {
     socket: CommandSocket,
+    /// Position of the coordinator.
+    coordinator: usize,
     /// Deadline of the lookup.
     resolved_by: Millis,
     /// Deadline of all connect attempts.
@@ -84,30 +92,24 @@ pub(super) struct FailedDial {
 }
 
 impl Dialer {
-    /// Starts a resolver if the coordinator has a name.
     pub(super) fn new(
-        coordinator: &Endpoint,
+        coordinators: &Endpoints,
         security: PeerSecurity,
         pool: &Pool,
     ) -> io::Result<Self> {
-        let resolver = match &coordinator.host {
-            Host::Name(name) => Some(Resolver::start(pool, name, coordinator.port)?),
-            Host::Address(_) => None,
-        };
         Ok(Self {
-            coordinator: coordinator.clone(),
+            coordinators: KnownCoordinator::all(coordinators, pool)?,
             security,
-            resolver,
             dial: None,
             attempts: 0,
             marked_for_close: Vec::new(),
         })
     }
 
-    /// Begins to connect a command socket.
+    /// Begins to connect a command socket to the coordinator at this position.
     pub(super) fn dial(
         &mut self,
-        socket: CommandSocket,
+        (socket, coordinator): (CommandSocket, usize),
         event_loop: &mut EventLoop,
         now: Millis,
     ) -> Option<FailedDial> {
@@ -115,15 +117,17 @@ impl Dialer {
         self.security.set_time(|| event_loop.unix_now());
         let mut dial = Dial {
             socket,
+            coordinator,
             resolved_by: now.plus(RESOLVING_MS_MAX),
             until: now.plus(CONNECTING_MS_MAX),
             addresses: VecDeque::new(),
             current: None,
             failures: Vec::new(),
         };
-        match (&self.coordinator.host, &mut self.resolver) {
+        let KnownCoordinator { endpoint, resolver } = self.coordinators.get_mut(coordinator)?;
+        match (&endpoint.host, resolver) {
             (Host::Address(ip), _) => {
-                dial.addresses.push_back(SocketAddr::new(*ip, self.coordinator.port));
+                dial.addresses.push_back(SocketAddr::new(*ip, endpoint.port));
                 self.dial = Some(dial);
                 self.try_next_address(event_loop, now)
             }
@@ -137,13 +141,20 @@ impl Dialer {
         }
     }
 
-    /// Takes the result of the resolver, and tries the first address.
+    /// Takes the results of the resolvers, and tries the first address of the dialed coordinator.
     pub(super) fn take_addresses(
         &mut self,
         event_loop: &mut EventLoop,
         now: Millis,
     ) -> Option<FailedDial> {
-        let answer = self.resolver.as_mut()?.answer()?;
+        let answers = self.coordinators.iter_mut().enumerate().filter_map(|(at, coordinator)| {
+            let answer = coordinator.resolver.as_mut()?.answer()?;
+            Some((at, answer))
+        });
+        // Others are the results of lookups for earlier dials.
+        let dialed = self.dial.as_ref().map(|dial| dial.coordinator);
+        let answers = answers.filter(|(at, _)| Some(*at) == dialed).map(|(_, answer)| answer);
+        let answer = answers.last()?;
         let dial = self.dial.as_mut()?;
         if dial.current.is_some() {
             return None; // The result of an earlier lookup.
@@ -260,23 +271,36 @@ impl Dialer {
     }
 
     fn fail_connecting(&mut self) -> Option<FailedDial> {
-        let Dial { socket, failures, .. } = self.dial.take()?;
-        let (coordinator, failures) = (&self.coordinator, failures.join("; "));
-        let reason = match &coordinator.host {
+        let Dial { socket, coordinator, failures, .. } = self.dial.take()?;
+        let endpoint = &self.coordinators.get(coordinator)?.endpoint;
+        let failures = failures.join("; ");
+        let reason = match &endpoint.host {
             Host::Address(_) => format!("cannot connect to {failures}"),
-            Host::Name(_) => format!("cannot connect to {coordinator}: {failures}"),
+            Host::Name(_) => format!("cannot connect to {endpoint}: {failures}"),
         };
         Some(FailedDial { socket, reason })
     }
 
     fn fail_resolving(&mut self, reason: &str) -> Option<FailedDial> {
-        let Dial { socket, .. } = self.dial.take()?;
-        Some(FailedDial { socket, reason: format!("{}: {reason}", self.coordinator) })
+        let Dial { socket, coordinator, .. } = self.dial.take()?;
+        let endpoint = &self.coordinators.get(coordinator)?.endpoint;
+        Some(FailedDial { socket, reason: format!("{endpoint}: {reason}") })
     }
 
     fn mark_current(&mut self) {
         let current = self.dial.as_mut().and_then(|dial| dial.current.take());
         self.marked_for_close.extend(current.map(|current| current.connection));
+    }
+}
+
+impl KnownCoordinator {
+    /// Starts a resolver for each coordinator that has a name.
+    pub(super) fn all(endpoints: &Endpoints, pool: &Pool) -> io::Result<Vec<Self>> {
+        let known = |endpoint: &Endpoint| {
+            let resolver = Resolver::of(pool, endpoint)?;
+            Ok(Self { endpoint: endpoint.clone(), resolver })
+        };
+        endpoints.iter().map(known).collect()
     }
 }
 

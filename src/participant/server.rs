@@ -120,7 +120,7 @@ impl Participant {
         let printer =
             pool.attach("printer", PRINT_QUEUE_MAX, prompt.printer()).map_err(system(thread))?;
         let OpenedSecurity { security, credentials, notes: keys } = opened;
-        let dialer = Dialer::new(&run.config.coordinator, security.clone(), &pool);
+        let dialer = Dialer::new(&run.config.coordinators, security.clone(), &pool);
         let dialer = dialer.map_err(system(thread))?;
         let exec = Exec::start(run.options.script.exec.as_deref(), &pool);
         let exec = exec.map_err(system(thread))?;
@@ -137,7 +137,7 @@ impl Participant {
             dialer,
             commands: CommandConnection::default(),
             messages: AcceptedSockets::new(
-                &run.config.coordinator.host,
+                &run.config.coordinators,
                 run.config.reach.listen,
                 security,
             ),
@@ -282,7 +282,7 @@ fn start_session(
     })?;
     Ok(Session::new(Settings {
         id: run.config.id.as_str().into(),
-        coordinator: run.config.coordinator.to_string().into(),
+        coordinators: run.config.coordinators.iter().map(|it| it.to_string().into()).collect(),
         log_position,
         reconnects: run.options.reconnect,
         stays_after_input: run.options.follow,

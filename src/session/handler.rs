@@ -1,6 +1,8 @@
 //! One input: what the event means for the parts of a session.
 
+use super::failover::{fail_over, has_gone, is_elsewhere};
 use super::in_flight::{InFlight, RequestSource};
+use super::join::refuse_join;
 use super::messages::LastLine;
 use super::refused::{expected_number, rate_wait_ms};
 use super::requests::{Answer, MissedDeadline};
@@ -37,11 +39,11 @@ impl<'a> SessionHandler<'a> {
             SessionInput::EndOfInput => session.on_end_of_input(),
             SessionInput::Stop => session.on_stop(now),
             SessionInput::Dialed { socket, ip, coordinator } => {
-                let name = &session.settings.coordinator;
-                if let Some(address) = session.requests.on_dialed(socket, ip, coordinator)
-                    && **name != *address.to_string()
-                {
-                    session.output.show(Notice::Connected { name: name.clone(), address });
+                if let Some(address) = session.requests.on_dialed(socket, ip, coordinator) {
+                    let name = session.requests.coordinators().dialed_name();
+                    if *name != *address.to_string() {
+                        session.output.show(Notice::Connected { name, address });
+                    }
                 }
             }
             SessionInput::DialFailed { socket, reason } => {
@@ -93,7 +95,8 @@ impl<'a> SessionHandler<'a> {
     }
 
     fn on_dial_failed(&mut self, failed: CommandSocket, why: Reason) {
-        if !self.session.requests.on_dial_failed(failed) {
+        // Whatever has asked for the command socket dials the next coordinator in this turn.
+        if !self.session.requests.on_dial_failed(failed) || fail_over(self.session, &why) {
             return;
         }
         if self.session.join.as_ref().is_some_and(Join::wants_to_ask) {
@@ -165,7 +168,7 @@ impl<'a> SessionHandler<'a> {
         let hint = self.session.here_hint(&source, code, line);
         match source {
             RequestSource::User(request) => self.on_refused(code, line, request),
-            RequestSource::Join => self.refuse_join(code, line),
+            RequestSource::Join => refuse_join(self, code, line),
             RequestSource::Leave => self.session.on_leave_refused(code, line),
             RequestSource::GivenUp => (),
         }
@@ -180,6 +183,9 @@ impl<'a> SessionHandler<'a> {
         }
         let session = &mut *self.session;
         session.output.fail_with(Notice::Reply(line.into()));
+        if is_elsewhere(code) {
+            fail_over(session, &Reason::Refused(line.into()));
+        }
         match code {
             404 | 409 if request.ask.is_leave() => session.messages.mark_leaving(), // Offline.
             _ if request.ask.is_leave() => self.stay_online(),
@@ -193,6 +199,8 @@ impl<'a> SessionHandler<'a> {
         if self.session.visit.joins_to_send() && self.session.join_to_send(code) {
             return self.session.outbox.waiting_mut().insert(request);
         }
+        let fails_over =
+            is_elsewhere(code) && fail_over(self.session, &Reason::Refused(line.into()));
         let Session { outbox, requests, output, shutdown, .. } = &mut *self.session;
         if let Some(expected) = expected_number(line)
             && request.number().is_some()
@@ -205,6 +213,7 @@ impl<'a> SessionHandler<'a> {
         if outbox.on_refused(request, (code, line), may_wait, output) {
             match rate_wait_ms(code, line) {
                 Some(wait_ms) => outbox.waiting_mut().delay_for_rate(wait_ms, self.now),
+                None if fails_over => (),
                 None => delay_sending(self.session, self.now),
             }
         }
@@ -253,7 +262,10 @@ impl<'a> SessionHandler<'a> {
         // The failure of a join that is tried again is reported with the join, and only once.
         let is_retry = self.session.join.as_ref().is_some_and(Join::is_retry);
         let is_join = |request: &InFlight| matches!(request.source, RequestSource::Join);
-        if !(is_retry && !in_flight.is_empty() && in_flight.iter().all(is_join)) {
+        let is_needed = !in_flight.is_empty() || self.session.join.is_some();
+        let fails_over = is_needed && fail_over(self.session, why);
+        let is_join_alone = !in_flight.is_empty() && in_flight.iter().all(is_join);
+        if !(fails_over || is_retry && is_join_alone) {
             self.session.output.show(Notice::CommandSocketLost { why: why.clone() });
         }
         for (number, request) in in_flight.into_iter().enumerate() {
@@ -269,7 +281,7 @@ impl<'a> SessionHandler<'a> {
                     let may_wait = session.may_send_later() && !session.visit.is_taken_over();
                     session.outbox.on_unanswered(request, may_wait, &mut session.output);
                 }
-                RequestSource::Join => self.on_join_reply_lost(why.clone()),
+                RequestSource::Join => self.on_join_reply_lost(why.clone(), fails_over),
                 RequestSource::Leave => {
                     let command = request.word;
                     session.exit_failed(Notice::Failed { command, why: why.clone() });
@@ -287,9 +299,9 @@ impl<'a> SessionHandler<'a> {
     }
 
     fn expire_requests(&mut self) {
-        let Session { requests, output, settings, .. } = &mut *self.session;
+        let Session { requests, output, .. } = &mut *self.session;
         let Some(missed) = requests.expire(output, self.now) else { return };
-        let coordinator = settings.coordinator.clone();
+        let coordinator = requests.coordinators().dialed_name();
         match missed {
             MissedDeadline::Dial(socket) => {
                 self.on_dial_failed(socket, Reason::DialTimeout { coordinator });
@@ -347,11 +359,15 @@ impl<'a> SessionHandler<'a> {
 
     pub(super) fn end_stream(&mut self, why: Reason) {
         let is_expected = self.is_end_expected();
-        let Session { messages, automatic_join, visit, output, .. } = &mut *self.session;
+        let Session { requests, messages, automatic_join, visit, output, .. } = &mut *self.session;
         let Some(stream) = messages.take_stream() else { return };
         visit.on_stream_ended(matches!(why, Reason::Bye(_)));
         if self.now.since(stream.opened) >= RETRY_RESET_MS {
             automatic_join.reset_pauses();
+            requests.coordinators_mut().on_served();
+        }
+        if !is_expected && has_gone(&why) {
+            requests.coordinators_mut().fail_over(); // A pause follows, as after each end.
         }
         if !is_expected {
             output.show(Notice::MessageSocketLost { why });

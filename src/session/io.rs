@@ -141,10 +141,12 @@ pub enum SessionInput<'a> {
 /// An action for the shell. The shell carries out all effects in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionEffect {
-    /// Connect a command socket to the coordinator.
+    /// Connect a command socket to a coordinator.
     Dial {
         /// Number of the new socket.
         socket: CommandSocket,
+        /// Position of the coordinator in [`Settings::coordinators`](super::Settings), from 0.
+        coordinator: usize,
     },
     /// Close a command socket, or stop connecting it.
     CloseCommandSocket {

@@ -14,22 +14,24 @@
 //! given up still ends in a command socket or in a message socket.
 
 mod phase;
+mod policy;
 mod refused_join;
 mod state;
 mod way;
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::failover::fail_over;
 use super::handler::SessionHandler;
 use super::handshake::Stranger;
 use super::in_flight::RequestSource;
 use super::join_kind::JoinKind;
 use super::messages::MessageStream;
-use super::refused::{end_visit, is_here_unknown, lasts, why_refused};
-use super::{DropReason, MessageSocket, NoPast, Notice, Reason, Session, SessionEffect};
+use super::{DropReason, MessageSocket, Notice, Reason, Session, SessionEffect};
 use crate::protocol::{DeliverTo, Epoch, Fields, Seq};
 
 use refused_join::RefusedJoin;
+pub(super) use refused_join::refuse_join;
 pub(super) use state::Join;
 pub use way::Advertised;
 pub(super) use way::{JoinWay, NamedIp};
@@ -47,7 +49,7 @@ impl SessionHandler<'_> {
         }
         let ms = session.automatic_join.next_pause_ms();
         session.join = Some(Join::automatic(way, self.now.plus(ms)));
-        session.output.show(Notice::Paused { ms });
+        session.output.show(Notice::Paused(session.requests.coordinators().next_attempt(ms)));
     }
 
     /// Takes the next step of the join, if it can be taken now.
@@ -126,7 +128,7 @@ impl SessionHandler<'_> {
         let Session { join, requests, output, settings, .. } = &mut *self.session;
         let coordinator = match settings.advertised {
             Some(_) => Some(peer.to_canonical()),
-            None => requests.coordinator().map(|coordinator| coordinator.ip()),
+            None => requests.coordinators().address().map(|coordinator| coordinator.ip()),
         };
         let Some(handshake) = join.as_mut().and_then(Join::open_handshake) else {
             return output.push(SessionEffect::CloseMessageSocket { socket });
@@ -181,11 +183,20 @@ impl SessionHandler<'_> {
 
     /// The coordinator has sent the hello: this connection is the message socket now.
     fn on_hello(&mut self, socket: MessageSocket, epoch: Epoch) {
-        let Session { join: Some(join), messages, outbox, own_addresses, visit, output, .. } =
-            &mut *self.session
+        let Session {
+            join: Some(join),
+            requests,
+            messages,
+            outbox,
+            own_addresses,
+            visit,
+            output,
+            ..
+        } = &mut *self.session
         else {
             return;
         };
+        requests.coordinators_mut().stay();
         join.on_hello(output);
         visit.on_online();
         outbox.waiting_mut().release();
@@ -274,67 +285,10 @@ impl SessionHandler<'_> {
         self.resume(); // The new message socket may have ended already.
     }
 
-    /// Handles `ERR`: registers after a 404, retries, or fails.
-    pub(super) fn refuse_join(&mut self, code: u16, line: &str) {
-        let Session {
-            join: Some(join),
-            messages,
-            automatic_join,
-            outbox,
-            visit,
-            output,
-            settings,
-            requests,
-            own_addresses,
-            ..
-        } = &mut *self.session
-        else {
-            return;
-        };
-        outbox.on_join_refused(join.kind(), output);
-        if join.way().is_here() {
-            own_addresses.remove_here();
-        }
-        if join.has_hello() {
-            messages.close(output);
-        }
-        match join.refuse(code, settings.credentials.secret.is_some()) {
-            RefusedJoin::Registers if code == 401 => visit.on_unknown(),
-            RefusedJoin::Registers => {
-                visit.on_unknown();
-                outbox.on_forgotten(output);
-                if !join.is_new() {
-                    output.show(Notice::Forgotten);
-                }
-            }
-            RefusedJoin::RegistersWithoutPast => {
-                output.show(Notice::NoPast(NoPast::OlderCoordinator));
-            }
-            RefusedJoin::Retries => {
-                if lasts(code) || join.way().is_here() && is_here_unknown(code, line) {
-                    automatic_join.slow_down();
-                }
-                let own_ip = requests.own_ip().filter(|_| settings.credentials.key.is_none());
-                let why = why_refused(code, line, &settings.id, own_ip);
-                if lasts(code) && visit.is_visit() {
-                    return end_visit(self.session, why, self.now);
-                }
-                self.try_later(why);
-            }
-            RefusedJoin::Fails => {
-                output.show(Notice::Reply(line.into()));
-                if code == 404 {
-                    outbox.on_forgotten(output);
-                }
-                self.end_in_failure();
-            }
-        }
-    }
-
     /// Handles a lost reply. If the hello has come, and the message socket is open or was taken
     /// over, the join has succeeded. With a journal, a coordinator sends the hello before it can
     /// confirm, and may end in between.
-    pub(super) fn on_join_reply_lost(&mut self, why: Reason) {
+    pub(super) fn on_join_reply_lost(&mut self, why: Reason, fails_over: bool) {
         let Session { join: Some(join), messages, outbox, automatic_join, output, .. } =
             &mut *self.session
         else {
@@ -347,7 +301,21 @@ impl SessionHandler<'_> {
             return self.finish_join();
         }
         join.on_reply_lost();
-        self.try_later(why);
+        match fails_over {
+            true => join.fail_over(true, output, self.now),
+            false => self.try_later(why),
+        }
+    }
+
+    /// Begins the next attempt at once with another coordinator. Returns false if a pause comes
+    /// first. If the request `may_be_done`, the attempt is a `reconnect`.
+    pub(super) fn fail_over_join(&mut self, may_be_done: bool, why: &Reason) -> bool {
+        let fails_over = fail_over(self.session, why);
+        let Session { join, output, .. } = &mut *self.session;
+        if let Some(join) = join.as_mut().filter(|_| fails_over) {
+            join.fail_over(may_be_done, output, self.now);
+        }
+        fails_over
     }
 
     /// Handles an attempt without a reply, or without a hello.
@@ -360,16 +328,18 @@ impl SessionHandler<'_> {
         self.end_in_failure();
     }
 
-    fn try_later(&mut self, why: Reason) {
-        let Session { join: Some(join), automatic_join, output, .. } = &mut *self.session else {
+    pub(super) fn try_later(&mut self, why: Reason) {
+        let Session { join: Some(join), requests, automatic_join, output, .. } = &mut *self.session
+        else {
             return;
         };
-        if !join.try_later(why, automatic_join, output, self.now) {
+        let next = requests.coordinators().next_attempt(automatic_join.next_pause_ms());
+        if !join.try_later(why, next, output, self.now) {
             self.end_in_failure();
         }
     }
 
-    fn end_in_failure(&mut self) {
+    pub(super) fn end_in_failure(&mut self) {
         let Session { join, output, .. } = &mut *self.session;
         if let Some(mut join) = join.take() {
             join.close(output);
@@ -380,7 +350,8 @@ impl SessionHandler<'_> {
 
     pub(super) fn expire_join(&mut self) {
         self.expire_candidates();
-        if self.session.join.as_ref().is_some_and(|join| join.is_hello_late(self.now)) {
+        let is_late = self.session.join.as_ref().is_some_and(|join| join.is_hello_late(self.now));
+        if is_late && !self.fail_over_join(true, &Reason::NoHello) {
             self.fail_join(Reason::NoHello);
         }
     }

@@ -36,9 +36,11 @@ mod backoff;
 mod bye_text;
 mod command_queue;
 mod commands;
+mod coordinators;
 mod credentials;
 mod dropped;
 mod entry;
+mod failover;
 mod handler;
 mod handshake;
 mod here_hint;
@@ -50,6 +52,7 @@ mod join_arguments;
 mod join_kind;
 mod members_table;
 mod messages;
+mod next_attempt;
 mod notice;
 mod notice_kind;
 mod outbox;
@@ -84,6 +87,7 @@ use crate::time::Millis;
 
 use automatic_join::AutomaticJoin;
 use command_queue::CommandQueue;
+use coordinators::Coordinators;
 use dropped::DropReports;
 use handler::SessionHandler;
 use in_flight::RequestSource;
@@ -105,6 +109,7 @@ pub use io::{CommandSocket, MessageSocket, SessionEffect, SessionInput};
 pub use join::Advertised;
 pub use join_arguments::NoPast;
 pub use join_kind::JoinKind;
+pub use next_attempt::{LeftCoordinator, NextAttempt};
 pub use notice::{Notice, Reason};
 pub use notice_kind::NoticeKind;
 pub use outbox_entry::{OutboxEntry, StoredOutbox, StoredText};
@@ -122,8 +127,9 @@ pub use waiting_limits::WaitingLimits;
 pub struct Settings {
     /// Id of the participant; see [`crate::protocol::is_id`].
     pub id: Box<str>,
-    /// Address or name of the coordinator, and its port, as the user writes them.
-    pub coordinator: Box<str>,
+    /// Addresses or names of the coordinators, and their ports, as the user writes them. They are
+    /// tried in turn.
+    pub coordinators: Box<[Box<str>]>,
     /// Epoch and last number of the message log.
     pub log_position: LogPosition,
     /// True to reconnect automatically when the message socket breaks.
@@ -169,9 +175,10 @@ impl Session {
     #[must_use]
     pub fn new(mut settings: Settings) -> Self {
         let (seed, stored) = (settings.seed.wrapping_add(1), settings.outbox.take());
+        let coordinators = Coordinators::new(std::mem::take(&mut settings.coordinators));
         let outbox = Outbox::new(seed, (stored, settings.log_position.epoch), settings.started);
         let mut session = Self {
-            requests: Requests::default(),
+            requests: Requests::new(coordinators),
             queue: CommandQueue::default(),
             outbox,
             join: None,

@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use super::bye_text::{TAKEN_OVER, fmt_bye, fmt_went_back};
 use super::members_table::{MembersTableHead, MembersTableRow};
 use super::user_command::{Ask, BadCommand, UserCommand};
-use super::{HereHint, NoPast, NotSent, OutboxNotice, Status, WaitingCount, WaitingLimits};
+use super::{HereHint, LeftCoordinator, NextAttempt, NoPast, NotSent, OutboxNotice, Status};
+use super::{WaitingCount, WaitingLimits};
 use crate::limits::{DIAL_TIMEOUT_MS, REPLY_TIMEOUT_MS};
 use crate::protocol::Seq;
 use crate::text::{self, Counted};
@@ -71,7 +72,8 @@ pub enum Notice {
         /// Port of the listener.
         port: u16,
     },
-    /// The coordinator's name resolves to an address for the first time, or to a new address.
+    /// The coordinator's name resolves to an address for the first time, or to a new address. Of
+    /// several coordinators: another one serves this participant.
     Connected {
         /// Coordinator as the user names it.
         name: Box<str>,
@@ -91,18 +93,16 @@ pub enum Notice {
         why: Reason,
     },
     /// An automatic reconnect follows.
-    Paused {
-        /// Milliseconds until the attempt.
-        ms: u64,
-    },
+    Paused(NextAttempt),
+    /// The next coordinator is used.
+    FailedOver(Box<LeftCoordinator>),
     /// An attempt to become online failed, and another attempt follows.
     TryFailed {
         /// Name of the command that was tried.
         command: &'static str,
         /// Reason of the failure.
         why: Reason,
-        /// Milliseconds until the next attempt.
-        ms: u64,
+        next: NextAttempt,
     },
     /// The coordinator cannot connect to this participant: another way may work.
     UseHere(HereHint),
@@ -229,14 +229,13 @@ impl fmt::Display for Notice {
             Self::Outbox(notice) => notice.fmt(f),
             Self::SendingWaiting(waiting) => write!(f, "* sending {waiting} that waited"),
             Self::Listening { port } => write!(f, "* listening on port {port}"),
-            Self::Connected { name, address } => write!(f, "* connected to {name} at {address}"),
+            Self::Connected { name, address } => fmt_connected(name, *address, f),
             Self::MessageSocketLost { why } => write!(f, "* message socket lost: {why}"),
             Self::TakenOver(by) => write!(f, "* taken over by {by}: {TAKEN_OVER}"),
             Self::CommandSocketLost { why } => write!(f, "* command socket lost: {why}"),
-            Self::Paused { ms } => write!(f, "* reconnecting in {}", Seconds(*ms)),
-            Self::TryFailed { command, why, ms } => {
-                write!(f, "* {command} failed: {why}; trying again in {}", Seconds(*ms))
-            }
+            Self::Paused(next) => next.fmt_reconnect(f),
+            Self::FailedOver(left) => left.fmt(f),
+            Self::TryFailed { command, why, next } => next.fmt_after(command, why, f),
             Self::Forgotten => {
                 f.write_str("* the coordinator does not know this participant: registering")
             }
@@ -319,6 +318,12 @@ impl fmt::Display for NotSent {
             Self::Quit => f.write_str("the participant shuts down"),
         }
     }
+}
+
+/// Writes the coordinator, and its address if it has a name.
+fn fmt_connected(name: &str, address: SocketAddr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "* connected to {name}")?;
+    if *address.to_string() == *name { Ok(()) } else { write!(f, " at {address}") }
 }
 
 /// Writes that messages wait, and why: the coordinator's reply, or no connection.

@@ -39,7 +39,8 @@ impl Notice {
             | Self::MessageSocketLost { .. }
             | Self::TakenOver(_)
             | Self::CommandSocketLost { .. }
-            | Self::Paused { .. }
+            | Self::Paused(_)
+            | Self::FailedOver(_)
             | Self::TryFailed { .. }
             | Self::Forgotten
             | Self::UseHere(_)

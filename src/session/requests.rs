@@ -3,14 +3,15 @@
 mod dialing;
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::num::NonZeroU64;
 
+use super::coordinators::Coordinators;
 use super::in_flight::{InFlight, RequestSource, handed_over};
 use super::join::NamedIp;
 use super::output::SessionOutput;
 use super::user_request::UserRequest;
-use super::{CommandSocket, MessageSocket, SessionEffect};
+use super::{CommandSocket, MessageSocket, Notice, SessionEffect};
 use crate::limits::{IN_FLIGHT_BYTES_MAX, IN_FLIGHT_MAX, REPLY_TIMEOUT_MS};
 use crate::protocol::{Command, Fields, ReplyLine, Request};
 use crate::time::Millis;
@@ -19,8 +20,7 @@ use crate::time::Millis;
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     state: CommandSocketState,
-    /// Address of the coordinator on the last command socket.
-    coordinator: Option<SocketAddr>,
+    coordinators: Coordinators,
     /// Address of this participant in its requests.
     named: NamedIp,
     /// Local address of the last command socket.
@@ -73,6 +73,10 @@ pub(super) enum MissedDeadline {
 }
 
 impl Requests {
+    pub(super) fn new(coordinators: Coordinators) -> Self {
+        Self { coordinators, ..Self::default() }
+    }
+
     pub(super) fn deadline(&self) -> Option<Millis> {
         match self.state {
             CommandSocketState::Dialing { until, .. } => Some(until),
@@ -237,6 +241,12 @@ impl Requests {
         }
         match ReplyLine::parse(line) {
             Some(ReplyLine::Ok { command, fields }) if command == oldest.word => {
+                if let Some(address) = self.coordinators.on_ok() {
+                    output.show(Notice::Connected { name: self.coordinators.name(), address });
+                }
+                if matches!(oldest.source, RequestSource::User(_)) {
+                    self.coordinators.on_served();
+                }
                 let has_rows = oldest.source.has_rows();
                 match fields.count() {
                     Some(rows) if has_rows && rows > 0 => {
@@ -302,6 +312,7 @@ impl Requests {
     }
 
     pub(super) fn check(&self) {
+        self.coordinators.check();
         let is_open = matches!(self.state, CommandSocketState::Open { .. });
         assert!(is_open || self.in_flight.is_empty(), "no request is in flight without a socket");
         assert!(

@@ -15,8 +15,10 @@ pub struct Status {
     pub id: Box<str>,
     /// State of the connection.
     pub state: SessionState,
-    /// Address or name of the coordinator, and its port, as the user names them.
+    /// Address or name of the coordinator in use, and its port, as the user names them.
     pub coordinator: Box<str>,
+    /// Number of this coordinator, from 1, and of all; `None` if there is only one.
+    pub position: Option<(usize, usize)>,
     /// Address at which the coordinator was reached last.
     pub address: Option<SocketAddr>,
     /// Own key, with TLS.
@@ -63,12 +65,14 @@ impl Status {
             (None, false) => SessionState::Offline,
         };
         let log_position = session.messages.inbox().log_position();
+        let coordinators = session.requests.coordinators();
         let way = join.map(Join::way).or(session.automatic_join.way());
         Self {
             id: session.settings.id.clone(),
             state,
-            coordinator: session.settings.coordinator.clone(),
-            address: session.requests.coordinator(),
+            coordinator: coordinators.name(),
+            position: coordinators.position(),
+            address: coordinators.address().filter(|_| !coordinators.is_left()),
             own_key: session.settings.credentials.key,
             port: way.map(|way| way.deliver_to(None)),
             epoch: log_position.epoch,
@@ -88,9 +92,13 @@ impl fmt::Display for Status {
         write!(f, "coordinator {}", self.coordinator)?;
         match self.address {
             Some(address) if *address.to_string() != *self.coordinator => {
-                writeln!(f, " at {address}")
+                write!(f, " at {address}")
             }
-            Some(_) | None => writeln!(f),
+            Some(_) | None => Ok(()),
+        }?;
+        match self.position {
+            Some((number, count)) => writeln!(f, ", {number} of {count}"),
+            None => writeln!(f),
         }?;
         if let Some(key) = self.own_key {
             writeln!(f, "security TLS, own key {key}")?;

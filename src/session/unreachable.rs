@@ -22,13 +22,13 @@ pub(super) fn wait_for_coordinator(session: &mut Session, now: Millis) -> bool {
 
 /// Shows the reason why a visit cannot send yet. A member shows that with its reconnect.
 pub(super) fn report_unreachable(session: &mut Session, why: Reason, now: Millis) {
-    let Session { visit, outbox, output, .. } = session;
+    let Session { requests, visit, outbox, output, .. } = session;
     let Some(deadline) = outbox.waiting().deadline().filter(|_| visit.joins_to_send()) else {
         return;
     };
     if visit.must_report(&why) {
-        let ms = deadline.since(now);
-        output.show(Notice::TryFailed { command: "msend", why, ms });
+        let next = requests.coordinators().next_attempt(deadline.since(now));
+        output.show(Notice::TryFailed { command: "msend", why, next });
     }
 }
 

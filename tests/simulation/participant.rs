@@ -141,7 +141,7 @@ impl World {
         participant.started = self.environment.now;
         participant.session = Some(Session::new(Settings {
             id: participant.id.as_str().into(),
-            coordinator: HUB.to_string().into(),
+            coordinators: [HUB.to_string().into()].into(),
             log_position: LogPosition { epoch: ledger.epoch, last },
             reconnects: participant.reconnects,
             stays_after_input: true,
@@ -209,7 +209,7 @@ impl World {
         let World { participants, environment, model, .. } = self;
         let participant = &mut participants[i];
         match effect {
-            SessionEffect::Dial { socket } => {
+            SessionEffect::Dial { socket, .. } => {
                 let end = environment.dial(Node::Participant(i), participant.ip, HUB);
                 participant.on_dial_of_visit(environment.address(end));
                 participant.commands.insert(socket.0, Commands::new(end));

@@ -19,7 +19,8 @@ pub struct ParticipantRun {
     pub config: ParticipantConfig,
     /// Options that only the command line has.
     pub options: ParticipantOptions,
-    /// With `--check`, if there is a keys file or an outbox file to check: the name of the config.
+    /// With `--check`, if there is a keys file or an outbox file to check: the lines about the
+    /// config, which is valid.
     pub checked: Option<String>,
     /// Most verbose level of diagnostics to show.
     pub log_level: LevelFilter,
@@ -155,7 +156,7 @@ impl ParticipantRun {
             .optopt("", "id", "id of the participant, instead of line 1", "ID")
             .optopt("", "log", LOG, "FILE")
             .optflag("", "no-log", "keep no message log, and so no memory of what was received")
-            .optopt("", "coordinator", COORDINATOR, "HOST:PORT")
+            .optmulti("", "coordinator", COORDINATOR, "HOST:PORT")
             .optflag("", "passive", PASSIVE)
             .optopt("", "listen", LISTEN, "ADDR")
             .optopt("", "advertise", ADVERTISE, "IP[:PORT]")
@@ -191,14 +192,26 @@ impl ParticipantRun {
         let fields = fields(&matches, coordinator);
         let config = ParticipantConfig::with_fields(file.map(Path::new), fields)?;
         let options = ParticipantOptions::of(&matches)?;
-        let checked = file.unwrap_or("options");
         let has_files = options.store.outbox.is_some() || config.keys.is_some();
         let is_check = matches.opt_present("check");
+        let checked = checked_lines(file, &config);
         if is_check && !has_files {
-            return Ok(Invocation::Show(format!("{checked}: valid\n")));
+            return Ok(Invocation::Show(checked));
         }
-        let checked = is_check.then(|| checked.to_owned());
+        let checked = is_check.then_some(checked);
         Ok(Invocation::Run(Self { config, options, checked, log_level }))
+    }
+}
+
+/// Returns the lines of `--check` about a valid config.
+fn checked_lines(file: Option<&str>, config: &ParticipantConfig) -> String {
+    let checked = file.unwrap_or("options");
+    match config.coordinators.len() {
+        1 => format!("{checked}: valid\n"),
+        _ => {
+            let coordinators = &config.coordinators;
+            format!("{checked}: valid\ncoordinators, tried in turn: {coordinators}\n")
+        }
     }
 }
 
@@ -278,7 +291,7 @@ fn fields(matches: &Matches, coordinator: Option<OsString>) -> ParticipantFields
         log_file: matches.opt_str("log"),
         has_no_log: matches.opt_present("no-log"),
         is_viewer: matches.opt_present("top"),
-        coordinator: matches.opt_str("coordinator"),
+        coordinators: matches.opt_strs("coordinator"),
         reach: ReachOptions {
             is_passive: matches.opt_present("passive"),
             listen: matches.opt_str("listen"),
@@ -286,7 +299,7 @@ fn fields(matches: &Matches, coordinator: Option<OsString>) -> ParticipantFields
         },
         keys: matches.opt_str("keys"),
         peer_timeouts: ["keepalive", "user-timeout"].map(|option| matches.opt_str(option)),
-        usual_coordinator: coordinator.map(|it| it.to_string_lossy().into_owned()),
+        usual_coordinators: coordinator.map(|it| it.to_string_lossy().into_owned()),
     }
 }
 
@@ -296,8 +309,8 @@ const LOG_LEVEL: &str = "off, error, warn, info, debug or trace (default warn)";
 
 const LOG: &str = "message log, instead of line 2 (default for an id that is not line 1: ID.log)";
 
-const COORDINATOR: &str = "coordinator, instead of line 3 (default without a file: \
-                           GROUPCAST_COORDINATOR in the environment)";
+const COORDINATOR: &str = "coordinator, instead of those of the file (default without a file: \
+                           GROUPCAST_COORDINATOR in the environment); several are tried in turn";
 
 const PASSIVE: &str = "get the messages on a connection that this participant makes: for NAT, \
                        containers and firewalls";
@@ -342,6 +355,7 @@ The config file: line 1 is the participant's id (1 to 64 of A-Z a-z 0-9 . _ -),
 line 2 the name of its message log, line 3 the coordinator's address or host
 name and its port (10.0.0.1 5000, hub:5000, [::1]:5000). Blank lines and lines
 that begin with // are skipped. Further lines may be passive=yes, listen=ADDR,
-advertise=IP[:PORT], keys=FILE, keepalive=SECONDS and user_timeout=SECONDS.
+advertise=IP[:PORT], keys=FILE, keepalive=SECONDS and user_timeout=SECONDS, or
+one more coordinator of the group each: they are tried in turn.
 Options win over the file; with --id and --coordinator no file is needed.
 ";

@@ -21,7 +21,7 @@ impl Accepted {
     fn new() -> Self {
         let mut event_loop = event_loop();
         let mut part = AcceptedSockets::new(
-            &Host::Address(Ipv4Addr::LOCALHOST.into()),
+            &Endpoints::of_test(&[("127.0.0.1", 5000)]),
             None,
             PeerSecurity::default(),
         );
@@ -132,15 +132,21 @@ fn an_acknowledgement_replaces_the_one_before() {
 }
 
 #[test]
-fn the_listener_is_open_to_other_machines_unless_the_coordinator_is_on_this_one() {
-    for (coordinator, expected) in [
-        ("127.0.0.2", "127.0.0.1"),
-        ("192.0.2.1", "0.0.0.0"),
-        ("::1", "::1"),
-        ("2001:db8::1", "::"),
+fn the_listener_is_open_to_other_machines_unless_all_coordinators_are_on_this_one() {
+    for (coordinators, expected) in [
+        (&["127.0.0.2"][..], "127.0.0.1"),
+        (&["192.0.2.1"], "0.0.0.0"),
+        (&["::1"], "::1"),
+        (&["2001:db8::1"], "::"),
+        (&["localhost"], "::"),
+        (&["127.0.0.1", "127.0.0.2"], "127.0.0.1"),
+        (&["127.0.0.1", "192.0.2.1"], "0.0.0.0"),
+        (&["192.0.2.1", "127.0.0.1"], "0.0.0.0"),
+        (&["::1", "127.0.0.1"], "::"),
+        (&["127.0.0.1", "192.0.2.1", "hub"], "::"),
     ] {
-        let ip = listening_ip(&Host::Address(coordinator.parse().unwrap()));
-        assert_eq!(ip, expected.parse::<IpAddr>().unwrap(), "{coordinator}");
+        let endpoints: Vec<_> = coordinators.iter().map(|host| (*host, 5000)).collect();
+        let ip = listening_ip(&Endpoints::of_test(&endpoints));
+        assert_eq!(ip, expected.parse::<IpAddr>().unwrap(), "{coordinators:?}");
     }
-    assert_eq!(listening_ip(&Host::Name("localhost".into())), IpAddr::from([0; 16]));
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 
+use crate::config::{Endpoint, Host};
 use crate::limits::RESOLVED_ADDRESSES_MAX;
 use crate::net::{Pool, Sink, Worker};
 
@@ -14,9 +15,12 @@ pub(in crate::participant) struct Resolver {
 }
 
 impl Resolver {
-    pub(in crate::participant) fn start(pool: &Pool, name: &str, port: u16) -> io::Result<Self> {
-        let lookup = Lookup { name: name.to_owned(), port };
-        Ok(Self { worker: pool.attach("resolver", 1, lookup)?, is_busy: false })
+    /// Starts a resolver if the endpoint has a name.
+    pub(in crate::participant) fn of(pool: &Pool, endpoint: &Endpoint) -> io::Result<Option<Self>> {
+        let Host::Name(name) = &endpoint.host else { return Ok(None) };
+        let lookup = Lookup { name: name.clone(), port: endpoint.port };
+        let worker = pool.attach("resolver", 1, lookup)?;
+        Ok(Some(Self { worker, is_busy: false }))
     }
 
     /// Starts a lookup, unless one is under way.

@@ -11,13 +11,9 @@ use crate::participant::testing::{event_loop, run};
 const OURS: CommandSocket = CommandSocket(1);
 
 /// Makes a dialer of a host on this machine.
-fn dialer(host: Host, port: u16, event_loop: &EventLoop) -> Dialer {
+fn dialer(host: &str, port: u16, event_loop: &EventLoop) -> Dialer {
     let pool = Pool::new(event_loop.registry()).unwrap();
-    Dialer::new(&Endpoint { host, port }, PeerSecurity::default(), &pool).unwrap()
-}
-
-fn localhost() -> Host {
-    Host::Address(Ipv4Addr::LOCALHOST.into())
+    Dialer::new(&Endpoints::of_test(&[(host, port)]), PeerSecurity::default(), &pool).unwrap()
 }
 
 fn listener() -> (TcpListener, SocketAddr) {
@@ -43,8 +39,8 @@ fn an_address_that_refuses_is_followed_by_the_next_one() {
     let (closed, refusing) = listener();
     let (open, address) = listener();
     drop(closed);
-    let mut dialer = dialer(localhost(), refusing.port(), &event_loop);
-    assert_eq!(dialer.dial(OURS, &mut event_loop, Millis::ZERO), None);
+    let mut dialer = dialer("127.0.0.1", refusing.port(), &event_loop);
+    assert_eq!(dialer.dial((OURS, 0), &mut event_loop, Millis::ZERO), None);
     dialer.dial.as_mut().unwrap().addresses.push_back(address);
     let dialed = result(&mut event_loop, &mut dialer).unwrap();
     let (_, peer) = open.accept().unwrap();
@@ -61,8 +57,8 @@ fn a_dial_fails_with_the_reasons_of_all_addresses() {
     let (closed, first) = listener();
     let (also_closed, second) = listener();
     drop((closed, also_closed));
-    let mut dialer = dialer(localhost(), first.port(), &event_loop);
-    assert_eq!(dialer.dial(OURS, &mut event_loop, Millis::ZERO), None);
+    let mut dialer = dialer("127.0.0.1", first.port(), &event_loop);
+    assert_eq!(dialer.dial((OURS, 0), &mut event_loop, Millis::ZERO), None);
     dialer.dial.as_mut().unwrap().addresses.push_back(second);
     let FailedDial { socket, reason } = result(&mut event_loop, &mut dialer).unwrap_err();
     assert_eq!(socket, OURS);
@@ -74,8 +70,8 @@ fn a_dial_fails_with_the_reasons_of_all_addresses() {
 fn each_address_has_its_share_of_the_time() {
     let mut event_loop = event_loop();
     let (_open, address) = listener();
-    let mut dialer = dialer(localhost(), address.port(), &event_loop);
-    assert_eq!(dialer.dial(OURS, &mut event_loop, Millis::ZERO), None);
+    let mut dialer = dialer("127.0.0.1", address.port(), &event_loop);
+    assert_eq!(dialer.dial((OURS, 0), &mut event_loop, Millis::ZERO), None);
     assert_eq!(dialer.expire(&mut event_loop, Millis::new(CONNECTING_MS_MAX - 1)), None);
     let failed = dialer.expire(&mut event_loop, Millis::new(CONNECTING_MS_MAX));
     let reason = format!("cannot connect to {address}: no answer");
@@ -87,8 +83,8 @@ fn each_address_has_its_share_of_the_time() {
 fn a_dial_that_is_closed_has_no_result() {
     let mut event_loop = event_loop();
     let (_open, address) = listener();
-    let mut dialer = dialer(localhost(), address.port(), &event_loop);
-    assert_eq!(dialer.dial(OURS, &mut event_loop, Millis::ZERO), None);
+    let mut dialer = dialer("127.0.0.1", address.port(), &event_loop);
+    assert_eq!(dialer.dial((OURS, 0), &mut event_loop, Millis::ZERO), None);
     dialer.close(CommandSocket(2));
     assert!(!dialer.close_marked(), "the number of another socket");
     dialer.close(OURS);
@@ -100,8 +96,8 @@ fn a_dial_that_is_closed_has_no_result() {
 #[test]
 fn a_name_is_resolved_within_its_limit_of_time() {
     let mut event_loop = event_loop();
-    let mut dialer = dialer(Host::Name("localhost".into()), 1, &event_loop);
-    assert_eq!(dialer.dial(OURS, &mut event_loop, Millis::ZERO), None);
+    let mut dialer = dialer("localhost", 1, &event_loop);
+    assert_eq!(dialer.dial((OURS, 0), &mut event_loop, Millis::ZERO), None);
     assert_eq!(dialer.expire(&mut event_loop, Millis::new(RESOLVING_MS_MAX - 1)), None);
     let failed = dialer.expire(&mut event_loop, Millis::new(RESOLVING_MS_MAX)).unwrap();
     let seconds = RESOLVING_MS_MAX / 1000;

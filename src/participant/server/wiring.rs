@@ -30,8 +30,9 @@ impl Participant {
     pub(super) fn run_effects(&mut self, now: Millis) {
         while let Some(effect) = self.session.poll_effect() {
             match effect {
-                SessionEffect::Dial { socket } => {
-                    let failed = self.dialer.dial(socket, &mut self.event_loop, now);
+                SessionEffect::Dial { socket, coordinator } => {
+                    let dial = (socket, coordinator);
+                    let failed = self.dialer.dial(dial, &mut self.event_loop, now);
                     self.on_dial_failed(failed, now);
                 }
                 SessionEffect::CloseCommandSocket { socket } => {

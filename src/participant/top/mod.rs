@@ -38,7 +38,7 @@ pub(super) fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
     let pool = Pool::new(poll.registry()).map_err(system("cannot wake the loop"))?;
     let OpenedSecurity { security, .. } =
         PeerSecurity::open(&run.config).map_err(ParticipantError::Keys)?;
-    let source = Source::new(&run.config.coordinator, security.clone(), &run.config.id, &pool);
+    let source = Source::new(&run.config.coordinators, security.clone(), &run.config.id, &pool);
     let mut source = source.map_err(system("cannot start a thread"))?;
     let view = View::new(run, poll.registry(), &pool);
     let mut view = view.map_err(system("cannot use the terminal"))?;
@@ -47,7 +47,7 @@ pub(super) fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
         let now = clock.now().steady;
         security.set_time(|| clock.now().unix);
         match source.advance(poll.registry(), now) {
-            Ok(Some(sample)) => view.show(sample),
+            Ok(Some(sample)) => view.show(sample, source.coordinator()),
             Ok(None) => (),
             Err(problem) => view.report(problem),
         }

@@ -1,5 +1,5 @@
 //! The command socket of `--top`: asks for a sample each second, and connects again after a
-//! failure.
+//! failure. Several coordinators are tried in turn, with a pause when all have failed.
 //!
 //! ```text
 //!            1 s              addresses               connected            all lines
@@ -16,24 +16,26 @@ use mio::Registry;
 use mio::event::Event;
 
 use super::sample::{Sample, SampleReader};
-use crate::config::{Endpoint, Host};
+use crate::config::{Endpoints, Host};
 use crate::limits::{LINE_BYTES_HIGHEST, TOP_INTERVAL_MS, TOP_REPLY_MS};
 use crate::net::{Connection, Fill, Key, Pool, Scratch, Slots};
-use crate::participant::dialer::Resolver;
+use crate::participant::dialer::{KnownCoordinator, Resolver};
 use crate::participant::security::PeerSecurity;
 use crate::time::Millis;
 
 /// Bytes that one read takes.
 const READ_BYTES: usize = 64 * 1024;
 
-/// A coordinator that is asked for samples.
+/// The coordinators, and the one that is asked for samples.
 #[derive(Debug)]
 pub(super) struct Source {
-    coordinator: Endpoint,
+    coordinators: Vec<KnownCoordinator>,
+    /// Position of the coordinator that is asked.
+    current: usize,
+    /// Failures since the last sample, or the last pause: at most one of each coordinator.
+    failures: Vec<String>,
     security: PeerSecurity,
     id: String,
-    /// `None` if the coordinator is an address.
-    resolver: Option<Resolver>,
     /// The command socket. A table, because a late event of a closed socket must find nothing.
     sockets: Slots<Connection>,
     scratch: Scratch,
@@ -60,22 +62,18 @@ struct OtherAddresses {
 }
 
 impl Source {
-    /// Starts a resolver if the coordinator has a name.
     pub(super) fn new(
-        coordinator: &Endpoint,
+        coordinators: &Endpoints,
         security: PeerSecurity,
         id: &str,
         pool: &Pool,
     ) -> io::Result<Self> {
-        let resolver = match &coordinator.host {
-            Host::Name(name) => Some(Resolver::start(pool, name, coordinator.port)?),
-            Host::Address(_) => None,
-        };
         Ok(Self {
-            coordinator: coordinator.clone(),
+            coordinators: KnownCoordinator::all(coordinators, pool)?,
+            current: 0,
+            failures: Vec::new(),
             security,
             id: id.to_owned(),
-            resolver,
             sockets: Slots::new(),
             scratch: Scratch::new(READ_BYTES),
             phase: Phase::Pausing { until: Millis::ZERO },
@@ -99,24 +97,42 @@ impl Source {
         }
     }
 
-    /// Continues, and returns a sample that is complete now. After an error the next call connects
-    /// again when its pause is over.
+    /// Returns the name of the coordinator that is asked.
+    pub(super) fn coordinator(&self) -> String {
+        let current = self.coordinators.get(self.current);
+        current.map(|coordinator| coordinator.endpoint.to_string()).unwrap_or_default()
+    }
+
+    /// Continues, and returns a sample that is complete now. When all coordinators have failed, it
+    /// returns their errors, and the next call connects again when its pause is over.
     pub(super) fn advance(
         &mut self,
         registry: &Registry,
         now: Millis,
     ) -> Result<Option<Sample>, String> {
-        let advanced = self.try_advance(registry, now);
-        if advanced.is_err() {
-            if let Phase::Connecting { key, .. }
-            | Phase::Asking { key, .. }
-            | Phase::Idle { key, .. } = self.phase
-            {
-                self.sockets.remove(key);
+        let failure = match self.try_advance(registry, now) {
+            Ok(sample) => {
+                if sample.is_some() {
+                    self.failures.clear();
+                }
+                return Ok(sample);
             }
-            self.phase = Phase::Pausing { until: now.plus(TOP_INTERVAL_MS) };
+            Err(failure) => failure,
+        };
+        if let Phase::Connecting { key, .. } | Phase::Asking { key, .. } | Phase::Idle { key, .. } =
+            self.phase
+        {
+            self.sockets.remove(key);
         }
-        advanced
+        self.failures.push(failure);
+        let next = self.current.saturating_add(1);
+        self.current = if next < self.coordinators.len() { next } else { 0 };
+        if self.failures.len() < self.coordinators.len() {
+            self.phase = Phase::Pausing { until: now };
+            return Ok(None);
+        }
+        self.phase = Phase::Pausing { until: now.plus(TOP_INTERVAL_MS) };
+        Err(std::mem::take(&mut self.failures).join("; "))
     }
 
     fn try_advance(&mut self, registry: &Registry, now: Millis) -> Result<Option<Sample>, String> {
@@ -155,14 +171,18 @@ impl Source {
 
     /// Begins a lookup of the name. An address needs none.
     fn resolve(&mut self, registry: &Registry, now: Millis) -> Result<(), String> {
-        match (&self.coordinator.host, &mut self.resolver) {
+        let Some(KnownCoordinator { endpoint, resolver }) = self.coordinators.get_mut(self.current)
+        else {
+            return Ok(());
+        };
+        match (&endpoint.host, resolver) {
             (Host::Name(_), Some(resolver)) => {
                 resolver.ask();
                 self.phase = Phase::Resolving { until: now.plus(TOP_REPLY_MS) };
                 Ok(())
             }
             (Host::Address(ip), _) => {
-                let address = SocketAddr::new(*ip, self.coordinator.port);
+                let address = SocketAddr::new(*ip, endpoint.port);
                 self.connect(OtherAddresses::new([address].into(), now), registry, now)
             }
             (Host::Name(_), None) => Ok(()), // A name has a resolver.
@@ -175,15 +195,18 @@ impl Source {
         is_late: bool,
         now: Millis,
     ) -> Result<(), String> {
-        let coordinator = &self.coordinator;
-        match self.resolver.as_mut().and_then(Resolver::answer) {
+        let Some(KnownCoordinator { endpoint, resolver }) = self.coordinators.get_mut(self.current)
+        else {
+            return Ok(());
+        };
+        match resolver.as_mut().and_then(Resolver::answer) {
             Some(Ok(found)) if found.is_empty() => {
-                Err(format!("{coordinator}: the name has no usable address"))
+                Err(format!("{endpoint}: the name has no usable address"))
             }
             Some(Ok(found)) => self.connect(OtherAddresses::new(found.into(), now), registry, now),
-            Some(Err(error)) => Err(format!("{coordinator}: cannot be resolved: {error}")),
+            Some(Err(error)) => Err(format!("{endpoint}: cannot be resolved: {error}")),
             None if is_late => Err(format!(
-                "{coordinator}: cannot be resolved: no answer in {} s",
+                "{endpoint}: cannot be resolved: no answer in {} s",
                 TOP_REPLY_MS.div_euclid(1000)
             )),
             None => Ok(()),
@@ -293,8 +316,8 @@ mod tests {
 
     fn source(poll: &Poll, host: &str, port: u16) -> Source {
         let pool = Pool::new(poll.registry()).unwrap();
-        let coordinator = Endpoint { host: Host::Name(host.to_owned()), port };
-        Source::new(&coordinator, PeerSecurity::default(), "viewer", &pool).unwrap()
+        let coordinators = Endpoints::of_test(&[(host, port)]);
+        Source::new(&coordinators, PeerSecurity::default(), "viewer", &pool).unwrap()
     }
 
     /// Advances until the result or the phase is another one.

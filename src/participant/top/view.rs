@@ -21,6 +21,10 @@ const OLD_MS: u64 = TOP_INTERVAL_MS.saturating_mul(2);
 pub(super) struct View {
     printer: Printer,
     form: Form,
+    /// Name of the coordinator that was asked last.
+    coordinator: String,
+    /// True if there are several coordinators.
+    has_several: bool,
     /// The sample before `last`.
     before: Option<Sample>,
     last: Option<Sample>,
@@ -32,7 +36,6 @@ pub(super) struct View {
 
 enum Form {
     Screen {
-        coordinator: String,
         terminal: RawTerminal,
         overview: Overview,
         /// True if the screen has to be drawn when the printer is free.
@@ -53,7 +56,6 @@ impl View {
         let form = match left.is_some() || !RawTerminal::is_possible() {
             true => Form::Lines { left },
             false => Form::Screen {
-                coordinator: run.config.coordinator.to_string(),
                 terminal: RawTerminal::enter(registry)?,
                 overview: Overview::default(),
                 is_due: true,
@@ -62,7 +64,17 @@ impl View {
             },
         };
         let printer = Printer::start(registry, pool)?;
-        Ok(Self { printer, form, before: None, last: None, problem: None, exit: None })
+        let coordinators = &run.config.coordinators;
+        Ok(Self {
+            printer,
+            form,
+            coordinator: coordinators.to_string(),
+            has_several: coordinators.len() > 1,
+            before: None,
+            last: None,
+            problem: None,
+            exit: None,
+        })
     }
 
     /// Returns the exit code, when the program must end. The last line is written first.
@@ -76,9 +88,13 @@ impl View {
         self.exit = Some(0);
     }
 
-    /// Shows a sample. A line that has to wait for the line before is left out.
-    pub(super) fn show(&mut self, sample: Sample) {
+    /// Shows a sample of a coordinator. A line that has to wait for the line before is left out.
+    pub(super) fn show(&mut self, sample: Sample, coordinator: String) {
         self.problem = None;
+        if self.coordinator != coordinator {
+            (self.before, self.last) = (None, None); // Its counters begin elsewhere.
+            self.coordinator = coordinator;
+        }
         match &mut self.form {
             Form::Screen { is_due, .. } => {
                 *is_due = true;
@@ -87,7 +103,11 @@ impl View {
             Form::Lines { .. } if self.printer.is_busy() => (),
             Form::Lines { left } => {
                 if let Some(before) = &self.last {
-                    self.printer.print(overview::line(before, &sample) + "\n");
+                    let line = overview::line(before, &sample);
+                    self.printer.print(match self.has_several {
+                        true => format!("{line} coordinator={}\n", self.coordinator),
+                        false => line + "\n",
+                    });
                     *left = left.map(|left| left.saturating_sub(1));
                 }
                 self.last = Some(sample);
@@ -118,16 +138,15 @@ impl View {
         }
         let is_old = self.deadline().is_some_and(|deadline| deadline <= now);
         let status = self.status(now);
-        let Form::Screen { coordinator, overview, is_due, is_entering, drawn_at, .. } =
-            &mut self.form
-        else {
+        let Form::Screen { overview, is_due, is_entering, drawn_at, .. } = &mut self.form else {
             return;
         };
         if !(*is_due || is_old) || self.printer.is_busy() {
             return;
         }
         let samples = (self.before.as_ref(), self.last.as_ref());
-        let lines = overview.draw(coordinator, samples, status.as_deref(), RawTerminal::size());
+        let lines =
+            overview.draw(&self.coordinator, samples, status.as_deref(), RawTerminal::size());
         let enter = if std::mem::take(is_entering) { ENTER_SCREEN } else { "" };
         self.printer.print(format!("{enter}{}", screen_text(&lines)));
         (*is_due, *drawn_at) = (false, now);

@@ -1,14 +1,14 @@
 //! The state of one `register` or `reconnect`, over all its attempts.
 
 use super::phase::JoinPhase;
+use super::policy::JoinPolicy;
 use super::{JoinWay, RefusedJoin};
 use crate::limits::{HELLO_TIMEOUT_MS, LOST_REPLIES_MAX};
 use crate::protocol::{Command, DeliverTo, Options, Secret, SecretText, Since};
-use crate::session::automatic_join::AutomaticJoin;
 use crate::session::handshake::Handshake;
 use crate::session::join_kind::JoinKind;
 use crate::session::output::SessionOutput;
-use crate::session::{LogPosition, MessageSocket, Notice, Reason, SessionState};
+use crate::session::{LogPosition, MessageSocket, NextAttempt, Notice, Reason, SessionState};
 use crate::time::Millis;
 
 /// A `register` or `reconnect`, over all its attempts.
@@ -32,19 +32,6 @@ pub(in crate::session) struct Join {
     lost_replies: u32,
     /// The failure reported last: the same failure is reported once.
     reported: Option<Reason>,
-}
-
-/// Reason of a join, and with it what a failed attempt means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum JoinPolicy {
-    /// `register` or `reconnect` of the user: a failure is the result of the command.
-    Once,
-    /// First attempt of a `join` of the user.
-    UntilOnline,
-    /// `join` of the user after its first failure: the next commands go on.
-    KeepsTrying,
-    /// A broken message socket: tried until it succeeds.
-    Automatic,
 }
 
 impl Join {
@@ -300,7 +287,7 @@ impl Join {
     pub(in crate::session) fn try_later(
         &mut self,
         why: Reason,
-        automatic_join: &mut AutomaticJoin,
+        next: NextAttempt,
         output: &mut SessionOutput,
         now: Millis,
     ) -> bool {
@@ -315,15 +302,32 @@ impl Join {
             output.show(Notice::Failed { command, why });
             return false;
         }
-        let ms = automatic_join.next_pause_ms();
         self.kind = JoinKind::Reconnect;
-        self.phase = JoinPhase::Paused { until: now.plus(ms) };
+        self.phase = JoinPhase::Paused { until: now.plus(next.ms) };
         self.has_hello = false;
         if self.reported.as_ref() != Some(&why) {
             self.reported = Some(why.clone());
-            output.show(Notice::TryFailed { command, why, ms });
+            output.show(Notice::TryFailed { command, why, next });
         }
         true
+    }
+
+    /// Begins the next attempt at once, with another coordinator. If the request `may_be_done`, its
+    /// reply is lost, and the attempt is a `reconnect`.
+    pub(in crate::session) fn fail_over(
+        &mut self,
+        may_be_done: bool,
+        output: &mut SessionOutput,
+        now: Millis,
+    ) {
+        self.close(output);
+        let is_lost = may_be_done && self.is_once();
+        self.lost_replies = self.lost_replies.saturating_add(u32::from(is_lost));
+        if may_be_done || !self.is_once() {
+            self.kind = JoinKind::Reconnect;
+        }
+        self.phase = JoinPhase::Paused { until: now };
+        self.has_hello = false;
     }
 
     /// Closes the listener and the connections without a hello.

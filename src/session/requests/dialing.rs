@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{CommandSocketState, Requests};
 use crate::limits::DIAL_TIMEOUT_MS;
+use crate::session::coordinators::Coordinators;
 use crate::session::join::NamedIp;
 use crate::session::output::SessionOutput;
 use crate::session::{CommandSocket, SessionEffect};
@@ -38,28 +39,49 @@ impl Requests {
         self.named_ip().map_or("-".len(), |ip| ip.to_string().len())
     }
 
-    pub(in crate::session) const fn coordinator(&self) -> Option<SocketAddr> {
-        self.coordinator
+    pub(in crate::session) const fn coordinators(&self) -> &Coordinators {
+        &self.coordinators
+    }
+
+    pub(in crate::session) const fn coordinators_mut(&mut self) -> &mut Coordinators {
+        &mut self.coordinators
     }
 
     /// Returns true if a request can leave on the command socket. If it is closed, this dials a new
-    /// one.
+    /// one. A dial of a coordinator that is no longer in use ends, and its socket is closed
+    /// after its replies.
     pub(in crate::session) fn open(&mut self, output: &mut SessionOutput, now: Millis) -> bool {
         match self.state {
+            CommandSocketState::Open { socket, .. } if self.coordinators.is_left() => {
+                if self.in_flight.is_empty() {
+                    output.push(SessionEffect::CloseCommandSocket { socket });
+                    self.dial(output, now);
+                }
+                false
+            }
+            CommandSocketState::Dialing { socket, .. } if self.coordinators.is_left() => {
+                output.push(SessionEffect::CloseCommandSocket { socket });
+                self.dial(output, now);
+                false
+            }
             CommandSocketState::Open { .. } => !self.expects_upgrade,
             CommandSocketState::Dialing { .. } => false,
             CommandSocketState::Closed => {
-                self.dials = self.dials.saturating_add(1);
-                let socket = CommandSocket(self.dials);
-                let until = now.plus(DIAL_TIMEOUT_MS);
-                self.state = CommandSocketState::Dialing { socket, until };
-                output.push(SessionEffect::Dial { socket });
+                self.dial(output, now);
                 false
             }
         }
     }
 
-    /// Opens the dialed socket. Returns the address of the coordinator if it is a new one.
+    fn dial(&mut self, output: &mut SessionOutput, now: Millis) {
+        self.dials = self.dials.saturating_add(1);
+        let socket = CommandSocket(self.dials);
+        let until = now.plus(DIAL_TIMEOUT_MS);
+        self.state = CommandSocketState::Dialing { socket, until };
+        output.push(SessionEffect::Dial { socket, coordinator: self.coordinators.dial() });
+    }
+
+    /// Opens the dialed socket. Returns the address of the coordinator to show, if there is one.
     pub(in crate::session) fn on_dialed(
         &mut self,
         dialed: CommandSocket,
@@ -73,8 +95,7 @@ impl Requests {
         self.state = CommandSocketState::Open { socket: dialed, ip };
         self.own_ip = Some(ip);
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        let is_new = self.coordinator.replace(address) != Some(address);
-        is_new.then_some(address)
+        self.coordinators.on_dialed(address)
     }
 
     /// Closes the socket that could not be connected. Returns false if it is not the present one.

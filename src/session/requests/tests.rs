@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use super::*;
 use crate::limits::DIAL_TIMEOUT_MS;
 
@@ -8,7 +10,7 @@ fn open() -> (Requests, SessionOutput) {
     let (mut requests, mut output) = (Requests::default(), SessionOutput::default());
     assert!(!requests.open(&mut output, NOW), "it is dialed");
     assert!(!requests.open(&mut output, NOW), "once");
-    let dial = SessionEffect::Dial { socket: CommandSocket(1) };
+    let dial = SessionEffect::Dial { socket: CommandSocket(1), coordinator: 0 };
     assert_eq!((output.poll(), output.poll()), (Some(dial), None));
     let ip = IpAddr::from([127, 0, 0, 1]);
     let coordinator = SocketAddr::new(ip, 5000);

@@ -69,7 +69,8 @@ fn a_stranger_cannot_fill_the_log() {
 #[test]
 fn only_the_address_at_which_the_coordinator_was_reached_may_connect() {
     let other = IpAddr::from([10, 0, 0, 7]);
-    let mut harness = Harness::with(|settings| settings.coordinator = "hub.test:5000".into());
+    let mut harness =
+        Harness::with(|settings| settings.coordinators = ["hub.test:5000".into()].into());
     harness.user("register 9001");
     harness.listening(9001);
     let (socket, ip) = (CommandSocket(1), IpAddr::from([10, 0, 0, 2]));

@@ -148,11 +148,12 @@ fn a_lost_register_becomes_a_reconnect_and_on_404_a_register() {
     harness.dialed(1);
     harness.forget();
     harness.command_socket_closed(1);
-    let SessionEffect::Show(Notice::TryFailed { command: "register", ms: paused, .. }) =
-        harness.effects[2]
+    let SessionEffect::Show(Notice::TryFailed { command: "register", next, .. }) =
+        &harness.effects[2]
     else {
         panic!("{:?}", harness.effects);
     };
+    let paused = next.ms;
     harness.forget();
     assert_eq!(harness.wait_for_deadline(), paused);
     harness.listening(9001);
@@ -204,7 +205,8 @@ fn replies_that_keep_getting_lost_end_in_a_failure() {
 fn a_broken_message_socket_is_reported_and_reconnected_at_the_same_port() {
     let mut harness = Harness::online();
     harness.message_socket_closed(1);
-    let Some(SessionEffect::Show(Notice::Paused { ms })) = harness.effects.pop() else {
+    let Some(SessionEffect::Show(Notice::Paused(NextAttempt { ms, .. }))) = harness.effects.pop()
+    else {
         panic!("no pause")
     };
     harness.expect(&["show * message socket lost: reset"]);

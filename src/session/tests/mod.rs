@@ -3,6 +3,7 @@
 mod asking;
 mod credentials;
 mod dropped;
+mod failover;
 mod here;
 mod inbox;
 mod joining;
@@ -45,7 +46,7 @@ impl Harness {
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             id: "me".into(),
-            coordinator: "10.0.0.1:5000".into(),
+            coordinators: ["10.0.0.1:5000".into()].into(),
             log_position: LogPosition::default(),
             reconnects: true,
             stays_after_input: false,
@@ -191,7 +192,10 @@ impl Harness {
 /// Returns the short form of an effect. The nonce is a counter of the harness.
 fn brief(effect: SessionEffect) -> String {
     match effect {
-        SessionEffect::Dial { socket } => format!("dial {}", socket.0),
+        SessionEffect::Dial { socket, coordinator: 0 } => format!("dial {}", socket.0),
+        SessionEffect::Dial { socket, coordinator } => {
+            format!("dial {} at {coordinator}", socket.0)
+        }
         SessionEffect::CloseCommandSocket { socket } => format!("hang up {}", socket.0),
         SessionEffect::Send { socket, line } => {
             let line = line.trim_end_matches('\n').replace(&"0".repeat(31), "");

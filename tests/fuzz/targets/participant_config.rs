@@ -11,10 +11,11 @@ use super::config_file;
 pub fn check(bytes: &[u8]) {
     let Some(config) = config_file::check(bytes, load) else { return };
     assert!(super::simple_id(&config.id));
-    let ParticipantConfig { id, log_file, coordinator, .. } = &config;
+    let ParticipantConfig { id, log_file, coordinators, .. } = &config;
     let log_file = log_file.as_ref().expect("a file names a log");
     let path = config_file::path();
-    let text = format!("{id}\n{}\n{coordinator}\n", log_file.display());
+    let coordinators = coordinators.iter().map(|coordinator| format!("{coordinator}\n"));
+    let text = format!("{id}\n{}\n{}", log_file.display(), coordinators.collect::<String>());
     fs::write(&path, text).expect("the file can be written");
     assert_eq!(load(&path), Ok(config));
 }

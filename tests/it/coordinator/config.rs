@@ -145,8 +145,9 @@ fn the_shipped_files_fit_together_and_name_every_key_with_its_default() {
         };
         assert_eq!(run.config.id, id);
         assert_eq!(run.config.log_file, Some(format!("{id}.log").into()));
-        assert_eq!(run.config.coordinator.port, config.listen.port());
-        let host = run.config.coordinator.host;
+        let coordinator = run.config.coordinators.iter().next().unwrap();
+        assert_eq!(coordinator.port, config.listen.port());
+        let host = &coordinator.host;
         assert!(matches!(host, Host::Address(ip) if ip.is_loopback()), "{host:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 mod coming_back;
 mod exec;
+mod failover;
 mod input;
 mod join;
 mod json;

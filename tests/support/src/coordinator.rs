@@ -51,6 +51,12 @@ impl Coordinator {
         Self::start_in(directory, port, ttl_s, options, environment, &[])
     }
 
+    /// Starts one on this port.
+    pub fn start_on(port: ReservedPort, ttl_s: u64) -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        Self::start_in(directory, Arc::new(port), ttl_s, &[], Environment::new(), &[])
+    }
+
     /// Starts one with a journal in its directory.
     pub fn start_with_data_dir(ttl_s: u64, options: &[&str]) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
@@ -80,6 +86,14 @@ impl Coordinator {
         let (directory, port) = (Arc::clone(&self.directory), Arc::clone(&self.port));
         let environment = self.environment.clone();
         Self::start_in(directory, port, self.ttl_s, &options, environment, arguments)
+    }
+
+    /// Starts the next one with the journal and the options of this one, at another port.
+    pub fn start_at(&self, port: Arc<ReservedPort>) -> Self {
+        let config = std::fs::read_to_string(self.config()).unwrap();
+        let options: Vec<&str> = config.lines().skip(2).collect();
+        let (directory, environment) = (Arc::clone(&self.directory), self.environment.clone());
+        Self::start_in(directory, port, self.ttl_s, &options, environment, &[])
     }
 
     fn start_in(

@@ -24,9 +24,15 @@ pub struct Home {
 
 impl Home {
     pub fn new(id: &str, coordinator: SocketAddr) -> Self {
+        Self::with_coordinators(id, &[coordinator])
+    }
+
+    /// With several coordinators, which are tried in this order.
+    pub fn with_coordinators(id: &str, coordinators: &[SocketAddr]) -> Self {
         let home = Self { directory: tempfile::tempdir().unwrap() };
-        let (ip, port) = (coordinator.ip(), coordinator.port());
-        let config = format!("{id}\n{}\n{ip} {port}\n", home.log_path().display());
+        let line = |it: &SocketAddr| format!("{} {}\n", it.ip(), it.port());
+        let coordinators: String = coordinators.iter().map(line).collect();
+        let config = format!("{id}\n{}\n{coordinators}", home.log_path().display());
         fs::write(home.config(), config).unwrap();
         home
     }

@@ -13,7 +13,7 @@ fn accepted<T: Send + 'static>(
 ) -> (EventLoop, AcceptedSockets, thread::JoinHandle<T>) {
     let mut event_loop = event_loop();
     let security = PeerSecurity::trusting(&[trusted.name], &TestKey::new()).unwrap();
-    let localhost = Host::Address(Ipv4Addr::LOCALHOST.into());
+    let localhost = Endpoints::of_test(&[("127.0.0.1", 5000)]);
     let mut part = AcceptedSockets::new(&localhost, None, security);
     let (port, _) = part.listen(0, &event_loop).unwrap();
     let peer = thread::spawn(move || peer((Ipv4Addr::LOCALHOST, port).into()));

@@ -11,7 +11,7 @@ use crate::participant::testing::{TestKey, TlsPeer};
 fn dialer_trusting(trusted: &TestKey, port: u16, event_loop: &EventLoop) -> Dialer {
     let pool = Pool::new(event_loop.registry()).unwrap();
     let security = PeerSecurity::trusting(&[trusted.name], &TestKey::new()).unwrap();
-    Dialer::new(&Endpoint { host: localhost(), port }, security, &pool).unwrap()
+    Dialer::new(&Endpoints::of_test(&[("127.0.0.1", port)]), security, &pool).unwrap()
 }
 
 /// Dials a coordinator that is `coordinator`, on a thread of its own.
@@ -24,7 +24,7 @@ fn dial<T: Send + 'static>(
     let coordinator = thread::spawn(move || coordinator(acceptor));
     let mut event_loop = event_loop();
     let mut dialer = dialer_trusting(trusted, address.port(), &event_loop);
-    assert_eq!(dialer.dial(OURS, &mut event_loop, Millis::ZERO), None);
+    assert_eq!(dialer.dial((OURS, 0), &mut event_loop, Millis::ZERO), None);
     let result = result(&mut event_loop, &mut dialer);
     drop(dialer);
     (result, coordinator.join().unwrap(), address)
@@ -77,7 +77,7 @@ fn a_coordinator_without_tls_gets_no_request() {
     });
     let mut event_loop = event_loop();
     let mut dialer = dialer_trusting(&TestKey::new(), port, &event_loop);
-    assert_eq!(dialer.dial(OURS, &mut event_loop, Millis::ZERO), None);
+    assert_eq!(dialer.dial((OURS, 0), &mut event_loop, Millis::ZERO), None);
     let FailedDial { reason, .. } = result(&mut event_loop, &mut dialer).unwrap_err();
     assert!(reason.contains("does not speak TLS, which test.keys asks for"), "{reason}");
     drop(peer.join().unwrap());
@@ -89,7 +89,7 @@ fn a_handshake_that_does_not_end_fails_at_the_deadline() {
     let address = listener.local_addr().unwrap();
     let mut event_loop = event_loop();
     let mut dialer = dialer_trusting(&TestKey::new(), address.port(), &event_loop);
-    assert_eq!(dialer.dial(OURS, &mut event_loop, Millis::ZERO), None);
+    assert_eq!(dialer.dial((OURS, 0), &mut event_loop, Millis::ZERO), None);
     let (mut peer, _) = listener.accept().unwrap();
     peer.write_all(&[0x16]).unwrap();
     let is_connected = |dialer: &Dialer| {
