@@ -68,6 +68,8 @@ impl Driver {
             self.work(now);
             if reports.is_full() {
                 reports.until_taken().await;
+                // Answers have come meanwhile, and nobody has read them.
+                self.questions.postpone(self.clock.now().steady.since(now));
                 continue;
             }
             let is_free = self.questions.jobs() < JOBS_UNANSWERED_MAX;

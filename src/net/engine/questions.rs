@@ -71,6 +71,11 @@ impl Questions {
         Some(first.remove().0)
     }
 
+    /// Moves all deadlines by a time in which no answer was read.
+    pub(super) fn postpone(&mut self, ms: u64) {
+        self.pending.values_mut().for_each(|(_, deadline)| *deadline = deadline.plus(ms));
+    }
+
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = Question> + use<> {
         mem::take(&mut self.pending).into_values().map(|(question, _)| question)
     }
@@ -92,5 +97,41 @@ impl Questions {
     /// Returns true if the state of the stream is asked for.
     pub(super) fn has_state(&self) -> bool {
         self.pending.values().any(|(question, _)| matches!(question, Question::State { .. }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_taken_once_by_its_answer_or_at_its_deadline() {
+        let mut questions = Questions::new();
+        let first = questions.next_number();
+        questions.add(Question::Publish { tag: 7 }, Millis::ZERO);
+        questions.add(Question::Entry { at: 1 }, Millis::new(1));
+        assert_eq!((questions.jobs(), questions.has_state()), (1, false));
+        assert!(matches!(questions.take(first), Some(Question::Publish { tag: 7 })));
+        assert!(questions.take(first).is_none(), "the answer comes twice");
+        questions.postpone(5);
+        assert!(questions.take_overdue(Millis::new(ANSWER_MS + 5)).is_none());
+        let overdue = questions.take_overdue(Millis::new(ANSWER_MS + 6));
+        assert!(matches!(overdue, Some(Question::Entry { at: 1 })));
+        assert!(questions.first_deadline().is_none());
+    }
+
+    #[test]
+    fn a_new_reader_forgets_the_questions_of_the_old_one_and_no_job() {
+        let mut questions = Questions::new();
+        for question in [
+            Question::Entry { at: 1 },
+            Question::State { asked_at: 1, is_job: false },
+            Question::State { asked_at: 1, is_job: true },
+            Question::Purge { below: 3 },
+        ] {
+            questions.add(question, Millis::ZERO);
+        }
+        questions.forget_reader();
+        assert_eq!((questions.jobs(), questions.take_all().count()), (2, 2));
     }
 }

@@ -85,3 +85,66 @@ impl ReportQueue {
         self.closed.notified().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use mio::{Events, Poll};
+
+    use super::*;
+    use crate::limits::engine::ENTRY_BYTES_MAX;
+    use crate::net::Pool;
+    use crate::net::engine::{EngineEntry, EngineSubject};
+
+    fn queue() -> (Poll, ReportQueue) {
+        let poll = Poll::new().unwrap();
+        let waker = Pool::new(poll.registry()).unwrap().waker();
+        (poll, ReportQueue::new(waker))
+    }
+
+    fn entry(bytes: usize) -> EngineReport {
+        let (subject, bytes) = (EngineSubject::Log, Bytes::from(vec![b'x'; bytes]));
+        EngineReport::Entry(EngineEntry { position: 1, stored_ns: 1, subject, bytes })
+    }
+
+    #[test]
+    fn a_queue_is_full_at_its_bounds_until_it_is_taken_or_closed() {
+        for (bytes, expected) in
+            [(0, REPORTS_MAX), (ENTRY_BYTES_MAX, REPORT_BYTES_MAX / ENTRY_BYTES_MAX)]
+        {
+            let (_poll, queue) = queue();
+            let mut count = 0;
+            while !queue.is_full() {
+                queue.push(entry(bytes));
+                count += 1;
+            }
+            assert_eq!(count, expected, "{bytes} bytes each");
+            assert_eq!(queue.take().len(), expected);
+            assert!(!queue.is_full());
+        }
+        let (_poll, queue) = queue();
+        (0..REPORTS_MAX).for_each(|_| queue.push(entry(0)));
+        assert!(queue.is_full());
+        queue.close();
+        assert!(!queue.is_full() && queue.is_closed(), "the thread can end");
+    }
+
+    #[test]
+    fn the_loop_is_woken_for_the_first_report_after_each_take() {
+        let (mut poll, queue) = queue();
+        let mut events = Events::with_capacity(4);
+        let mut is_woken = || {
+            poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+            !events.is_empty()
+        };
+        for _ in 0..3 {
+            queue.push(entry(1));
+            assert!(is_woken());
+            queue.push(entry(1));
+            assert!(!is_woken(), "the loop knows already");
+            assert_eq!(queue.take().len(), 2);
+        }
+    }
+}
