@@ -136,6 +136,45 @@ pub enum Fact<'a> {
         /// Last lost seq.
         last: Seq,
     },
+    /// An id became a member at one of several sites. The member gets every message after `start`.
+    #[cfg(feature = "engine")]
+    Entered {
+        /// Id of the new member.
+        id: &'a str,
+        /// Owner of the id.
+        owner: PeerName,
+        /// Address that the member listens on.
+        address: SocketAddr,
+        /// Last seq before the first message that the member gets.
+        start: Seq,
+    },
+    /// A member is at this site, or at another one.
+    #[cfg(feature = "engine")]
+    Located {
+        /// Id of the member.
+        id: &'a str,
+        /// The site, as this coordinator sees it.
+        site: MemberSite,
+    },
+    /// No member goes back before this seq. Own seqs up to it are forgotten.
+    #[cfg(feature = "engine")]
+    Horizon {
+        /// Last seq that is forgotten.
+        seq: Seq,
+    },
+}
+
+/// Site of a member, as one coordinator of several sees it.
+#[cfg(feature = "engine")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberSite {
+    /// At this site.
+    Here,
+    /// At another site.
+    Elsewhere {
+        /// True if the member has a message socket there.
+        is_online: bool,
+    },
 }
 
 /// State of a member, without its own ranges.
@@ -212,7 +251,7 @@ pub struct Ordered<T> {
 /// State that facts change.
 pub trait StateMachine {
     /// Name of the request or socket that waits for a proposed fact.
-    type Ticket: Copy;
+    type Ticket: Copy + PartialEq;
 
     /// Applies the next fact in the order, at the group time `at`. A proposed fact may have become
     /// impossible by the facts before it. It then changes nothing, and its request is refused.
@@ -274,6 +313,19 @@ pub trait Recorded: StateMachine {
     /// Forgets all messages up to `last`, because the journal removes them. No member needs them,
     /// and they are not kept for newcomers.
     fn forget_through(&mut self, last: Seq);
+}
+
+/// State that several sites have in common.
+#[cfg(feature = "engine")]
+pub trait Replicated: Recorded {
+    /// Returns the start of a member that registers now and asks for `past` messages from before.
+    fn start_of_newcomer(&self, past: u64, now: Millis) -> Seq;
+
+    /// Returns true if a member has a message socket at this site.
+    fn is_online_here(&self, id: &str) -> bool;
+
+    /// Returns true for the ticket of a decision that follows from the time, not from a request.
+    fn is_timed(ticket: Self::Ticket) -> bool;
 }
 
 /// Order of facts.

@@ -10,6 +10,8 @@ mod choices;
 #[cfg(feature = "engine")]
 pub mod engine;
 pub mod http;
+#[cfg(feature = "engine")]
+pub mod list;
 mod logging;
 mod outbox;
 mod peers;

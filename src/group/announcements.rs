@@ -68,6 +68,8 @@ impl AnnouncedId {
             | (Announced::Offline, Some(Presence::Offline { .. })) => None,
             (_, Some(Presence::Offline { since })) => Some(earliest.max(since.plus(delay_ms))),
             (_, Some(Presence::Online { .. }) | None) => Some(earliest),
+            #[cfg(feature = "engine")]
+            (_, Some(Presence::Elsewhere { .. })) => None,
         }
     }
 
@@ -80,6 +82,8 @@ impl AnnouncedId {
             (_, Some(Presence::Offline { .. })) => Some(PresenceChange::Offline),
             (Announced::Absent, Some(Presence::Online { .. })) => Some(PresenceChange::Registered),
             (_, Some(Presence::Online { .. })) => Some(PresenceChange::Online),
+            #[cfg(feature = "engine")]
+            (_, Some(Presence::Elsewhere { .. })) => None,
         }
     }
 }

@@ -50,6 +50,14 @@ impl StateMachine for Group {
             Fact::Published { id, number } => state.restore_published(id, number),
             Fact::Expired { before } => state.apply_expired(before),
             Fact::Lost { first, last } => state.restore_lost(first, last),
+            #[cfg(feature = "engine")]
+            Fact::Entered { id, owner, address, start } => {
+                FactApplier::new(self, ticket, at).apply_entered(id, owner, address, start);
+            }
+            #[cfg(feature = "engine")]
+            Fact::Located { id, site } => super::sites::locate(self, id, site),
+            #[cfg(feature = "engine")]
+            Fact::Horizon { seq } => state.history.horizon = Some(seq),
             Fact::Recovered { epoch } => {
                 state.finish_recovery(epoch, at);
                 self.refresh_all();

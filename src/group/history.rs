@@ -45,7 +45,16 @@ pub(super) struct History {
     readers_waiting: usize,
     ttl_ms: u64,
     newcomers: NewcomerLimits,
-    /// Buffer for the line that is being encoded, reused for each message.
+    encoder: LineEncoder,
+    /// Set at a site: [`History::own_horizon`].
+    #[cfg(feature = "engine")]
+    pub(super) horizon: Option<Seq>,
+}
+
+/// Encodes delivery lines.
+#[derive(Debug, Default)]
+struct LineEncoder {
+    /// Line that is being encoded, reused for each message.
     line: Vec<u8>,
     time: TimeText,
 }
@@ -70,8 +79,9 @@ impl History {
             readers_waiting: 0,
             ttl_ms,
             newcomers,
-            line: Vec::new(),
-            time: TimeText::default(),
+            encoder: LineEncoder::default(),
+            #[cfg(feature = "engine")]
+            horizon: None,
         }
     }
 
@@ -83,6 +93,17 @@ impl History {
     /// Returns the lowest kept seq; the next seq if no message is kept.
     pub(super) fn front(&self) -> Seq {
         self.front
+    }
+
+    /// Returns the last seq of which members forget that it is their own: the last one that is not
+    /// kept. Sites keep messages for different times, so they agree on a lower one.
+    #[inline]
+    pub(super) fn own_horizon(&self) -> Seq {
+        #[cfg(feature = "engine")]
+        if let Some(horizon) = self.horizon {
+            return horizon;
+        }
+        self.front.before()
     }
 
     /// Returns the last seq that was given out.
@@ -169,18 +190,18 @@ impl History {
     /// Encodes a message with the next seq, and appends it.
     pub(super) fn append_message(&mut self, delivery: &Delivery<'_, Text<'_>>, now: Millis) {
         let room = delivery.encoded_bytes_max();
-        let time = &mut self.time;
+        let time = &mut self.encoder.time;
         if let Some(tail) = self.blocks.back_mut()
             && tail.append_with(room, now, |bytes| delivery.encode(time, bytes))
         {
             self.last = self.last.next();
             return;
         }
-        let mut line = std::mem::take(&mut self.line);
+        let mut line = std::mem::take(&mut self.encoder.line);
         line.clear();
-        delivery.encode(&mut self.time, &mut line);
+        delivery.encode(&mut self.encoder.time, &mut line);
         self.append(&line, now);
-        self.line = line;
+        self.encoder.line = line;
     }
 
     /// Appends an encoded line and gives it the next seq.

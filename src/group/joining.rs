@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::apply::FactApplier;
 use super::cursor_changes::CursorChange;
+use super::history::History;
 use super::ids::{LinkId, MemberSlot};
 use super::links::{ConnectBack, ConnectPhase};
 use super::outbound::Outbound;
@@ -20,6 +21,32 @@ impl FactApplier<'_> {
         address: SocketAddr,
         past: u64,
     ) {
+        let at = self.at;
+        let start = |history: &History| history.start_of_newcomer(past, at);
+        self.apply_new_member(id, owner, address, start);
+    }
+
+    /// Adds a member of one of several sites. All sites apply the same start.
+    #[cfg(feature = "engine")]
+    pub(super) fn apply_entered(
+        &mut self,
+        id: &str,
+        owner: PeerName,
+        address: SocketAddr,
+        start: Seq,
+    ) {
+        self.apply_new_member(id, owner, address, |_| start);
+    }
+
+    /// Adds a member whose first message comes after `start`.
+    #[inline]
+    fn apply_new_member(
+        &mut self,
+        id: &str,
+        owner: PeerName,
+        address: SocketAddr,
+        start: impl FnOnce(&History) -> Seq,
+    ) {
         if let Some(member) = self.group.state.members.of(id) {
             let refusal = self.group.access.check_owner(member, owner, address.ip());
             let refusal = refusal.err().unwrap_or_else(|| Conflict::AlreadyAMember.into());
@@ -34,9 +61,9 @@ impl FactApplier<'_> {
             self.group.links.registering.remove(id);
             self.group.state.members.end_registering(id, owner, address.ip());
         }
-        let (now, at) = (self.group.now, self.at);
+        let now = self.group.now;
         let RecordedState { members, history, .. } = &mut self.group.state;
-        let start = history.start_of_newcomer(past, at);
+        let start = start(history);
         let slot = members.insert(id.into(), owner, address, start, history, now);
         self.group.report_change(id.into(), ChangeKind::Registered(address));
         let fits = self.admit(slot, waiting.as_ref());
@@ -188,7 +215,10 @@ impl FactApplier<'_> {
                     member.link = Some(link);
                 }
             }
-            ConnectPhase::Ended => drop(self.group.links.remove(link)),
+            ConnectPhase::Ended => {
+                self.group.links.remove(link);
+                self.group.state.members.mark_gone(slot);
+            }
         }
     }
 }

@@ -127,6 +127,15 @@ impl Member {
         self.reconnecting.is_none() && !self.is_leaving
     }
 
+    /// Returns true if the member has a message socket, here or at another site.
+    pub(super) fn is_online(&self) -> bool {
+        #[cfg(feature = "engine")]
+        if let Presence::Elsewhere { is_online, .. } = self.presence {
+            return is_online;
+        }
+        self.link.is_some()
+    }
+
     pub(super) fn acked(&self) -> Seq {
         self.acked
     }
@@ -175,7 +184,7 @@ impl Member {
     pub(super) fn resume_at(&mut self, acked: Seq, history: &mut History) {
         let acked = acked.min(history.last()).max(self.registration.start);
         if acked < self.acked {
-            self.own.go_back(self.acked, history.front(), history.lost());
+            self.own.go_back(self.acked, history.own_horizon().next(), history.lost());
             self.set_acked(acked, history);
         } else if self.advance(acked, history) {
             self.trim_own(history);
@@ -195,7 +204,7 @@ impl Member {
         if self.own.is_empty() {
             return;
         }
-        self.own.forget_through(self.acked.min(history.front().before()));
+        self.own.forget_through(self.acked.min(history.own_horizon()));
     }
 
     /// Returns the number of kept messages of others after the cursor.

@@ -16,6 +16,8 @@ use super::per_address::PerAddress;
 use super::presence::Presence;
 use super::registration::Registration;
 use crate::access::OwnedIds;
+#[cfg(feature = "engine")]
+use crate::facts::MemberSite;
 use crate::protocol::{PeerName, Seq};
 use crate::time::Millis;
 
@@ -157,9 +159,32 @@ impl Members {
         if let Presence::Offline { since } = member.presence {
             self.offline.remove(&(since, slot));
         }
-        member.presence = member.presence.updated(member.link.is_some(), now);
+        member.presence = member.presence.updated(member.is_online(), now);
         if let (Presence::Offline { since }, true) = (member.presence, member.is_at_rest()) {
             self.offline.insert((since, slot));
+        }
+    }
+
+    /// Notes that a member is at this site of several, or at another one.
+    #[cfg(feature = "engine")]
+    pub(super) fn locate(&mut self, slot: MemberSlot, site: MemberSite, now: Millis) {
+        let Some(member) = self.slots.get_mut(slot.index()) else { return };
+        if let Presence::Offline { since } = member.presence {
+            self.offline.remove(&(since, slot));
+        }
+        member.presence = match site {
+            MemberSite::Here if member.link.is_some() => Presence::Online { since: now },
+            MemberSite::Here => Presence::Offline { since: now },
+            MemberSite::Elsewhere { is_online } => Presence::Elsewhere { is_online, since: now },
+        };
+        self.update_offline(slot, now);
+    }
+
+    /// Marks a member whose message socket has ended: a journal of several sites tells the others.
+    #[inline]
+    pub(super) fn mark_gone(&mut self, slot: MemberSlot) {
+        if cfg!(feature = "engine") {
+            self.changes.mark(slot, CursorChange::Acked);
         }
     }
 
@@ -183,12 +208,14 @@ impl Members {
 
     /// Returns true if the list of offline members agrees with the members.
     pub(super) fn is_offline_in_order(&self) -> bool {
-        let is_updated = |member: &Member| member.presence.is_online() == member.link.is_some();
+        let is_updated = |member: &Member| member.presence.is_online() == member.is_online();
         let offline = self.slots.iter().filter_map(|(slot, member)| match member.presence {
             Presence::Offline { since } => {
                 member.is_at_rest().then_some((since, MemberSlot::new(slot)))
             }
             Presence::Online { .. } => None,
+            #[cfg(feature = "engine")]
+            Presence::Elsewhere { .. } => None,
         });
         self.slots.iter().all(|(_, member)| is_updated(member))
             && offline.collect::<BTreeSet<_>>() == self.offline
@@ -242,7 +269,7 @@ impl Members {
 
     /// Returns the number of members with a message socket. Linear in the members.
     pub(super) fn online(&self) -> usize {
-        self.slots.iter().filter(|(_, member)| member.link.is_some()).count()
+        self.slots.iter().filter(|(_, member)| member.is_online()).count()
     }
 
     /// Returns the lowest cursor of all members that may receive. Linear in the members.

@@ -46,6 +46,8 @@ mod recorded;
 mod recovering;
 mod registration;
 mod sends;
+#[cfg(feature = "engine")]
+mod sites;
 mod sockets;
 mod stats;
 mod status;
@@ -198,7 +200,7 @@ impl Group {
     pub fn members_after(&self, id: Option<&str>) -> impl Iterator<Item = MemberLine<'_>> {
         self.state.members.sorted_after(id).map(|member| MemberLine {
             id: &member.id,
-            online: member.link.is_some(),
+            online: member.is_online(),
             address: member.address,
             pending: member.pending(&self.state.history),
             acked: member.shown_acked(&self.state.history),

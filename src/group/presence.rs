@@ -9,6 +9,9 @@ pub(super) enum Presence {
     Online { since: Millis },
     /// The member has no message socket.
     Offline { since: Millis },
+    /// The member is at another site of several.
+    #[cfg(feature = "engine")]
+    Elsewhere { is_online: bool, since: Millis },
 }
 
 impl Presence {
@@ -16,6 +19,8 @@ impl Presence {
         match self {
             Self::Online { .. } => true,
             Self::Offline { .. } => false,
+            #[cfg(feature = "engine")]
+            Self::Elsewhere { is_online, .. } => is_online,
         }
     }
 
@@ -23,11 +28,17 @@ impl Presence {
     pub(super) fn since(self) -> Millis {
         match self {
             Self::Online { since } | Self::Offline { since } => since,
+            #[cfg(feature = "engine")]
+            Self::Elsewhere { since, .. } => since,
         }
     }
 
     /// Returns the state after a change of the member's links.
     pub(super) fn updated(self, is_online: bool, now: Millis) -> Self {
+        #[cfg(feature = "engine")]
+        if matches!(self, Self::Elsewhere { .. }) {
+            return self;
+        }
         match is_online {
             _ if is_online == self.is_online() => self,
             true => Self::Online { since: now },

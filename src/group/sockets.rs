@@ -306,6 +306,7 @@ impl Group {
         let Some(member) = self.state.members.at_mut(slot) else { return false };
         member.access.connected = None;
         let Some(link) = member.link.take() else { return false };
+        self.state.members.mark_gone(slot);
         let outbound = self.links.open(link).map(|(_, outbound)| outbound);
         let closing_bytes = outbound.zip(bye).map(|(outbound, bye)| outbound.closing_bytes(bye));
         self.links.remove(link);

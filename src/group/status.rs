@@ -35,7 +35,7 @@ pub fn member_statuses<'a>(
         let oldest = member.oldest_pending(&state.history);
         MemberStatus {
             id: &member.id,
-            is_online: member.link.is_some(),
+            is_online: member.is_online(),
             address: member.address,
             since_ms: now.since(member.presence.since()),
             pending,

@@ -7,6 +7,9 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 mod disk;
+mod fields;
+#[cfg(feature = "engine")]
+mod list;
 mod memory;
 
 pub use disk::{
@@ -16,5 +19,12 @@ pub use disk::{
     Recovered, RecoveryEvent, Rejected, Salt, SegmentHeader, SegmentItem, SegmentSummary,
     SegmentWriter, Store, SyncMode, Writer, WriterJob, WriterReport, delivery, encode,
     finish_recovery, read, recover, recover_unless,
+};
+#[cfg(feature = "engine")]
+pub use list::{
+    BATCH_VERSION, BatchHeader, Chain, Doubt, EntryKind, Home, Homes, Life, ListBatch, ListJob,
+    ListNotice, ListPosition, ListRecord, ListReport, ListState, MemberVisit, NoBatch,
+    SNAPSHOT_VERSION, SharedRules, SiteEnd, SiteJournal, SiteName, SiteOptions, SitePhase,
+    SiteState, SnapshotMark, VoidReason, founding,
 };
 pub use memory::MemoryJournal;

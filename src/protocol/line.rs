@@ -70,6 +70,14 @@ impl LineBuffer {
         Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)))
     }
 
+    /// Returns the next line without its LF, and leaves the line there; `None` if it is incomplete.
+    #[cfg(feature = "engine")]
+    pub fn peek_line(&mut self) -> Option<&[u8]> {
+        self.drop_line();
+        let rest = self.bytes.get(self.start..).unwrap_or_default();
+        rest.get(..memchr::memchr(b'\n', rest)?)
+    }
+
     /// Returns the bytes after the last LF, once, at the end of the stream; `None` if there are
     /// none.
     pub fn last_line(&mut self) -> Option<&[u8]> {

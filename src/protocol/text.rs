@@ -26,6 +26,12 @@ impl<'a> Text<'a> {
         Ok(Self(bytes))
     }
 
+    /// Takes bytes as the text of a message; `None` if a request may not have this text.
+    #[must_use]
+    pub fn checked(bytes: &'a [u8]) -> Option<Self> {
+        Self::parse(bytes).ok()
+    }
+
     /// Returns true if a request may have this text.
     #[must_use]
     pub fn is_valid(text: &str) -> bool {

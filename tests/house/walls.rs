@@ -63,7 +63,8 @@ const MINDS: [&str; 10] = [
 const DISK_FILES: [&str; 4] = ["directory.rs", "files.rs", "issues.rs", "spare.rs"];
 
 /// Crates that only compute, which minds may use.
-const PURE_CRATES: [&str; 6] = ["bytes", "crc32fast", "hdrhistogram", "itoa", "memchr", "slab"];
+const PURE_CRATES: [&str; 7] =
+    ["bytes", "crc32fast", "hdrhistogram", "itoa", "memchr", "slab", "xxhash_rust"];
 
 /// Files that name a TCP stream. All others have a `Stream`, or the `Transport` that is one. The
 /// monitor of an engine is asked before there is a loop.

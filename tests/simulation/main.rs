@@ -123,6 +123,8 @@ mod raw;
 mod raw_here;
 mod replicated;
 mod replies;
+#[cfg(feature = "engine")]
+mod sites;
 mod slow_file;
 mod storage;
 mod strangers;

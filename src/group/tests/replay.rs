@@ -102,12 +102,8 @@ impl JournaledWorld {
                 Effect::Close { link, .. } => {
                     self.links.iter_mut().filter(|it| **it == Some(link)).for_each(|it| *it = None);
                 }
-                Effect::Reply { .. }
-                | Effect::List { .. }
-                | Effect::Upgrade { .. }
-                | Effect::DrawEpoch
-                | Effect::MemberChange(_)
-                | Effect::Backlog(_) => (),
+                Effect::Reply { .. } | Effect::List { .. } | Effect::Upgrade { .. } => (),
+                Effect::DrawEpoch | Effect::MemberChange(_) | Effect::Backlog(_) => (),
             }
         }
         for fact in std::mem::take(&mut self.world.journal.facts) {
@@ -150,6 +146,8 @@ impl JournaledWorld {
             | Fact::Published { .. }
             | Fact::Expired { .. }
             | Fact::Lost { .. }) => panic!("{other:?} is no change of a cursor"),
+            #[cfg(feature = "engine")]
+            Fact::Entered { .. } | Fact::Located { .. } | Fact::Horizon { .. } => unreachable!(),
         });
         dialed
     }

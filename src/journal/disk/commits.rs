@@ -198,6 +198,10 @@ impl Commits {
             | Fact::Numbered { .. }
             | Fact::Published { .. }
             | Fact::Lost { .. } => debug_assert!(false, "only a recovery makes these facts"),
+            #[cfg(feature = "engine")]
+            Fact::Entered { .. } | Fact::Located { .. } | Fact::Horizon { .. } => {
+                debug_assert!(false, "only a list makes these facts");
+            }
         }
     }
 

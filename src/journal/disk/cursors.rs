@@ -58,6 +58,10 @@ pub(super) fn put(state: &mut impl Recorded, mut put: impl FnMut(Record<'_>)) {
         | Fact::Published { .. }
         | Fact::Expired { .. }
         | Fact::Lost { .. } => debug_assert!(false, "no cursor changes by this fact"),
+        #[cfg(feature = "engine")]
+        Fact::Entered { .. } | Fact::Located { .. } | Fact::Horizon { .. } => {
+            debug_assert!(false, "no cursor changes by this fact");
+        }
     });
 }
 

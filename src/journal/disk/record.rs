@@ -28,17 +28,16 @@ use std::io::Write as _;
 use std::num::NonZeroU64;
 
 use crate::facts::{Announced, MemberState};
+use crate::journal::fields::{take_id, take_number, take_seq};
 use crate::limits::{
     DELIVERY_EXTRA_BYTES, GROUP_TIME_MS_MAX, LINE_BYTES_HIGHEST, RECORD_TIME_MS_MAX,
 };
 use crate::protocol::{Delivery, Epoch, Seq};
 use crate::time::{Millis, UnixMillis};
 
-use fields::{
-    announced_byte, put_member, take_announced, take_id, take_member, take_number, take_seq,
-};
+use fields::{announced_byte, put_member, take_announced, take_member};
 
-pub(super) use fields::{take, take_u64};
+pub(super) use crate::journal::fields::{take, take_u64};
 pub use kind::RecordKind;
 pub use ranges::EncodedRanges;
 

@@ -47,6 +47,10 @@ impl Proposed {
             | Fact::Published { .. }
             | Fact::Expired { .. }
             | Fact::Lost { .. } => panic!("{fact:?} follows from no request"),
+            #[cfg(feature = "engine")]
+            Fact::Entered { .. } | Fact::Located { .. } | Fact::Horizon { .. } => {
+                panic!("{fact:?} follows from no request")
+            }
         }
     }
 

@@ -1,0 +1,170 @@
+//! Applies the records of a batch that counts.
+//!
+//! Every record that may be void is judged here by the list's own state, so that all sites decide
+//! alike. What is left to the state machine is the same at all sites, too.
+
+use super::batch::ListBatch;
+use super::homes::Home;
+use super::names::{ListPosition, MemberVisit, SiteName};
+use super::record::ListRecord;
+use super::state::ListState;
+use crate::facts::{Fact, MemberSite, Ordered, Recorded};
+use crate::protocol::{ANNOUNCER, PeerName, Seq};
+use crate::time::{Millis, UnixMillis};
+
+/// What the records of a batch are applied to.
+pub(super) struct Application<'a, S: Recorded> {
+    pub(super) list: &'a mut ListState,
+    pub(super) state: &'a mut S,
+    pub(super) position: ListPosition,
+    pub(super) site: &'a SiteName,
+    /// True if the batch is of this process.
+    pub(super) is_own: bool,
+    /// Group time of the batch.
+    pub(super) at: Millis,
+    pub(super) index: u32,
+    /// Set if a member came to this site.
+    pub(super) has_joined: &'a mut bool,
+}
+
+impl<S: Recorded> Application<'_, S> {
+    /// Applies the records. `tickets` are those of the proposals, if the batch is of this process.
+    pub(super) fn apply(mut self, batch: &ListBatch<'_>, tickets: Vec<Option<S::Ticket>>) {
+        let mut tickets = tickets.into_iter();
+        for record in batch.records() {
+            self.apply_record(&record, tickets.next().flatten());
+            self.index = self.index.saturating_add(1);
+        }
+    }
+
+    fn apply_record(&mut self, record: &ListRecord<'_>, ticket: Option<S::Ticket>) {
+        let accepted = self.list.time;
+        let fact = fact(record, accepted);
+        match *record {
+            ListRecord::Found { .. } | ListRecord::Epoch { .. } => self.put(fact, ticket),
+            ListRecord::Life | ListRecord::End => self.end_visits(),
+            ListRecord::Enter { owner, address, start, id } => {
+                let was_member = self.state.member_state(id).is_some();
+                let start = self.kept(start);
+                self.put(Some(Fact::Entered { id, owner, address, start }), ticket);
+                if !was_member && self.state.member_state(id).is_some() {
+                    self.begin_visit(id, start);
+                }
+            }
+            ListRecord::Return { before, owner, address, acked, id } => {
+                let Some(member) = self.state.member_state(id) else {
+                    return self.put(fact, ticket); // It is refused.
+                };
+                if member.owner != before && member.owner != owner {
+                    return self.withdraw(fact, ticket);
+                }
+                let acked = self.kept(acked);
+                let before = member.owner;
+                self.put(Some(Fact::Returned { id, before, owner, address, acked }), ticket);
+                self.begin_visit(id, acked);
+            }
+            ListRecord::Leave { before, forgotten, id } => {
+                if !self.may_leave(id, before, forgotten) {
+                    return self.withdraw(fact, ticket);
+                }
+                self.list.homes.remove(id);
+                self.put(fact, ticket);
+            }
+            ListRecord::Say { visit, id, .. } => {
+                let counts = match visit {
+                    Some(visit) => self.list.homes.is_current(id, visit),
+                    None => id == ANNOUNCER,
+                };
+                if counts { self.put(fact, ticket) } else { self.withdraw(fact, ticket) }
+            }
+            ListRecord::Acked { visit, acked, id } => {
+                if self.list.homes.is_current(id, visit) {
+                    self.list.homes.raise_acked(id, acked.min(self.state.position().last));
+                    self.put(fact, ticket);
+                }
+            }
+            ListRecord::Gone { visit, id } => {
+                if self.list.homes.is_current(id, visit) {
+                    self.list.homes.set_offline(id);
+                    if !self.is_own {
+                        self.locate(id, MemberSite::Elsewhere { is_online: false });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns true if an id ceases to be a member: by a request of its owner, or because it was
+    /// offline for too long.
+    fn may_leave(&self, id: &str, before: PeerName, forgotten: Option<MemberVisit>) -> bool {
+        match forgotten {
+            None => self.state.member_state(id).is_none_or(|member| member.owner == before),
+            Some(visit) => {
+                let home = self.list.homes.of(id);
+                home.is_some_and(|home| home.visit == visit && !home.is_online)
+            }
+        }
+    }
+
+    fn put(&mut self, fact: Option<Fact<'_>>, ticket: Option<S::Ticket>) {
+        let Some(fact) = fact else { return };
+        let ticket = ticket.filter(|_| self.is_own);
+        self.state.apply(fact, Ordered { ticket, is_committed: true }, self.at);
+    }
+
+    fn withdraw(&mut self, fact: Option<Fact<'_>>, ticket: Option<S::Ticket>) {
+        if let (Some(fact), Some(ticket)) = (fact, ticket.filter(|_| self.is_own)) {
+            self.state.withdraw(fact, ticket);
+        }
+    }
+
+    /// Returns the cursor, but none above the last message, or below what sites may have kept.
+    fn kept(&self, cursor: Seq) -> Seq {
+        cursor.max(self.list.horizon()).min(self.state.position().last)
+    }
+
+    fn begin_visit(&mut self, id: &str, acked: Seq) {
+        *self.has_joined |= self.is_own;
+        let visit = MemberVisit { position: self.position, index: self.index };
+        let home = Home { site: self.site.clone(), visit, is_online: true, acked };
+        self.list.homes.set(id, home);
+        let site =
+            if self.is_own { MemberSite::Here } else { MemberSite::Elsewhere { is_online: true } };
+        self.locate(id, site);
+    }
+
+    fn locate(&mut self, id: &str, site: MemberSite) {
+        self.put(Some(Fact::Located { id, site }), None);
+    }
+
+    /// The members at a site are offline when its process ends, or begins again.
+    fn end_visits(&mut self) {
+        for id in self.list.homes.end_visits(self.site) {
+            let site = if self.is_own {
+                MemberSite::Here
+            } else {
+                MemberSite::Elsewhere { is_online: false }
+            };
+            self.locate(&id, site);
+        }
+    }
+}
+
+/// Returns the fact of a record, with the time of its batch.
+pub(super) fn fact<'a>(record: &ListRecord<'a>, accepted: UnixMillis) -> Option<Fact<'a>> {
+    Some(match *record {
+        ListRecord::Found { epoch, .. } | ListRecord::Epoch { epoch } => Fact::NewEpoch { epoch },
+        ListRecord::Enter { owner, address, start, id } => {
+            Fact::Entered { id, owner, address, start }
+        }
+        ListRecord::Return { before, owner, address, acked, id } => {
+            Fact::Returned { id, before, owner, address, acked }
+        }
+        ListRecord::Leave { id, .. } => Fact::Deregistered { id },
+        ListRecord::Say { number, id, text, .. } => {
+            Fact::Accepted { sender: id, number, accepted, text }
+        }
+        ListRecord::Acked { acked, id, .. } => Fact::Acked { id, acked },
+        ListRecord::Life | ListRecord::End | ListRecord::Gone { .. } => return None,
+    })
+}

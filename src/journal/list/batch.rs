@@ -1,0 +1,158 @@
+//! A batch: the proposals of one site, in one entry of the list.
+//!
+//! ```text
+//!   ┌────┬─────────┬──────┬───────┬────────┬────────┬──────┬───────┐
+//!   │ gc │ version │ site │ began │ random │ number │ seen │ chain │ header
+//!   ├────┴─┬───────┼──────┴────┬──┴────────┴────────┴──────┴───────┘
+//!   │ time │ count │ records … │ checksum │
+//!   └──────┴───────┴───────────┴──────────┘
+//! ```
+//!
+//! Numbers are little-endian. `began` and `random` are the life of the process. `seen` and `chain`
+//! are the last entry that the process had applied. `count` is the number of records. The site is a
+//! length in one byte and a name. The version has 1 byte, the chain 16, `count` 4, and all others
+//! 8. The checksum is the XXH3 of all bytes before it.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::chain::Chain;
+use super::names::{Life, ListPosition, SiteName};
+use super::record::{ListRecord, SharedRules, put_short, take_short};
+use crate::journal::fields::{take, take_u64};
+use crate::protocol::Epoch;
+use crate::time::UnixMillis;
+
+/// Version of the batches that this program writes, and the highest one that it understands.
+pub const BATCH_VERSION: u8 = 1;
+
+const MARK: [u8; 2] = *b"gc";
+const CHECKSUM_BYTES: usize = size_of::<u64>();
+
+/// Fields of a batch before its records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchHeader {
+    /// Site that proposes.
+    pub site: SiteName,
+    /// Life of its process.
+    pub life: Life,
+    /// Number of the batch in this life, from 1 on.
+    pub number: u64,
+    /// Last entry that the process had applied.
+    pub seen: ListPosition,
+    /// Chain at that entry.
+    pub chain: Chain,
+    /// Wall clock of the site.
+    pub time: UnixMillis,
+}
+
+/// A batch that was read.
+#[derive(Clone, Debug)]
+pub struct ListBatch<'a> {
+    /// Fields before the records.
+    pub header: BatchHeader,
+    count: u32,
+    records: &'a [u8],
+}
+
+/// Bytes that are no batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoBatch {
+    /// A stranger wrote the bytes, or they are damaged.
+    Damaged,
+    /// A newer program wrote the batch, in this version.
+    Newer(u8),
+}
+
+impl BatchHeader {
+    /// Encodes a batch of `count` encoded records.
+    pub(super) fn encode(&self, count: u32, records: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(records.len().saturating_add(160));
+        out.extend_from_slice(&MARK);
+        out.push(BATCH_VERSION);
+        put_short(self.site.as_str(), &mut out);
+        for field in [self.life.began.0, self.life.random, self.number, self.seen.0] {
+            out.extend_from_slice(&field.to_le_bytes());
+        }
+        out.extend_from_slice(&self.chain.0.to_le_bytes());
+        out.extend_from_slice(&self.time.0.to_le_bytes());
+        out.extend_from_slice(&count.to_le_bytes());
+        out.extend_from_slice(records);
+        let checksum = xxh3_64(&out);
+        out.extend_from_slice(&checksum.to_le_bytes());
+        out
+    }
+}
+
+impl<'a> ListBatch<'a> {
+    /// Reads a batch. All its records are read once, so that the batch counts as a whole or not at
+    /// all.
+    ///
+    /// # Errors
+    ///
+    /// [`NoBatch`] if the bytes are no batch that this program understands.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, NoBatch> {
+        let (content, checksum) =
+            bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(NoBatch::Damaged)?;
+        if xxh3_64(content) != u64::from_le_bytes(*checksum) {
+            return Err(NoBatch::Damaged);
+        }
+        let mut rest = content;
+        if take(&mut rest) != Some(MARK) {
+            return Err(NoBatch::Damaged);
+        }
+        match take(&mut rest) {
+            Some([BATCH_VERSION]) => (),
+            Some([version]) if version > BATCH_VERSION => return Err(NoBatch::Newer(version)),
+            _ => return Err(NoBatch::Damaged),
+        }
+        Self::take(rest).ok_or(NoBatch::Damaged)
+    }
+
+    fn take(mut rest: &'a [u8]) -> Option<Self> {
+        let rest = &mut rest;
+        let site = SiteName::parse(str::from_utf8(take_short(rest)?).ok()?)?;
+        let life = Life { began: ListPosition(take_u64(rest)?), random: take_u64(rest)? };
+        let (number, seen) = (take_u64(rest)?, ListPosition(take_u64(rest)?));
+        let chain = Chain(u128::from_le_bytes(take(rest)?));
+        let time = UnixMillis(take_u64(rest)?).min(UnixMillis::END_OF_9999);
+        let count = u32::from_le_bytes(take(rest)?);
+        let header = BatchHeader { site, life, number, seen, chain, time };
+        let batch = Self { header, count, records: rest };
+        batch.is_whole().then_some(batch)
+    }
+
+    /// Returns true if the records fill the batch.
+    fn is_whole(&self) -> bool {
+        let mut rest = self.records;
+        for _ in 0..self.count {
+            if ListRecord::take(&mut rest).is_none() {
+                return false;
+            }
+        }
+        rest.is_empty()
+    }
+
+    /// Returns the records, in order.
+    pub fn records(&self) -> impl Iterator<Item = ListRecord<'a>> + use<'a> {
+        let (mut rest, mut left) = (self.records, self.count);
+        std::iter::from_fn(move || {
+            left = left.checked_sub(1)?;
+            ListRecord::take(&mut rest)
+        })
+    }
+
+    /// Returns the number of records.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        usize::try_from(self.count).unwrap_or(usize::MAX)
+    }
+}
+
+/// Returns the first entry of a list: it founds the group.
+#[must_use]
+pub fn founding(site: SiteName, rules: SharedRules, epoch: Epoch, time: UnixMillis) -> Vec<u8> {
+    let mut records = Vec::new();
+    ListRecord::Found { epoch, rules }.encode(&mut records);
+    let (life, seen, chain) = (Life::default(), ListPosition::ZERO, Chain::default());
+    BatchHeader { site, life, number: 1, seen, chain, time }.encode(1, &records)
+}

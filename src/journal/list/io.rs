@@ -1,0 +1,234 @@
+//! What goes between the journal of a site and the engine, and what an operator must know.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::names::{ListPosition, SiteName};
+use super::record::SharedRules;
+use super::state::{EntryKind, VoidReason};
+use crate::time::UnixMillis;
+
+/// Job for the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListJob {
+    /// Store an entry at the end of the list.
+    Publish {
+        /// Number that the answer names.
+        tag: u64,
+        /// Kind of the entry.
+        kind: EntryKind,
+        /// Bytes of the entry.
+        bytes: Bytes,
+    },
+    /// Subscribe anew, and pass all entries from this position on.
+    ReadFrom(ListPosition),
+    /// Remove the entries below this position.
+    Purge {
+        /// First position that stays.
+        below: ListPosition,
+    },
+}
+
+/// Report of the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListReport {
+    /// The next entry of the list.
+    Entry {
+        /// Position of the entry.
+        position: ListPosition,
+        /// Time at which the engine stored the entry.
+        stored: UnixMillis,
+        /// Kind of the entry.
+        kind: EntryKind,
+        /// Bytes of the entry.
+        bytes: Bytes,
+    },
+    /// These positions have no entries.
+    Missing {
+        /// First missing position.
+        first: ListPosition,
+        /// Last missing position.
+        last: ListPosition,
+    },
+    /// All entries that the list had at the last [`ListJob::ReadFrom`] were passed.
+    CaughtUp {
+        /// Last position of the list at that time.
+        last: ListPosition,
+    },
+    /// An entry is stored.
+    Stored {
+        /// Number of the job.
+        tag: u64,
+        /// Position of the entry.
+        position: ListPosition,
+    },
+    /// An entry is not stored, or nobody knows.
+    NotStored {
+        /// Number of the job.
+        tag: u64,
+        /// Reason for people.
+        reason: Box<str>,
+    },
+    /// The engine can be reached.
+    Connected,
+    /// The engine cannot be reached.
+    Disconnected {
+        /// Reason for people.
+        reason: Box<str>,
+    },
+    /// The stream is gone, or another one has its name.
+    Gone {
+        /// Reason for people.
+        reason: Box<str>,
+    },
+    /// The stream ends before an entry that was read or stored, or was made again.
+    WentBack {
+        /// Last position of the stream.
+        last: ListPosition,
+    },
+}
+
+/// Reason why a process cannot serve as a site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SiteEnd {
+    /// The list has no group.
+    NotFounded,
+    /// The config has other settings than the group.
+    OtherRules {
+        /// Settings of the group.
+        group: SharedRules,
+        /// Settings of the config.
+        config: SharedRules,
+    },
+    /// Another process serves under the name.
+    NameInUse(SiteName),
+    /// Another process has begun to serve under the name.
+    Superseded(SiteName),
+    /// The group has as many sites as it may have.
+    TooManySites,
+    /// A newer program writes batches in this version.
+    NewerVersion(u8),
+    /// The stream begins after entries that are needed, and has no whole snapshot.
+    NoSnapshot,
+    /// The stream is gone, or another one has its name.
+    Gone(Box<str>),
+    /// Entries were removed before this site read them. A new start reads a snapshot.
+    FellBehind(ListPosition),
+    /// This site was perhaps shown another history. A new start compares.
+    Doubtful(Doubt),
+}
+
+/// An entry and its chain, as a process had read them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// Position of the entry.
+    pub position: ListPosition,
+    /// The chain there.
+    pub chain: super::chain::Chain,
+}
+
+impl fmt::Display for SiteEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFounded => f.write_str(
+                "the stream has no group yet: found one with `site --found CONFIG`, once for all \
+                 sites",
+            ),
+            Self::OtherRules { group, config } => write!(
+                f,
+                "the config says {config}, but the group was founded with {group}: all sites need \
+                 the settings of the group"
+            ),
+            Self::NameInUse(site) => write!(
+                f,
+                "another process serves as site {site}: each site needs its own name (site=)"
+            ),
+            Self::Superseded(site) => {
+                write!(f, "another process has begun to serve as site {site}: this one ends")
+            }
+            Self::TooManySites => f.write_str("the group has as many sites as it may have"),
+            Self::NewerVersion(version) => write!(
+                f,
+                "another site writes batches of version {version}, which this program cannot \
+                 read: upgrade this site"
+            ),
+            Self::NoSnapshot => f.write_str(
+                "the stream begins after the start of the group, and has no whole snapshot: \
+                 entries were removed by hand",
+            ),
+            Self::Gone(reason) => f.write_str(reason),
+            Self::FellBehind(position) => {
+                write!(f, "entry {position} was removed before this site read it")
+            }
+            Self::Doubtful(doubt) => write!(
+                f,
+                "the engine showed this site and another one different entries {}",
+                doubt.position
+            ),
+        }
+    }
+}
+
+impl std::error::Error for SiteEnd {}
+
+impl fmt::Display for SharedRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ttl_ms, members_max, drops_oldest } = self;
+        let overflow = if *drops_oldest { "drop-oldest" } else { "reject" };
+        write!(f, "ttl {} s, max_members={members_max}, overflow={overflow}", ttl_ms / 1000)
+    }
+}
+
+/// Change for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListNotice {
+    /// The engine can be reached, or no longer.
+    Engine(Result<(), Box<str>>),
+    /// The engine has refused an entry.
+    Refused(Box<str>),
+    /// A batch does not count.
+    Void {
+        /// Position of the entry.
+        position: ListPosition,
+        /// Reason why it is void.
+        reason: VoidReason,
+    },
+    /// Proposals were given up after `engine_timeout`.
+    Withdrawn {
+        /// Number of proposals.
+        proposals: usize,
+    },
+    /// An entry is stored, and was not read in time. The site subscribes anew.
+    NotReadBack(ListPosition),
+    /// A snapshot is whole.
+    Snapshot(ListPosition),
+}
+
+impl fmt::Display for ListNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Engine(Ok(())) => f.write_str("engine: connected"),
+            Self::Engine(Err(reason)) => write!(
+                f,
+                "engine: connection lost: {reason}; members of this site keep getting what is \
+                 known, and requests wait"
+            ),
+            Self::Refused(reason) => write!(f, "engine: an entry was not stored: {reason}"),
+            Self::Void { position, reason } => {
+                write!(f, "list: entry {position} does not count: {reason}")
+            }
+            Self::Withdrawn { proposals } => write!(
+                f,
+                "engine: no answer in time: {proposals} proposals are withdrawn, and their \
+                 requests get ERR 506"
+            ),
+            Self::NotReadBack(position) => write!(
+                f,
+                "engine: entry {position} is stored, but was not passed in time: reading anew \
+                 from the leader"
+            ),
+            Self::Snapshot(base) => write!(f, "list: whole snapshot of entry {base}"),
+        }
+    }
+}

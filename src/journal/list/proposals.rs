@@ -1,0 +1,158 @@
+//! Proposals of this process that the list has not decided yet.
+//!
+//! ```text
+//!   proposal ─► waiting ─► under way: the next batch, sent until its number is read back
+//!                               └─ after engine_timeout: withdrawn, an empty batch of that number
+//! ```
+//!
+//! Of all batches with one number, the first in the list counts.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::batch::BatchHeader;
+use super::names::ListPosition;
+use super::record::ListRecord;
+use crate::limits::list::{BATCH_BYTES_MAX, BATCH_OVERHEAD_BYTES};
+use crate::time::Millis;
+
+const RECORDS_BYTES_MAX: usize = BATCH_BYTES_MAX - BATCH_OVERHEAD_BYTES;
+
+/// Encoded records with the tickets of their requests.
+#[derive(Clone, Debug)]
+pub(super) struct RecordBatch<T> {
+    pub(super) records: Vec<u8>,
+    /// One for each record. `None` if nothing waits for the record.
+    pub(super) tickets: Vec<Option<T>>,
+}
+
+impl<T> Default for RecordBatch<T> {
+    fn default() -> Self {
+        Self { records: Vec::new(), tickets: Vec::new() }
+    }
+}
+
+impl<T> RecordBatch<T> {
+    fn count(&self) -> u32 {
+        u32::try_from(self.tickets.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// A batch that was sent, and whose number is not read back.
+#[derive(Clone, Debug)]
+pub(super) struct BatchUnderWay<T> {
+    pub(super) content: RecordBatch<T>,
+    /// Bytes that are sent now: the batch, or the empty one that withdraws it.
+    pub(super) bytes: Bytes,
+    pub(super) is_withdrawn: bool,
+    pub(super) begun: Millis,
+    /// Last time that the bytes were sent.
+    pub(super) sent: Millis,
+    /// Entry of the bytes, and the time at which the engine told it.
+    pub(super) stored: Option<(ListPosition, Millis)>,
+}
+
+/// Proposals in the order in which they will be decided.
+#[derive(Debug)]
+pub(super) struct Proposals<T> {
+    waiting: VecDeque<RecordBatch<T>>,
+    waiting_bytes: usize,
+    pub(super) under_way: Option<BatchUnderWay<T>>,
+}
+
+impl<T> Default for Proposals<T> {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), waiting_bytes: 0, under_way: None }
+    }
+}
+
+impl<T: Copy + PartialEq> Proposals<T> {
+    /// Adds a proposal.
+    pub(super) fn add(&mut self, record: &ListRecord<'_>, ticket: Option<T>) {
+        if self.waiting.is_empty() {
+            self.waiting.push_back(RecordBatch::default());
+        }
+        let Some(last) = self.waiting.back_mut() else { return };
+        let before = last.records.len();
+        record.encode(&mut last.records);
+        let bytes = last.records.len().saturating_sub(before);
+        self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
+        if last.records.len() <= RECORDS_BYTES_MAX || last.tickets.is_empty() {
+            return last.tickets.push(ticket);
+        }
+        let records = last.records.split_off(before);
+        self.waiting.push_back(RecordBatch { records, tickets: vec![ticket] });
+    }
+
+    /// Returns the bytes of proposals that are not under way.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Returns true if a batch can be made of waiting proposals.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.under_way.is_none()
+    }
+
+    /// Makes a batch of the waiting proposals, or an empty one, and returns its bytes.
+    pub(super) fn begin(&mut self, header: &BatchHeader, now: Millis) -> Bytes {
+        let content = self.waiting.pop_front().unwrap_or_default();
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(content.records.len());
+        let bytes = Bytes::from(header.encode(content.count(), &content.records));
+        self.under_way = Some(BatchUnderWay {
+            content,
+            bytes: bytes.clone(),
+            is_withdrawn: false,
+            begun: now,
+            sent: now,
+            stored: None,
+        });
+        bytes
+    }
+
+    /// Makes the batch under way anew, with a new header and the same number.
+    pub(super) fn renew(&mut self, header: &BatchHeader, withdraws: bool, now: Millis) -> Bytes {
+        let Some(batch) = &mut self.under_way else { return Bytes::new() };
+        batch.is_withdrawn |= withdraws;
+        let bytes = match batch.is_withdrawn {
+            true => header.encode(0, &[]),
+            false => header.encode(batch.content.count(), &batch.content.records),
+        };
+        batch.bytes = Bytes::from(bytes);
+        (batch.sent, batch.stored) = (now, None);
+        batch.bytes.clone()
+    }
+
+    /// Takes the content of the batch under way, whose number is decided.
+    pub(super) fn finish(&mut self) -> Option<BatchUnderWay<T>> {
+        self.under_way.take()
+    }
+
+    /// Takes the waiting proposals whose requests wait for no proposal under way. Returns their
+    /// number, too.
+    pub(super) fn take_withdrawable(&mut self) -> (RecordBatch<T>, usize) {
+        let sent = self.under_way.as_ref().map_or(&[][..], |batch| &batch.content.tickets);
+        let sent: Vec<T> = sent.iter().flatten().copied().collect();
+        let mut withdrawn = RecordBatch::default();
+        self.waiting_bytes = 0;
+        for content in std::mem::take(&mut self.waiting) {
+            let mut records = content.records.as_slice();
+            for ticket in content.tickets {
+                let Some(record) = ListRecord::take(&mut records) else { break };
+                if ticket.is_some_and(|ticket| sent.contains(&ticket)) {
+                    self.add(&record, ticket);
+                } else {
+                    record.encode(&mut withdrawn.records);
+                    withdrawn.tickets.push(ticket);
+                }
+            }
+        }
+        let count = withdrawn.tickets.len();
+        (withdrawn, count)
+    }
+}

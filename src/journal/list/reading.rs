@@ -1,0 +1,290 @@
+//! What the reports of the engine change.
+
+use super::applying::Application;
+use super::batch::ListBatch;
+use super::chain::ChainCheck;
+use super::io::{ListJob, ListNotice, ListReport, SiteEnd};
+use super::names::ListPosition;
+use super::proposals::BatchUnderWay;
+use super::site::{SiteJournal, SitePhase};
+use super::snapshot::{Collector, PieceHeader, restore};
+use super::state::{EntryKind, Judgement, VoidReason};
+use crate::facts::{Fact, MemberSite, Ordered, Replicated};
+use crate::limits::list::RIVAL_WATCH_MS;
+use crate::time::{Millis, Now, UnixMillis};
+
+/// The journal of a site and the state machine, while they handle a report.
+pub(super) struct ReportHandler<'a, S: Replicated> {
+    pub(super) journal: &'a mut SiteJournal<S::Ticket>,
+    pub(super) state: &'a mut S,
+    pub(super) now: Now,
+}
+
+impl<S: Replicated> ReportHandler<'_, S> {
+    /// Handles a report. Returns true if facts were applied.
+    pub(super) fn handle(&mut self, report: ListReport) -> bool {
+        let steady = self.now.steady;
+        let journal = &mut *self.journal;
+        match report {
+            ListReport::Entry { position, stored, kind, bytes } => {
+                return self.on_entry(position, stored, kind, &bytes);
+            }
+            ListReport::Missing { first, last } => {
+                let next = journal.list.position().next();
+                let is_reading = !matches!(journal.phase, SitePhase::Snapshot(_));
+                if is_reading && first <= next && next <= last {
+                    journal.end(SiteEnd::FellBehind(next));
+                }
+            }
+            ListReport::CaughtUp { last } => self.on_caught_up(last),
+            ListReport::Stored { tag, position } => journal.on_stored(tag, position, steady),
+            ListReport::NotStored { tag, reason } => journal.on_not_stored(tag, reason, steady),
+            ListReport::Connected => {
+                journal.notices.push_back(ListNotice::Engine(Ok(())));
+                journal.upkeep.repetition.again_at = Some(steady);
+            }
+            ListReport::Disconnected { reason } => {
+                journal.notices.push_back(ListNotice::Engine(Err(reason)));
+            }
+            ListReport::Gone { reason } => journal.end(SiteEnd::Gone(reason)),
+            ListReport::WentBack { last } => {
+                if last < journal.list.position() || last < journal.upkeep.confirmed {
+                    journal.doubt();
+                }
+            }
+        }
+        false
+    }
+
+    fn on_entry(
+        &mut self,
+        position: ListPosition,
+        stored: UnixMillis,
+        kind: EntryKind,
+        bytes: &[u8],
+    ) -> bool {
+        let at = self.time_of(stored);
+        self.move_horizon(at);
+        if let SitePhase::Snapshot(first) = self.journal.phase {
+            if kind == EntryKind::Snapshot
+                && let Some((header, content)) = self.journal.collector.take(bytes)
+            {
+                self.begin_at_snapshot(first, &header, &content, at);
+            }
+            return false;
+        }
+        let journal = &mut *self.journal;
+        let next = journal.list.position().next();
+        if position < next {
+            // It was read before the last subscription.
+            if !journal.list.chain.is_as_read(position, kind as u8, bytes) {
+                journal.doubt();
+            }
+            return false;
+        }
+        if position > next {
+            journal.jobs.push_back(ListJob::ReadFrom(next));
+            return false;
+        }
+        journal.upkeep.snapshots.count_bytes(bytes.len());
+        let applied = match kind {
+            EntryKind::Log => self.read_log(position, bytes, at),
+            EntryKind::Snapshot => {
+                if let Some(name) = journal.list.read_piece(position, bytes) {
+                    journal.upkeep.snapshots.is_whole(&name);
+                    journal.notices.push_back(ListNotice::Snapshot(name.base));
+                }
+                false
+            }
+        };
+        self.move_horizon(at);
+        self.check_rival();
+        applied
+    }
+
+    /// Returns the group time of an entry. A running site takes the time at which it applies the
+    /// entry, because its clock may differ from that of the engine.
+    fn time_of(&self, stored: UnixMillis) -> Millis {
+        match self.journal.phase {
+            SitePhase::Snapshot(_) | SitePhase::Replay => {
+                let age_ms = self.now.unix.0.saturating_sub(stored.0);
+                Millis::new(self.now.steady.as_u64().saturating_sub(age_ms))
+            }
+            SitePhase::Watching { .. }
+            | SitePhase::Beginning
+            | SitePhase::Serving
+            | SitePhase::Ended(_) => self.now.steady,
+        }
+    }
+
+    fn read_log(&mut self, position: ListPosition, bytes: &[u8], at: Millis) -> bool {
+        match self.journal.list.read(position, bytes) {
+            Judgement::Counts(batch) => {
+                self.apply(position, &batch, at);
+                true
+            }
+            Judgement::Void(reason) => {
+                self.on_void(position, bytes, reason);
+                false
+            }
+            Judgement::Newer(version) => {
+                self.journal.end(SiteEnd::NewerVersion(version));
+                false
+            }
+        }
+    }
+
+    fn apply(&mut self, position: ListPosition, batch: &ListBatch<'_>, at: Millis) {
+        let (header, journal) = (&batch.header, &mut *self.journal);
+        let is_own = header.site == journal.options.site && header.life == journal.life;
+        let mut tickets = Vec::new();
+        if is_own && let Some(mine) = journal.proposals.finish() {
+            journal.number = header.number;
+            journal.upkeep.decided(position);
+            let BatchUnderWay { content, .. } = mine;
+            if batch.count() == content.tickets.len() {
+                tickets = content.tickets;
+            } else {
+                journal.withdraw_all(content, self.state); // The empty batch came first.
+            }
+        }
+        let (site, list, state) = (&header.site, &mut journal.list, &mut *self.state);
+        let has_joined = &mut journal.has_joined;
+        Application { list, state, position, site, is_own, at, index: 0, has_joined }
+            .apply(batch, tickets);
+        if is_own && journal.phase == SitePhase::Beginning {
+            journal.phase = SitePhase::Serving;
+        }
+    }
+
+    /// Handles a batch that does not count. If it is the one under way, it is made anew.
+    fn on_void(&mut self, position: ListPosition, bytes: &[u8], reason: VoidReason) {
+        let journal = &mut *self.journal;
+        if !matches!(reason, VoidReason::OtherNumber { .. }) {
+            journal.notices.push_back(ListNotice::Void { position, reason });
+        }
+        let is_mine = journal.proposals.under_way.as_ref().is_some_and(|mine| mine.bytes == bytes);
+        match reason {
+            // A start reads the leader's history: the other site was shown another one.
+            VoidReason::OtherHistory { .. } if journal.phase == SitePhase::Replay => (),
+            VoidReason::OtherHistory { .. } => journal.doubt(),
+            VoidReason::TooOld if is_mine => journal.upkeep.repetition.renew = true,
+            VoidReason::TooManySites if is_mine => journal.end(SiteEnd::TooManySites),
+            VoidReason::OtherLife if is_mine && journal.phase == SitePhase::Beginning => {
+                journal.end(SiteEnd::NameInUse(journal.options.site.clone()));
+            }
+            VoidReason::TooOld
+            | VoidReason::TooManySites
+            | VoidReason::OtherLife
+            | VoidReason::Damaged
+            | VoidReason::OtherNumber { .. }
+            | VoidReason::Founding => (),
+        }
+    }
+
+    /// Ends the service if another process serves under this name.
+    fn check_rival(&mut self) {
+        let journal = &mut *self.journal;
+        let name = &journal.options.site;
+        let latest = journal.list.site(name);
+        let end = match journal.phase {
+            SitePhase::Serving if latest.is_some_and(|latest| latest.life != journal.life) => {
+                SiteEnd::Superseded(name.clone())
+            }
+            SitePhase::Watching { number, .. }
+                if latest.is_some_and(|it| it.number != number && !it.has_ended) =>
+            {
+                SiteEnd::NameInUse(name.clone())
+            }
+            SitePhase::Snapshot(_)
+            | SitePhase::Replay
+            | SitePhase::Watching { .. }
+            | SitePhase::Beginning
+            | SitePhase::Serving
+            | SitePhase::Ended(_) => return,
+        };
+        journal.end(end);
+    }
+
+    fn begin_at_snapshot(
+        &mut self,
+        first: ListPosition,
+        header: &PieceHeader,
+        content: &[u8],
+        at: Millis,
+    ) {
+        let base = header.name.base;
+        if base < first.before() {
+            return; // Entries between the snapshot and the first entry are gone.
+        }
+        let Some(list) = restore(content, self.state, at) else { return };
+        let journal = &mut *self.journal;
+        journal.list = list;
+        journal.collector = Collector::default();
+        // Entries from before the snapshot are gone, and with them perhaps messages.
+        journal.options.begins_epoch |= base > first.before();
+        journal.phase = SitePhase::Replay;
+        journal.jobs.push_back(ListJob::ReadFrom(base.next()));
+    }
+
+    fn on_caught_up(&mut self, last: ListPosition) {
+        let (journal, steady) = (&mut *self.journal, self.now.steady);
+        match journal.phase {
+            SitePhase::Snapshot(_) => return journal.end(SiteEnd::NoSnapshot),
+            SitePhase::Replay if last <= journal.list.position() => (),
+            // The report of an earlier subscription.
+            SitePhase::Replay
+            | SitePhase::Watching { .. }
+            | SitePhase::Beginning
+            | SitePhase::Serving
+            | SitePhase::Ended(_) => return,
+        }
+        let Some(group) = journal.list.rules() else { return journal.end(SiteEnd::NotFounded) };
+        let config = journal.options.rules;
+        if group != config {
+            return journal.end(SiteEnd::OtherRules { group, config });
+        }
+        if let Some(doubt) = journal.options.doubt
+            && journal.list.check_chain(doubt.position, doubt.chain) != ChainCheck::Same
+        {
+            journal.options.begins_epoch = true;
+        }
+        let known = journal.list.site(&journal.options.site).filter(|it| !it.has_ended);
+        journal.phase = match known {
+            Some(other) => {
+                SitePhase::Watching { until: steady.plus(RIVAL_WATCH_MS), number: other.number }
+            }
+            None => SitePhase::Beginning,
+        };
+        self.put(Fact::Recovered { epoch: self.state.epoch() }, steady);
+        self.locate_all(steady);
+    }
+
+    /// Tells the site of each member: a recovery knows no other site.
+    fn locate_all(&mut self, at: Millis) {
+        let journal = &*self.journal;
+        for (id, home) in journal.list.homes().all() {
+            let site = match home.site == journal.options.site {
+                true => MemberSite::Here,
+                false => MemberSite::Elsewhere { is_online: home.is_online },
+            };
+            put(self.state, Fact::Located { id, site }, at);
+        }
+    }
+
+    fn move_horizon(&mut self, at: Millis) {
+        let seq = self.journal.list.horizon();
+        if self.journal.horizon != Some(seq) {
+            self.journal.horizon = Some(seq);
+            self.put(Fact::Horizon { seq }, at);
+        }
+    }
+
+    fn put(&mut self, fact: Fact<'_>, at: Millis) {
+        put(self.state, fact, at);
+    }
+}
+
+fn put<S: Replicated>(state: &mut S, fact: Fact<'_>, at: Millis) {
+    state.apply(fact, Ordered { ticket: None, is_committed: true }, at);
+}

@@ -1,0 +1,288 @@
+//! The journal of a site: proposals go into the list, and what the list says is applied.
+//!
+//! ```text
+//!   propose ─► Proposals ─► commit ─► ListJob::Publish ─► engine
+//!                                                           │
+//!   state ◄── Application ◄── ListState::read ◄── ListReport::Entry
+//! ```
+//!
+//! A fact is applied when its batch comes back, and is committed then. Tickets of own proposals
+//! wait until that time.
+
+use std::collections::VecDeque;
+
+use super::applying::fact;
+use super::batch::BatchHeader;
+use super::chain::Chain;
+use super::io::{Doubt, ListJob, ListNotice, SiteEnd};
+use super::names::{Life, ListPosition, MemberVisit, SiteName};
+use super::proposals::{Proposals, RecordBatch};
+use super::record::{ListRecord, SharedRules};
+use super::snapshot::Collector;
+use super::state::{EntryKind, ListState};
+use super::upkeep::Upkeep;
+use crate::facts::{Fact, Journal, MemberState, Replicated};
+use crate::protocol::Seq;
+use crate::time::{Millis, Now};
+
+/// Settings of the journal of a site.
+#[derive(Clone, Debug)]
+pub struct SiteOptions {
+    /// Name of the site.
+    pub site: SiteName,
+    /// Settings that the group must have.
+    pub rules: SharedRules,
+    /// Milliseconds that a proposal waits for the engine.
+    pub engine_timeout_ms: u64,
+    /// Most bytes of proposals that wait.
+    pub waiting_bytes_max: usize,
+    /// What the process before this one was not sure of.
+    pub doubt: Option<Doubt>,
+    /// True if a new epoch must begin.
+    pub begins_epoch: bool,
+}
+
+/// State of the start of a site, and of its service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SitePhase {
+    /// Reading the first whole snapshot of a list that begins at this position.
+    Snapshot(ListPosition),
+    /// Reading the list.
+    Replay,
+    /// Watching until this time for another process of this name.
+    Watching {
+        /// End of the watch.
+        until: Millis,
+        /// Number of the last batch of the other process.
+        number: u64,
+    },
+    /// The first batch of this life is on its way.
+    Beginning,
+    /// Requests are served.
+    Serving,
+    /// The process can no longer serve.
+    Ended(SiteEnd),
+}
+
+/// The journal of a site.
+#[derive(Debug)]
+pub struct SiteJournal<T> {
+    pub(super) options: SiteOptions,
+    pub(super) list: ListState,
+    pub(super) phase: SitePhase,
+    pub(super) life: Life,
+    /// Number of the last batch of this life that counts.
+    pub(super) number: u64,
+    pub(super) proposals: Proposals<T>,
+    pub(super) jobs: VecDeque<ListJob>,
+    pub(super) notices: VecDeque<ListNotice>,
+    pub(super) collector: Collector,
+    /// Last seq that was forgotten, as the state machine knows it.
+    pub(super) horizon: Option<Seq>,
+    pub(super) upkeep: Upkeep,
+    /// True if a member came to this site since the last question.
+    pub(super) has_joined: bool,
+}
+
+impl<S: Replicated> Journal<S> for SiteJournal<S::Ticket> {
+    fn propose(&mut self, fact: Fact<'_>, ticket: S::Ticket, state: &mut S, now: Now) {
+        let is_serving = self.phase == SitePhase::Serving;
+        let record = self.record::<S>(&fact, ticket, state, now).filter(|_| is_serving);
+        match record {
+            Some(record) => self.proposals.add(&record, Some(ticket)),
+            None => state.withdraw(fact, ticket),
+        }
+    }
+}
+
+impl<T: Copy + PartialEq> SiteJournal<T> {
+    /// Creates the journal of a list that begins at `first`. `random` makes this life unlike any
+    /// other one.
+    #[must_use]
+    pub fn new(options: SiteOptions, first: ListPosition, random: u64) -> Self {
+        let is_whole = first.0 <= 1;
+        let phase = if is_whole { SitePhase::Replay } else { SitePhase::Snapshot(first) };
+        Self {
+            options,
+            list: ListState::default(),
+            phase,
+            life: Life { began: ListPosition::ZERO, random },
+            number: 0,
+            proposals: Proposals::default(),
+            jobs: VecDeque::from([ListJob::ReadFrom(ListPosition(first.0.max(1)))]),
+            notices: VecDeque::new(),
+            collector: Collector::default(),
+            horizon: None,
+            upkeep: Upkeep::default(),
+            has_joined: false,
+        }
+    }
+
+    /// Returns the next job for the engine.
+    pub fn poll_job(&mut self) -> Option<ListJob> {
+        self.jobs.pop_front()
+    }
+
+    /// Puts back a job for which the engine had no room. It is the next job again.
+    pub fn requeue(&mut self, job: ListJob) {
+        self.jobs.push_front(job);
+    }
+
+    /// Returns the next change for the operator.
+    pub fn poll_notice(&mut self) -> Option<ListNotice> {
+        self.notices.pop_front()
+    }
+
+    /// Returns the state that follows from the list.
+    #[must_use]
+    pub fn list(&self) -> &ListState {
+        &self.list
+    }
+
+    /// Returns the phase.
+    #[must_use]
+    pub fn phase(&self) -> &SitePhase {
+        &self.phase
+    }
+
+    /// Returns the name of the site.
+    #[must_use]
+    pub fn name(&self) -> &SiteName {
+        &self.options.site
+    }
+
+    /// Returns true if a member came to this site since the last call: its message socket may have
+    /// bytes due.
+    pub fn take_joined(&mut self) -> bool {
+        std::mem::take(&mut self.has_joined)
+    }
+
+    /// Returns true if nothing waits for the list.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.proposals.is_idle()
+    }
+
+    /// Returns the bytes of proposals that wait.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.proposals.waiting_bytes()
+    }
+
+    pub(super) fn end(&mut self, reason: SiteEnd) {
+        if !matches!(self.phase, SitePhase::Ended(_)) {
+            self.phase = SitePhase::Ended(reason);
+        }
+    }
+
+    /// Ends the service because the engine showed two histories.
+    pub(super) fn doubt(&mut self) {
+        let (position, chain): (ListPosition, Chain) = (self.list.position(), self.list.chain());
+        self.end(SiteEnd::Doubtful(Doubt { position, chain }));
+    }
+
+    /// Returns the header of the next batch of this life.
+    pub(super) fn header(&self, now: Now) -> BatchHeader {
+        BatchHeader {
+            site: self.options.site.clone(),
+            life: self.life,
+            number: self.number.saturating_add(1),
+            seen: self.list.position(),
+            chain: self.list.chain(),
+            time: now.unix,
+        }
+    }
+
+    pub(super) fn publish(&mut self, kind: EntryKind, bytes: bytes::Bytes) -> u64 {
+        let tag = self.upkeep.next_tag();
+        self.jobs.push_back(ListJob::Publish { tag, kind, bytes });
+        tag
+    }
+
+    /// Returns the current visit of a member at this site.
+    pub(super) fn visit_here(&self, id: &str) -> Option<MemberVisit> {
+        let home = self.list.homes().of(id)?;
+        (home.site == self.options.site).then_some(home.visit)
+    }
+
+    /// Returns the record of a fact; `None` if the fact cannot be proposed.
+    fn record<'f, S: Replicated<Ticket = T>>(
+        &self,
+        fact: &Fact<'f>,
+        ticket: T,
+        state: &S,
+        now: Now,
+    ) -> Option<ListRecord<'f>> {
+        Some(match *fact {
+            Fact::Registered { id, owner, address, past } => {
+                let start = state.start_of_newcomer(past, now.steady);
+                ListRecord::Enter { owner, address, start, id }
+            }
+            Fact::Returned { id, before, owner, address, acked } => {
+                ListRecord::Return { before, owner, address, acked, id }
+            }
+            Fact::Deregistered { id } => {
+                let before = state.member_state(id)?.owner;
+                let forgotten = if S::is_timed(ticket) { Some(self.visit_here(id)?) } else { None };
+                ListRecord::Leave { before, forgotten, id }
+            }
+            Fact::Accepted { sender, number, text, .. } => {
+                let visit = Some(self.visit_here(sender)?);
+                ListRecord::Say { visit, number, id: sender, text }
+            }
+            Fact::NewEpoch { epoch } => ListRecord::Epoch { epoch },
+            Fact::Acked { .. }
+            | Fact::Snapshot { .. }
+            | Fact::Member(_)
+            | Fact::Own { .. }
+            | Fact::Announced { .. }
+            | Fact::AllNamed
+            | Fact::Recovered { .. }
+            | Fact::Numbered { .. }
+            | Fact::Published { .. }
+            | Fact::Expired { .. }
+            | Fact::Lost { .. }
+            | Fact::Entered { .. }
+            | Fact::Located { .. }
+            | Fact::Horizon { .. } => return None,
+        })
+    }
+
+    /// Proposes the cursors that have moved, and the members that have gone.
+    pub(super) fn propose_cursors<S: Replicated<Ticket = T>>(&mut self, state: &mut S) {
+        let mut changed: Vec<(Box<str>, Seq)> = Vec::new();
+        state.take_cursor_changes(|change| {
+            if let Fact::Acked { id, acked } | Fact::Member(MemberState { id, acked, .. }) = change
+            {
+                changed.push((id.into(), acked));
+            } else {
+                debug_assert!(false, "no other fact is a change of a cursor");
+            }
+        });
+        for (id, acked) in changed {
+            let Some(visit) = self.visit_here(&id) else { continue };
+            let Some(home) = self.list.homes().of(&id) else { continue };
+            if acked > home.acked {
+                self.proposals.add(&ListRecord::Acked { visit, acked, id: &id }, None);
+            }
+            if home.is_online && !state.is_online_here(&id) {
+                self.proposals.add(&ListRecord::Gone { visit, id: &id }, None);
+            }
+        }
+    }
+
+    /// Refuses the requests of proposals that will never be in the list.
+    pub(super) fn withdraw_all<S: Replicated<Ticket = T>>(
+        &mut self,
+        content: RecordBatch<T>,
+        state: &mut S,
+    ) {
+        let (mut records, time) = (content.records.as_slice(), self.list.time);
+        for ticket in content.tickets {
+            let Some(record) = ListRecord::take(&mut records) else { return };
+            if let (Some(fact), Some(ticket)) = (fact(&record, time), ticket) {
+                state.withdraw(fact, ticket);
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Limits of a group of several sites.
+
+/// Most reports of the engine that are handled in a turn.
+pub const TURN_REPORTS_MAX: usize = 256;
+/// Most messages of one client that are not decided.
+pub const CLIENT_UNDECIDED_MAX: usize = 1024;
+/// Most sites of a group.
+pub const SITES_MAX: usize = 64;
+/// Longest batch, in bytes. The engine takes messages of 1 MiB.
+pub const BATCH_BYTES_MAX: usize = 256 * 1024;
+/// Most bytes of a batch before and after its records.
+pub const BATCH_OVERHEAD_BYTES: usize = 256;
+/// Longest request line at a site, in bytes: a batch has room for it.
+pub const SITE_LINE_BYTES_HIGHEST: usize = 128 * 1024;
+/// Chain values that are kept. A batch whose site has not read the last 256 entries is void.
+pub const CHAIN_VALUES_MAX: usize = 256;
+/// Milliseconds without a batch after which a site makes an empty one.
+pub const PULSE_MS: u64 = 2000;
+/// Milliseconds of the list's time without a batch after which a site counts as dead.
+pub const SITE_DEAD_MS: u64 = 15_000;
+/// Milliseconds without an entry after which a start subscribes anew.
+pub const START_SILENCE_MS: u64 = 5000;
+/// Milliseconds after which an entry that is stored must have been read.
+pub const READ_BACK_MS: u64 = 1500;
+/// Milliseconds without an answer after which a batch is sent again.
+pub const PUBLISH_AGAIN_MS: u64 = 1000;
+/// Milliseconds after a refusal by the engine until the batch is sent again.
+pub const PUBLISH_PAUSE_MS: u64 = 250;
+/// Milliseconds between proposals of moved cursors.
+pub const LIST_CURSORS_MS: u64 = 250;
+/// Milliseconds that a starting process watches for batches of another process of its name.
+pub const RIVAL_WATCH_MS: u64 = 5000;
+/// Milliseconds that `engine_timeout` means by default: longer than an election of the engine.
+pub const ENGINE_TIMEOUT_MS_DEFAULT: u64 = 10_000;
+/// Milliseconds that the founding of a group waits for the engine.
+pub const FOUND_WAIT_MS: u64 = 15_000;
+/// Milliseconds that a start waits for a report of the engine at a time.
+pub const START_POLL_MS: u64 = 100;
+/// Most bytes of a file of credentials.
+pub const CREDENTIALS_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that the journal of a new group may have in the engine by default.
+pub const ENGINE_BYTES_DEFAULT: u64 = 4 * 1024 * 1024 * 1024;
+/// Least bytes that the journal of a group has in the engine.
+pub const ENGINE_BYTES_LOWEST: u64 = 64 * 1024 * 1024;
+/// Milliseconds that the end of a site may take.
+pub const LIST_CLOSE_MS: u64 = 1000;
+/// Least milliseconds between two snapshots.
+pub const SNAPSHOT_MS_MIN: u64 = 60_000;
+/// Bytes of entries after which a snapshot is due.
+pub const SNAPSHOT_AFTER_BYTES: u64 = 64 * 1024 * 1024;
+/// Longest piece of a snapshot, in bytes.
+pub const PIECE_BYTES_MAX: usize = 256 * 1024;
+/// Milliseconds after which a snapshot that is not whole is given up.
+pub const SNAPSHOT_GIVE_UP_MS: u64 = 30_000;
+/// Milliseconds that own seqs are kept above the time to live: sites apply an entry at different
+/// times.
+pub const HORIZON_SLACK_MS: u64 = 60_000;
+/// Most snapshots whose positions are kept.
+pub const SNAPSHOT_MARKS_MAX: usize = 64;
+
+const _: () = assert!(
+    SITE_LINE_BYTES_HIGHEST + BATCH_OVERHEAD_BYTES < BATCH_BYTES_MAX,
+    "a batch has room for every message"
+);
+const _: () = assert!(PULSE_MS * 2 < RIVAL_WATCH_MS, "a rival pulses while it is watched for");
+const _: () = assert!(PULSE_MS + READ_BACK_MS < SITE_DEAD_MS, "a pulse may come late");

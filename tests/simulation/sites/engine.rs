@@ -1,0 +1,111 @@
+//! A modelled list: it stores, refuses, delays and loses entries, shows older copies, falls silent,
+//! and sometimes goes back to an earlier state.
+
+use bytes::Bytes;
+use groupcast::journal::{EntryKind, ListPosition, ListReport};
+use groupcast::time::UnixMillis;
+use support::rng::Rng;
+
+#[derive(Clone, Debug)]
+pub(super) struct StoredEntry {
+    pub(super) position: u64,
+    pub(super) stored: u64,
+    pub(super) kind: EntryKind,
+    pub(super) bytes: Bytes,
+}
+
+impl StoredEntry {
+    pub(super) fn report(&self) -> ListReport {
+        ListReport::Entry {
+            position: ListPosition(self.position),
+            stored: UnixMillis(self.stored),
+            kind: self.kind,
+            bytes: self.bytes.clone(),
+        }
+    }
+}
+
+/// The list as the leader has it.
+#[derive(Debug, Default)]
+pub(super) struct Engine {
+    pub(super) entries: Vec<StoredEntry>,
+    pub(super) first: u64,
+    pub(super) last: u64,
+    /// Entries whose publisher does not know that they will be stored, and when.
+    late: Vec<(u64, EntryKind, Bytes)>,
+    pub(super) refuses_until: u64,
+    /// True once the list has lost what it confirmed.
+    pub(super) has_lost: bool,
+}
+
+/// What the engine did with a published entry.
+pub(super) enum Published {
+    Stored(u64),
+    Refused,
+    Unknown,
+}
+
+impl Engine {
+    pub(super) fn store(&mut self, now: u64, kind: EntryKind, bytes: Bytes) -> u64 {
+        self.last += 1;
+        self.first = self.first.max(1);
+        self.entries.push(StoredEntry { position: self.last, stored: now, kind, bytes });
+        self.last
+    }
+
+    pub(super) fn publish(
+        &mut self,
+        rng: &mut Rng,
+        now: u64,
+        kind: EntryKind,
+        bytes: Bytes,
+        is_calm: bool,
+    ) -> Published {
+        if now < self.refuses_until {
+            if rng.percent(10) {
+                self.late.push((now + rng.below(20_000), kind, bytes));
+            }
+            return if rng.percent(50) { Published::Refused } else { Published::Unknown };
+        }
+        match rng.below(100) {
+            _ if is_calm => Published::Stored(self.store(now, kind, bytes)),
+            0..=3 => Published::Refused,
+            4..=7 => Published::Unknown,
+            8..=11 => {
+                self.store(now, kind, bytes);
+                Published::Unknown
+            }
+            12..=16 => {
+                self.late.push((now + rng.below(20_000), kind, bytes));
+                Published::Unknown
+            }
+            _ => Published::Stored(self.store(now, kind, bytes)),
+        }
+    }
+
+    /// Stores the late entries whose time has come.
+    pub(super) fn store_late(&mut self, now: u64) {
+        let due: Vec<_> = self.late.extract_if(.., |(at, ..)| *at <= now).collect();
+        for (_, kind, bytes) in due {
+            self.store(now, kind, bytes);
+        }
+    }
+
+    pub(super) fn purge(&mut self, below: u64) {
+        self.entries.retain(|entry| entry.position >= below);
+        self.first = self.first.max(below);
+    }
+
+    /// Puts an older state back: the last entries are gone, and their positions come again.
+    pub(super) fn go_back(&mut self, entries: usize) {
+        let left = self.entries.len().saturating_sub(entries).max(1);
+        self.entries.truncate(left);
+        self.last = self.entries.last().map_or(0, |entry| entry.position);
+        self.has_lost = true;
+    }
+
+    pub(super) fn at(&self, position: u64) -> Option<&StoredEntry> {
+        let index = self.entries.binary_search_by_key(&position, |entry| entry.position).ok()?;
+        self.entries.get(index)
+    }
+}
