@@ -121,10 +121,12 @@ fuzz:
 test:
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} \
 	    $(CARGO) test --locked --workspace --exclude groupcast-micro --exclude groupcast-page
+	$(CARGO) test --locked --features engine --lib -- journal::list commands::pending
+	$(CARGO) test --locked --features engine --test simulation sites::
 	@if test -x "$(TARGET)/engine/bin/nats-server"; then $(MAKE) test-engine; \
 	else echo "SKIPPED make test-engine: no nats-server in $(TARGET)/engine: make engine" >&2; fi
 
-# The client of NATS JetStream with real servers, one and three.
+# The client of NATS JetStream, and sites, with real servers, one and three.
 test-engine:
 	$(CARGO) test --locked --features engine --lib net::engine
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-3} $(CARGO) test --locked --features engine --test engine
@@ -165,7 +167,7 @@ ADVISORY_DB = https://github.com/RustSec/advisory-db
 check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --locked --features engine --lib --tests -- -D warnings
+	$(CARGO) clippy --locked --features engine --lib --bins --tests -- -D warnings
 	$(CARGO) clippy --locked --manifest-path tests/fuzz/libfuzzer/Cargo.toml \
 	    --no-default-features --target-dir "$(TARGET)" -- -D warnings
 	$(MAKE) test

@@ -11,9 +11,11 @@ use std::process::ExitCode;
 use getopts::{Matches, Options};
 use log::LevelFilter;
 
-use super::key::{ConfigKey, KEYS};
+use super::key::ConfigKey;
 use super::stderr::report_failure;
-use super::{ConfigError, ConfigSource, CoordinatorConfig, Endpoint, FoundValue, Location, value};
+use super::{
+    ConfigError, ConfigSource, CoordinatorConfig, Endpoint, FoundValue, Location, Program, value,
+};
 
 pub use participant::{Membership, ParticipantOptions, ParticipantRun, StoreOptions};
 pub use script::ScriptOptions;
@@ -39,6 +41,9 @@ pub enum CoordinatorTask {
         /// Settings, for which the files must be valid.
         run: CoordinatorRun,
     },
+    /// Found the group in the engine, and exit.
+    #[cfg(feature = "engine")]
+    Found(CoordinatorRun),
     /// Make the keys and the access file of the group of this config file, and exit.
     InitKeys(PathBuf, CoordinatorConfig),
     /// Make a further invitation to the group of this config file, and exit.
@@ -72,14 +77,21 @@ impl CoordinatorRun {
     pub fn from_arguments(
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Invocation<CoordinatorTask>, ConfigError> {
-        let options = coordinator_options();
+        Self::of_program(Program::Coordinator, arguments)
+    }
+
+    /// Parses the arguments of a program that serves a group.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the command line, or else of the config file.
+    pub fn of_program(
+        program: Program,
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<Invocation<CoordinatorTask>, ConfigError> {
+        let options = coordinator_options(program);
         let matches = matches(&options, arguments)?;
-        let about = ProgramInfo {
-            program: Self::PROGRAM,
-            purpose: COORDINATOR_PURPOSE,
-            file: COORDINATOR_FILE,
-            argument: "[<config file>]",
-        };
+        let about = program_info(program);
         if let Some(text) = about.help_or_version(&matches, &options) {
             return Ok(Invocation::Show(text));
         }
@@ -94,10 +106,11 @@ impl CoordinatorRun {
         let value = |key: &'static ConfigKey| Some((key.name, matches.opt_str(&key.option())?));
         let source = ConfigSource {
             file: file.map(PathBuf::from),
+            program,
             port: matches.opt_str("port"),
             ttl: matches.opt_str("ttl"),
             verbose,
-            keys: KEYS.iter().filter_map(value).collect(),
+            keys: program.keys().filter_map(value).collect(),
         };
         let config = source.load()?;
         let new_epoch = matches.opt_present("new-epoch");
@@ -106,6 +119,10 @@ impl CoordinatorRun {
         }
         let run = Self { config, source, new_epoch };
         let checked = file.unwrap_or("options").to_owned();
+        #[cfg(feature = "engine")]
+        if matches.opt_defined("found") && matches.opt_present("found") {
+            return Ok(Invocation::Run(CoordinatorTask::Found(run)));
+        }
         Ok(Invocation::Run(match matches.opt_present("check") {
             true => CoordinatorTask::Check { checked, run },
             false => CoordinatorTask::Serve(run),
@@ -160,8 +177,18 @@ impl ProgramInfo {
     }
 }
 
-/// Returns the options of the coordinator.
-fn coordinator_options() -> Options {
+/// Returns the fixed parts of the help of a program that serves a group.
+fn program_info(program: Program) -> ProgramInfo {
+    let (purpose, file) = match program {
+        Program::Coordinator => (COORDINATOR_PURPOSE, COORDINATOR_FILE),
+        #[cfg(feature = "engine")]
+        Program::Site => (SITE_PURPOSE, SITE_FILE),
+    };
+    ProgramInfo { program: program.name(), purpose, file, argument: "[<config file>]" }
+}
+
+/// Returns the options of a program that serves a group.
+fn coordinator_options(program: Program) -> Options {
     let mut options = common_options("check the options and the files that they name, and exit");
     options.optflag(
         "",
@@ -180,7 +207,11 @@ fn coordinator_options() -> Options {
     options.optopt("", "port", "port to listen on, instead of line 1; 0: any", "PORT");
     options.optopt("", "ttl", "time to live of a message, instead of line 2", "SECONDS");
     let default = CoordinatorConfig::new(0, 0);
-    for key in &KEYS {
+    #[cfg(feature = "engine")]
+    if program == Program::Site {
+        options.optflag("", "found", "make the stream of a new group in the engine, and exit");
+    }
+    for key in program.keys() {
         let shown = Some((key.show)(&default)).filter(|shown| !shown.is_empty());
         let shown = shown.unwrap_or_else(|| key.without_value().to_owned());
         let about = format!("{} (default {shown})", key.about);
@@ -307,7 +338,9 @@ const NOT_KEYS: [&str; 10] = [
 /// Returns true if another option than `option` is given.
 fn has_others(matches: &Matches, option: &str) -> bool {
     let is_other = |other: &str| other != option && matches.opt_present(other);
-    let is_key = KEYS.iter().any(|key| matches.opt_present(&key.option()));
+    let is_key =
+        |key: &ConfigKey| matches.opt_defined(&key.option()) && matches.opt_present(&key.option());
+    let is_key = Program::all_keys().any(is_key);
     is_key || NOT_KEYS.iter().any(|other| is_other(other))
 }
 
@@ -335,6 +368,17 @@ file is needed. Then come lines key=value, in any order. The keys are the
 options from --bind to --metrics-members, with _ for -, as in max_line=64k. An
 option wins over its key. BYTES may end in k, m or g (1k = 1024). SECONDS may
 have three decimals. Blank lines and lines that begin with // are skipped.
+";
+
+#[cfg(feature = "engine")]
+const SITE_PURPOSE: &str = "serves one site of a group: several coordinators with one journal";
+
+#[cfg(feature = "engine")]
+const SITE_FILE: &str = "\
+The config file is that of the coordinator, with further keys from --engine to
+--engine-bytes. A site needs engine=, group= and site=. The group is made once,
+with --found. ttl, max_members and overflow are those of the group: each site
+needs the same values. data_dir, presence and forget_after are not for sites.
 ";
 
 const EXIT_CODES: &str = "\

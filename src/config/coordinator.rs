@@ -45,6 +45,9 @@ pub struct StorageConfig {
     pub data_dir: Option<PathBuf>,
     /// Time at which the journal is synced to disk.
     pub sync: SyncPolicy,
+    /// The engine that keeps the journal of a site.
+    #[cfg(feature = "engine")]
+    pub engine: super::EngineConfig,
 }
 
 /// The HTTP server for metrics and the status page.
@@ -142,7 +145,12 @@ impl CoordinatorConfig {
                 peer: PeerTimeouts::new(),
             },
             log_level: LevelFilter::Info,
-            storage: StorageConfig { data_dir: None, sync: SyncPolicy::Always },
+            storage: StorageConfig {
+                data_dir: None,
+                sync: SyncPolicy::Always,
+                #[cfg(feature = "engine")]
+                engine: super::EngineConfig::new(),
+            },
             security: SecurityConfig { allow_foreign_ip: false, tls: None, ca: None, access: None },
             http: HttpConfig {
                 listen: None,

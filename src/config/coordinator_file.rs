@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use log::LevelFilter;
 
-use super::key::{ConfigKey, KEYS};
 use super::lines::{self, ConfigLine, ConfigLines};
-use super::{ConfigError, CoordinatorConfig, FoundValue, Location, related_keys, value};
+use super::{ConfigError, CoordinatorConfig, FoundValue, Location, Program, related_keys, value};
 use crate::limits::TTL_SECONDS_MAX;
 
 /// Location and text of each key that was given.
@@ -16,6 +15,8 @@ pub(super) type WrittenKeys = BTreeMap<&'static str, (Location, String)>;
 /// Sources of the settings of a coordinator: the options, and the config file. An option wins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigSource {
+    /// Program whose keys count.
+    pub(super) program: Program,
     /// Path of the config file. Without a file, `port` and `ttl` must be given.
     pub(super) file: Option<PathBuf>,
     /// Value of `--port`.
@@ -29,6 +30,12 @@ pub struct ConfigSource {
 }
 
 impl ConfigSource {
+    /// Returns the program whose keys count.
+    #[must_use]
+    pub const fn program(&self) -> Program {
+        self.program
+    }
+
     /// Reads the config file, and applies the options.
     ///
     /// # Errors
@@ -43,7 +50,9 @@ impl ConfigSource {
         let mut config = CoordinatorConfig::new(0, 0);
         let mut written = WrittenKeys::new();
         match (&self.file, bytes, &self.port, &self.ttl) {
-            (Some(path), Some(bytes), ..) => config.take_file(path, bytes, &mut written)?,
+            (Some(path), Some(bytes), ..) => {
+                config.take_file(self.program, (path, bytes), &mut written)?;
+            }
             (_, _, Some(_), Some(_)) => (),
             (_, _, port, ttl) => return Err(missing(port.is_some(), ttl.is_some())),
         }
@@ -55,13 +64,17 @@ impl ConfigSource {
             config.ttl_s = parse_ttl(text).map_err(|expected| of_option("ttl", text, expected))?;
         }
         for (name, text) in &self.keys {
-            let Some(key) = ConfigKey::find(name) else { continue };
+            let Some(key) = self.program.find_key(name) else { continue };
             (key.assign)(&mut config, text)
                 .map_err(|expected| of_option(key.name, text, expected))?;
             written.insert(key.name, (Location::Option, text.clone()));
         }
         if let Some(level) = self.verbose {
             config.log_level = level;
+        }
+        #[cfg(feature = "engine")]
+        if self.program == Program::Site {
+            super::site_keys::check(&config, &written)?;
         }
         related_keys::check(&config, &mut written)?;
         Ok(config)
@@ -87,21 +100,22 @@ impl CoordinatorConfig {
     /// Takes the values of the file at `path`.
     fn take_file(
         &mut self,
-        path: &Path,
-        bytes: &[u8],
+        program: Program,
+        (path, bytes): (&Path, &[u8]),
         written: &mut WrittenKeys,
     ) -> Result<(), ConfigError> {
         let mut lines = ConfigLines::new(path, bytes);
         self.listen.set_port(first_line(&mut lines, "port", PORT_EXPECTED, parse_port)?);
         self.ttl_s = first_line(&mut lines, "ttl", &ttl_expected(), parse_ttl)?;
         while let Some(line) = lines.next()? {
-            self.take_line(&line, written)?;
+            self.take_line(program, &line, written)?;
         }
         Ok(())
     }
 
     fn take_line(
         &mut self,
+        program: Program,
         line: &ConfigLine<'_>,
         written: &mut WrittenKeys,
     ) -> Result<(), ConfigError> {
@@ -109,8 +123,9 @@ impl CoordinatorConfig {
             return Err(line.error("line", line.text, "key=value".to_owned()));
         };
         let (name, text) = (name.trim_end(), text.trim_start());
-        let Some(key) = ConfigKey::find(name) else {
-            return Err(line.error("key", name, KEYS.each_ref().map(|key| key.name).join(", ")));
+        let Some(key) = program.find_key(name) else {
+            let names: Vec<&str> = program.keys().map(|key| key.name).collect();
+            return Err(line.error("key", name, names.join(", ")));
         };
         if let Some((Location::Line { number: first, .. }, _)) = written.get(key.name) {
             let (found, expected) = (FoundValue::Again { first: *first }, "one".to_owned());

@@ -26,11 +26,6 @@ pub(super) struct ConfigKey {
 }
 
 impl ConfigKey {
-    /// Returns the key of this name.
-    pub(super) fn find(name: &str) -> Option<&'static Self> {
-        KEYS.iter().find(|key| key.name == name)
-    }
-
     /// Returns the default value in words, if the value in the file is empty.
     pub(super) fn without_value(&self) -> &'static str {
         match self.name {

@@ -25,9 +25,12 @@ mod participant;
 mod participant_lines;
 mod peer_timeouts;
 mod pem;
+mod program;
 mod reach;
 mod related_keys;
 mod reload;
+#[cfg(feature = "engine")]
+mod site_keys;
 mod stderr;
 mod value;
 mod write_line;
@@ -52,7 +55,10 @@ pub use lines::check_private;
 pub use participant::{COORDINATOR_VARIABLE, ParticipantConfig};
 pub use peer_timeouts::PeerTimeouts;
 pub use pem::SecretPem;
+pub use program::Program;
 pub use reach::{AdvertisedAddress, Reach};
 pub use reload::{ConfigChange, SettingChange};
+#[cfg(feature = "engine")]
+pub use site_keys::{EngineConfig, load_credentials};
 pub use stderr::{report_failure, stderr_is_journal};
 pub use write_line::{StandardStream, write_line};

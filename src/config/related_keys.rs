@@ -118,7 +118,13 @@ mod tests {
     }
 
     fn with_storage(data_dir: Option<PathBuf>, sync: SyncPolicy) -> CoordinatorConfig {
-        CoordinatorConfig { storage: StorageConfig { data_dir, sync }, ..DEFAULT }
+        let storage = StorageConfig {
+            data_dir,
+            sync,
+            #[cfg(feature = "engine")]
+            engine: DEFAULT.storage.engine,
+        };
+        CoordinatorConfig { storage, ..DEFAULT }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A config that is read again while the coordinator runs: what changes, and what stays until a
 //! restart.
 
-use super::key::{ConfigKey, KEYS};
-use super::{CoordinatorConfig, value};
+use super::key::ConfigKey;
+use super::{CoordinatorConfig, Program, value};
 
 /// Keys whose values stay until a restart.
 const FIXED_KEYS: [&str; 7] =
@@ -43,9 +43,14 @@ impl ConfigChange {
         let mut config = new.clone();
         config.listen = old.listen;
         let mut fixed = Vec::new();
+        if is_site(old) {
+            let ttls = [old, new].map(|config| config.ttl_s.to_string());
+            fixed.extend(SettingChange::between("ttl", ttls));
+            config.ttl_s = old.ttl_s;
+        }
         let ports = [old.listen.port(), new.listen.port()].map(|port| port.to_string());
         fixed.extend(SettingChange::between("port", ports));
-        for key in KEYS.iter().filter(|key| is_fixed(key, old, new)) {
+        for key in Program::all_keys().filter(|key| is_fixed(key, old, new)) {
             let before = (key.show)(old);
             fixed.extend(SettingChange::between(key.name, [before.clone(), (key.show)(new)]));
             // A value that was valid once is valid again.
@@ -66,7 +71,7 @@ impl ConfigChange {
         let ttls = [old.ttl_s, config.ttl_s].map(|ttl_s| ttl_s.to_string());
         let mut changed: Vec<SettingChange> =
             SettingChange::between("ttl", ttls).into_iter().collect();
-        changed.extend(KEYS.iter().filter_map(|key| {
+        changed.extend(Program::all_keys().filter_map(|key| {
             SettingChange::between(key.name, [old, &config].map(|config| (key.show)(config)))
         }));
         Ok(Self { config, changed, fixed })
@@ -75,7 +80,26 @@ impl ConfigChange {
 
 fn is_fixed(key: &ConfigKey, old: &CoordinatorConfig, new: &CoordinatorConfig) -> bool {
     let is_on = |config: &CoordinatorConfig| !(key.show)(config).is_empty();
-    FIXED_KEYS.contains(&key.name) || SWITCHES.contains(&key.name) && is_on(old) != is_on(new)
+    FIXED_KEYS.contains(&key.name)
+        || SWITCHES.contains(&key.name) && is_on(old) != is_on(new)
+        || is_site(old) && is_of_group(key.name)
+}
+
+/// Returns true for a config of a site, whose group has settings that all sites share.
+fn is_site(config: &CoordinatorConfig) -> bool {
+    #[cfg(feature = "engine")]
+    return !config.storage.engine.servers.is_empty();
+    #[cfg(not(feature = "engine"))]
+    return {
+        let _ = config;
+        false
+    };
+}
+
+/// Returns true for a key of the engine, and for one that all sites of a group share.
+fn is_of_group(name: &str) -> bool {
+    let is_shared = ["max_members", "overflow"].contains(&name);
+    is_shared || name.starts_with("engine") || ["group", "site"].contains(&name)
 }
 
 impl SettingChange {

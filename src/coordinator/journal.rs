@@ -6,12 +6,18 @@ use log::Level;
 use mio::Registry;
 
 use super::platform::WriterQueue;
+#[cfg(feature = "engine")]
+use super::site_journal::EngineJournal;
 use crate::facts::{Fact, Journal};
 use crate::group::{Group, Ticket};
+#[cfg(feature = "engine")]
+use crate::journal::SiteEnd;
 use crate::journal::{
     Commits, Directory, JournalEnd, JournalNotice, JournalStats, MemoryJournal, OpenedJournal,
     Progress, Salt, SegmentWriter, WriterJob, WriterReport,
 };
+#[cfg(feature = "engine")]
+use crate::limits::list::LIST_CLOSE_MS;
 use crate::limits::{JOURNAL_CLOSE_MS, JOURNAL_QUEUE_MAX};
 use crate::net::{Full, Pool, Sink, Worker};
 use crate::time::{Millis, Now};
@@ -23,6 +29,9 @@ pub enum GroupJournal<W = WriterThread> {
     Memory(MemoryJournal),
     /// Facts become records on a disk.
     Disk(Box<DiskJournal<W>>),
+    /// Facts come from a list that several sites share.
+    #[cfg(feature = "engine")]
+    Site(Box<EngineJournal>),
 }
 
 /// The writer of a journal, on a thread.
@@ -72,6 +81,8 @@ impl<W: WriterQueue> Journal<Group> for GroupJournal<W> {
         match self {
             Self::Memory(memory) => memory.propose(fact, ticket, group, now),
             Self::Disk(disk) => disk.commits.propose(fact, ticket, group, now),
+            #[cfg(feature = "engine")]
+            Self::Site(site) => site.propose(fact, ticket, group, now),
         }
     }
 }
@@ -121,9 +132,14 @@ impl<W: WriterQueue> GroupJournal<W> {
         now: Now,
         mut random: impl FnMut() -> Option<u64>,
     ) {
-        if let Self::Disk(disk) = self {
-            disk.commits.commit(group, now, || random().map(Salt));
-            disk.submit_jobs();
+        match self {
+            Self::Memory(_) => (),
+            Self::Disk(disk) => {
+                disk.commits.commit(group, now, || random().map(Salt));
+                disk.submit_jobs();
+            }
+            #[cfg(feature = "engine")]
+            Self::Site(site) => site.commit(group, now, random),
         }
     }
 
@@ -132,6 +148,8 @@ impl<W: WriterQueue> GroupJournal<W> {
         match self {
             Self::Memory(_) => (),
             Self::Disk(disk) => disk.commits.on_rules_changed(group),
+            #[cfg(feature = "engine")]
+            Self::Site(_) => (),
         }
     }
 
@@ -140,6 +158,8 @@ impl<W: WriterQueue> GroupJournal<W> {
         match self {
             Self::Memory(_) => None,
             Self::Disk(disk) => disk.commits.deadline(),
+            #[cfg(feature = "engine")]
+            Self::Site(site) => site.deadline(),
         }
     }
 
@@ -148,6 +168,41 @@ impl<W: WriterQueue> GroupJournal<W> {
         match self {
             Self::Memory(_) => true,
             Self::Disk(disk) => disk.commits.is_idle(),
+            #[cfg(feature = "engine")]
+            Self::Site(site) => site.journal.is_idle(),
+        }
+    }
+
+    /// Returns true if a member came to this site of several since the last call.
+    #[cfg(feature = "engine")]
+    pub(super) fn take_joined(&mut self) -> bool {
+        match self {
+            Self::Memory(_) | Self::Disk(_) => false,
+            Self::Site(site) => site.journal.take_joined(),
+        }
+    }
+
+    /// Returns true for a list that decides proposals later.
+    #[cfg(feature = "engine")]
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self, Self::Site(_))
+    }
+
+    /// Returns true if reports of the engine are left for the next turn.
+    #[cfg(feature = "engine")]
+    pub(super) fn has_reports(&self) -> bool {
+        match self {
+            Self::Memory(_) | Self::Disk(_) => false,
+            Self::Site(site) => site.has_reports(),
+        }
+    }
+
+    /// Returns the reason why this process cannot serve as a site.
+    #[cfg(feature = "engine")]
+    pub(super) fn site_end(&self) -> Option<&SiteEnd> {
+        match self {
+            Self::Memory(_) | Self::Disk(_) => None,
+            Self::Site(site) => site.site_end(),
         }
     }
 
@@ -156,6 +211,8 @@ impl<W: WriterQueue> GroupJournal<W> {
         match self {
             Self::Memory(_) => false,
             Self::Disk(disk) => disk.commits.is_starting_segment(),
+            #[cfg(feature = "engine")]
+            Self::Site(_) => false,
         }
     }
 
@@ -164,6 +221,8 @@ impl<W: WriterQueue> GroupJournal<W> {
         match self {
             Self::Memory(_) => None,
             Self::Disk(disk) => Some(disk.commits.stats()),
+            #[cfg(feature = "engine")]
+            Self::Site(_) => None,
         }
     }
 
@@ -172,6 +231,8 @@ impl<W: WriterQueue> GroupJournal<W> {
         match self {
             Self::Memory(_) => 0,
             Self::Disk(disk) => disk.commits.waiting_bytes(),
+            #[cfg(feature = "engine")]
+            Self::Site(site) => site.journal.waiting_bytes(),
         }
     }
 
@@ -180,6 +241,8 @@ impl<W: WriterQueue> GroupJournal<W> {
         match self {
             Self::Memory(_) => None,
             Self::Disk(disk) => disk.commits.take_fullness(),
+            #[cfg(feature = "engine")]
+            Self::Site(site) => site.journal.take_fullness(),
         }
     }
 
@@ -188,26 +251,36 @@ impl<W: WriterQueue> GroupJournal<W> {
         match self {
             Self::Memory(_) => 0,
             Self::Disk(_) => JOURNAL_CLOSE_MS,
+            #[cfg(feature = "engine")]
+            Self::Site(_) => LIST_CLOSE_MS,
         }
     }
 
     /// Submits the end of the journal. [`GroupJournal::end`] returns its outcome.
     pub(super) fn close(&mut self, group: &mut Group, now: Now) {
-        if let Self::Disk(disk) = self {
-            disk.commits.close(group, now);
-            disk.submit_jobs();
+        match self {
+            Self::Memory(_) => (),
+            Self::Disk(disk) => {
+                disk.commits.close(group, now);
+                disk.submit_jobs();
+            }
+            #[cfg(feature = "engine")]
+            Self::Site(site) => site.close(group, now),
         }
     }
 
     /// Continues the end of the journal, and returns its outcome.
-    pub(super) fn end(&mut self, now: Millis) -> JournalEnd {
-        let _ = self.take_progress(now);
+    pub(super) fn end(&mut self, group: &mut Group, now: Now) -> JournalEnd {
+        let _ = self.take_progress(now.steady);
         match self {
             Self::Memory(_) => JournalEnd::Written,
             Self::Disk(disk) => {
                 disk.submit_jobs();
+                let _ = group; // Its facts are in the jobs.
                 disk.commits.end()
             }
+            #[cfg(feature = "engine")]
+            Self::Site(site) => site.end(group, now),
         }
     }
 }

@@ -18,6 +18,8 @@ mod admin;
 mod certificates;
 mod check;
 mod commands;
+#[cfg(feature = "engine")]
+mod engine_queue;
 mod health;
 mod inspect;
 mod journal;
@@ -33,6 +35,10 @@ mod server;
 #[cfg(feature = "tls")]
 mod set_up;
 mod shutdown;
+#[cfg(feature = "engine")]
+mod site;
+#[cfg(feature = "engine")]
+mod site_journal;
 mod sockets;
 mod startup;
 mod suspend;
@@ -44,7 +50,7 @@ mod tls;
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -58,12 +64,18 @@ use crate::net::{
 };
 use crate::text::Counted;
 
+#[cfg(feature = "engine")]
+use site::SiteStart;
+use startup::Start;
+
 pub use journal::{GroupJournal, WriterThread};
 pub use platform::{Observer, Platform, WriterQueue};
 pub use replica::Replica;
 pub use server::Coordinator;
 pub use server::config_change::change_config;
 pub use shutdown::TurnOutcome;
+#[cfg(feature = "engine")]
+pub use site_journal::{EngineJournal, EngineQueue};
 
 /// Reason why the coordinator could not start, continue, or end cleanly.
 #[derive(Debug)]
@@ -82,6 +94,12 @@ pub enum CoordinatorError {
     Stopped(PathBuf),
     /// The end of the journal in this directory could not be written: this number of bytes.
     Unwritten(PathBuf, usize),
+    /// The engine of a site cannot be used.
+    #[cfg(feature = "engine")]
+    Engine(crate::net::engine::EngineError),
+    /// This process cannot serve as a site.
+    #[cfg(feature = "engine")]
+    Site(crate::journal::SiteEnd),
     /// The coordinator at this endpoint does not answer, for this reason.
     Unhealthy(String, String),
 }
@@ -99,6 +117,10 @@ impl fmt::Display for CoordinatorError {
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Journal(path, error) => write!(f, "journal {}: {error}", path.display()),
             Self::System(what, error) => write!(f, "{what}: {error}"),
+            #[cfg(feature = "engine")]
+            Self::Engine(error) => error.fmt(f),
+            #[cfg(feature = "engine")]
+            Self::Site(end) => end.fmt(f),
             Self::CutShort => f.write_str(
                 "ended at once, by a second signal, before everything was sent and written",
             ),
@@ -144,6 +166,8 @@ impl CoordinatorError {
             | Self::Stopped(_)
             | Self::Unwritten(..)
             | Self::Unhealthy(..) => 1,
+            #[cfg(feature = "engine")]
+            Self::Engine(_) | Self::Site(_) => 1,
         }
     }
 }
@@ -156,6 +180,8 @@ impl CoordinatorError {
 pub fn run(task: &CoordinatorTask) -> Result<(), CoordinatorError> {
     match task {
         CoordinatorTask::Serve(run) => serve(run),
+        #[cfg(feature = "engine")]
+        CoordinatorTask::Found(run) => site::found(run),
         CoordinatorTask::Check { checked, run } => check::check(checked, run),
         #[cfg(feature = "tls")]
         CoordinatorTask::InitKeys(path, config) => set_up::init_keys(path, config),
@@ -169,6 +195,49 @@ pub fn run(task: &CoordinatorTask) -> Result<(), CoordinatorError> {
     }
 }
 
+/// Runs one coordinator until its end.
+#[cfg(not(feature = "engine"))]
+fn serve_to_end(
+    run: &CoordinatorRun,
+    inherited: Option<TcpListener>,
+) -> Result<(), CoordinatorError> {
+    serve_once(run, Start { inherited })
+}
+
+/// Runs one coordinator until its end. A site that is not sure of its state reads the list anew.
+#[cfg(feature = "engine")]
+#[expect(clippy::needless_pass_by_value, reason = "without the feature it is passed on")]
+fn serve_to_end(
+    run: &CoordinatorRun,
+    inherited: Option<TcpListener>,
+) -> Result<(), CoordinatorError> {
+    let mut site = SiteStart { begins_epoch: run.new_epoch, ..SiteStart::default() };
+    loop {
+        // A further start needs the socket, too.
+        let listener = inherited.as_ref().map(TcpListener::try_clone).transpose();
+        let inherited = listener.map_err(|error| {
+            CoordinatorError::System("cannot use the socket of the service manager", error)
+        })?;
+        let result = serve_once(run, Start { inherited, site });
+        let Err(CoordinatorError::Site(end)) = &result else { return result };
+        let Some(again) = SiteStart::after(end) else { return result };
+        log::warn!("{end}: reading the list anew");
+        site = again;
+    }
+}
+
+fn serve_once(run: &CoordinatorRun, start: Start) -> Result<(), CoordinatorError> {
+    let mut coordinator = startup::start(run, start)?;
+    let mut events = Events::with_capacity(EVENTS_MAX);
+    coordinator.run(&mut events)?;
+    coordinator.close_journal(&mut events)?;
+    #[cfg(feature = "engine")]
+    if let Some(end) = server::site::site_end(&coordinator) {
+        return Err(CoordinatorError::Site(end.clone()));
+    }
+    Ok(())
+}
+
 /// Runs a coordinator until a signal ends it.
 fn serve(run: &CoordinatorRun) -> Result<(), CoordinatorError> {
     let system = |what| move |error| CoordinatorError::System(what, error);
@@ -179,11 +248,7 @@ fn serve(run: &CoordinatorRun) -> Result<(), CoordinatorError> {
     let diagnostics = Diagnostics::install(run.config.log_level, print)
         .map_err(system("cannot start the log"))?;
     ignore_harmless_signals().map_err(system("cannot ignore signals"))?;
-    let result = startup::start(run, inherited).and_then(|mut coordinator| {
-        let mut events = Events::with_capacity(EVENTS_MAX);
-        coordinator.run(&mut events)?;
-        coordinator.close_journal(&mut events)
-    });
+    let result = serve_to_end(run, inherited);
     let result = match result {
         Err(stopped @ CoordinatorError::Stopped(_)) => {
             log::info!("{stopped}; nothing was changed");

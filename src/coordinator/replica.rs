@@ -5,7 +5,7 @@ use std::ops::Deref;
 use super::journal::{GroupJournal, WriterThread};
 use super::platform::{Observer, WriterQueue};
 use crate::group::{Effect, Group, Input, Rules};
-use crate::journal::Progress;
+use crate::journal::{JournalEnd, Progress};
 use crate::time::Now;
 
 /// A group whose facts go through a journal. All inputs take this way; queries go to the group.
@@ -52,6 +52,10 @@ impl<W: WriterQueue, O: Observer> Replica<W, O> {
 
     /// Passes the reports of the journal to the group. Returns true if facts were committed.
     pub(super) fn take_committed(&mut self, now: Now) -> bool {
+        #[cfg(feature = "engine")]
+        if matches!(self.journal, GroupJournal::Site(_)) {
+            return self.take_listed(now);
+        }
         let Progress { done, fails, .. } = self.journal.take_progress(now.steady);
         if let Some(fails) = fails {
             self.handle(Input::JournalFails(fails), now);
@@ -61,6 +65,23 @@ impl<W: WriterQueue, O: Observer> Replica<W, O> {
         }
         self.report_fullness(now);
         done.is_some()
+    }
+
+    /// Applies what the list of several sites says. Returns true if facts were applied.
+    #[cfg(feature = "engine")]
+    fn take_listed(&mut self, now: Now) -> bool {
+        let GroupJournal::Site(site) = &mut self.journal else { return false };
+        let has_applied = site.advance(&mut self.group, now);
+        if let Some(fails) = site.journal.take_failing() {
+            self.handle(Input::JournalFails(fails), now);
+        }
+        self.report_fullness(now);
+        has_applied
+    }
+
+    /// Continues the end of the journal, and returns its outcome.
+    pub(super) fn journal_end(&mut self, now: Now) -> JournalEnd {
+        self.journal.end(&mut self.group, now)
     }
 
     /// Ends a turn: the facts of the turn become a commit.

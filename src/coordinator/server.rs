@@ -2,8 +2,10 @@
 
 mod certificates;
 pub(super) mod config_change;
+mod epochs;
 mod http;
 pub(super) mod reload;
+pub(super) mod site;
 mod wiring;
 
 use std::io;
@@ -99,7 +101,7 @@ impl Coordinator<System> {
         self.begin_journal_end(self.platform.now());
         loop {
             let now = self.platform.now().steady;
-            match self.journal_end(now) {
+            match self.journal_end(self.platform.now()) {
                 JournalEnd::Written => return Ok(()),
                 JournalEnd::Pending if now < ends_at => (),
                 JournalEnd::Pending | JournalEnd::Failed => {
@@ -180,7 +182,7 @@ impl<P: Platform> Coordinator<P> {
 
     /// Returns the time at which the next turn begins at the latest: now if work is left.
     pub fn next_deadline(&self, now: Millis) -> Option<Millis> {
-        let is_idle = self.is_idle(now) && http::is_idle(self, now);
+        let is_idle = self.is_idle(now) && http::is_idle(self, now) && !site::has_reports(self);
         if is_idle { self.sockets.next_deadline() } else { Some(Millis::ZERO) }
     }
 
@@ -217,7 +219,7 @@ impl<P: Platform> Coordinator<P> {
         self.continue_handshakes(now);
         self.commands.limit_input(&mut self.sockets, now.steady);
         self.accept(now); // After the timers, so that the accept timer can be set again.
-        let is_second = self.on_end_requests(asked, now);
+        let is_second = self.on_end_requests(site::add_end(self, asked), now);
         self.handle(Input::Tick, now);
         if self.commands.write_replies() {
             self.liveness.request_check();
@@ -391,7 +393,7 @@ impl<P: Platform> Coordinator<P> {
     }
 
     /// Continues the end of the journal, and returns its outcome.
-    pub fn journal_end(&mut self, now: Millis) -> JournalEnd {
-        self.group.journal.end(now)
+    pub fn journal_end(&mut self, now: Now) -> JournalEnd {
+        self.group.journal_end(now)
     }
 }

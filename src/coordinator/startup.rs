@@ -14,8 +14,14 @@ use super::replica::Replica;
 use super::security::Security;
 use super::server::Coordinator;
 use super::server::reload::report_ready;
+#[cfg(feature = "engine")]
+use super::server::site::look_at_listeners;
+#[cfg(feature = "engine")]
+use super::site::{self, SiteStart};
 use super::system::System;
 use super::{CoordinatorError, report};
+#[cfg(feature = "engine")]
+use crate::config::Program;
 use crate::config::{CoordinatorConfig, CoordinatorRun, StandardStream, write_line};
 use crate::facts::Recorded;
 use crate::group::{Group, Rules};
@@ -46,8 +52,18 @@ pub(super) struct Startup {
     pub(super) keeps_epoch: bool,
 }
 
+/// What a start gets from outside.
+#[derive(Debug, Default)]
+pub(super) struct Start {
+    /// Listening socket of the service manager.
+    pub(super) inherited: Option<std::net::TcpListener>,
+    /// Reasons for the start of a site.
+    #[cfg(feature = "engine")]
+    pub(super) site: SiteStart,
+}
+
 /// Returns 64 random bits.
-fn draw_random() -> Result<u64, CoordinatorError> {
+pub(super) fn draw_random() -> Result<u64, CoordinatorError> {
     getrandom::u64().map_err(|error| {
         let error = io::Error::other(error);
         CoordinatorError::System("cannot draw a random number", error)
@@ -57,7 +73,7 @@ fn draw_random() -> Result<u64, CoordinatorError> {
 /// Listens, starts the group, and prints the first line on standard output.
 pub(super) fn start(
     run: &CoordinatorRun,
-    inherited: Option<std::net::TcpListener>,
+    start: Start,
 ) -> Result<Coordinator<System>, CoordinatorError> {
     let config = &run.config;
     let security = Security::load(&config.security).map_err(CoordinatorError::Config)?;
@@ -73,12 +89,12 @@ pub(super) fn start(
     if let Some(warning) = report::too_few_files(config, files.parse().ok()) {
         log::warn!("{warning}");
     }
-    let poll = Poll::new().map_err(system("cannot poll"))?;
+    let mut poll = Poll::new().map_err(system("cannot poll"))?;
     let mut signals = Signals::watch(poll.registry(), &WATCHED_SIGNALS)
         .map_err(system("cannot watch for signals"))?;
     let listen = |error| CoordinatorError::Listen(config.listen, error);
     let service = ServiceManager::of_environment();
-    let mut acceptor = open_listener(config.listen, inherited).map_err(listen)?;
+    let mut acceptor = open_listener(config.listen, start.inherited).map_err(listen)?;
     acceptor.register(poll.registry(), LISTENER).map_err(listen)?;
     let listening = acceptor.local_addr().map_err(listen)?;
     if acceptor.is_address_missing() {
@@ -91,7 +107,10 @@ pub(super) fn start(
     let http = start_http(config, poll.registry())?;
     let rules = Rules { access: security.access_rules(), ..rules(config, listening) };
     report_reading(config, &service);
-    let startup = begin(config, rules, poll.registry(), &mut signals)?;
+    #[cfg(feature = "engine")]
+    let startup = begin_either(run, rules, start.site, &mut poll, &mut signals)?;
+    #[cfg(not(feature = "engine"))]
+    let startup = begin(config, rules, &mut poll, &mut signals)?;
     let config = CoordinatorConfig { listen: listening, ..config.clone() };
     let begins_epoch = run.new_epoch && startup.keeps_epoch;
     let Startup { group, clock, .. } = startup;
@@ -102,6 +121,8 @@ pub(super) fn start(
     let mut coordinator = Coordinator::new(config, group, platform, acceptor, now.steady);
     http.into_iter().for_each(|server| coordinator.serve_http(server));
     coordinator.prepare_epoch(Epoch::new(draw_random()?), begins_epoch, now);
+    #[cfg(feature = "engine")]
+    look_at_listeners(&mut coordinator); // A site has waited, and read their events.
     let first_line = coordinator.first_line(&files, &summary);
     write_line(StandardStream::Output, &first_line);
     report_ready(&coordinator, &first_line);
@@ -159,13 +180,29 @@ pub(super) fn rules(config: &CoordinatorConfig, listening: SocketAddr) -> Rules 
     }
 }
 
+/// Starts the group of a coordinator, or of a site.
+#[cfg(feature = "engine")]
+fn begin_either(
+    run: &CoordinatorRun,
+    rules: Rules,
+    site: SiteStart,
+    poll: &mut Poll,
+    signals: &mut Signals,
+) -> Result<Startup, CoordinatorError> {
+    match run.source.program() {
+        Program::Site => site::begin(&run.config, rules, site, poll, signals),
+        Program::Coordinator => begin(&run.config, rules, poll, signals),
+    }
+}
+
 /// Starts a group from its journal, or an empty group without a journal. A signal stops the start.
 fn begin(
     config: &CoordinatorConfig,
     rules: Rules,
-    registry: &Registry,
+    poll: &mut Poll,
     signals: &mut Signals,
 ) -> Result<Startup, CoordinatorError> {
+    let registry = poll.registry();
     let Some(directory) = &config.storage.data_dir else {
         let group = Group::new(rules, Epoch::new(draw_random()?));
         return Ok(Startup {
@@ -214,7 +251,7 @@ fn begin(
 }
 
 /// Makes the clock wake the loop when the wall clock is set, if the system supports it.
-fn watch_clock(mut clock: Clock, registry: &Registry) -> Clock {
+pub(super) fn watch_clock(mut clock: Clock, registry: &Registry) -> Clock {
     if let Err(error) = clock.watch(registry) {
         log::debug!("cannot watch for steps of the wall clock, checking once a minute: {error}");
     }

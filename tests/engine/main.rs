@@ -11,5 +11,6 @@ mod raw;
 mod reading;
 mod security;
 mod servers;
+mod sites;
 mod start;
 mod streams;

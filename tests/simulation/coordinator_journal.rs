@@ -301,7 +301,7 @@ impl World {
     fn go_on_closing(&mut self) {
         let end = self.with_coordinator(|coordinator, now| {
             let has_failed = coordinator.outside.sockets().has_failed;
-            (coordinator.program.journal_end(now.steady), coordinator.closing_at, has_failed)
+            (coordinator.program.journal_end(now), coordinator.closing_at, has_failed)
         });
         let Some((end, closing_at, has_failed)) = end else { return };
         match end {

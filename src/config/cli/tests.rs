@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::key::KEYS;
 
 fn arguments(words: &str) -> Vec<OsString> {
     words.split_whitespace().map(OsString::from).collect()
@@ -79,9 +80,9 @@ fn served(call: Result<Invocation<CoordinatorTask>, ConfigError>) -> Coordinator
         | CoordinatorTask::InitKeys(..)
         | CoordinatorTask::Invite(..)
         | CoordinatorTask::Inspect(_)
-        | CoordinatorTask::Health(_)) => {
-            panic!("{other:?}")
-        }
+        | CoordinatorTask::Health(_)) => panic!("{other:?}"),
+        #[cfg(feature = "engine")]
+        other @ CoordinatorTask::Found(_) => panic!("{other:?}"),
     }
 }
 

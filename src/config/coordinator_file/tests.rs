@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::key::{ConfigKey, KEYS};
 use crate::config::{
     CountLimits, HttpConfig, PeerTimeouts, PresenceConfig, SecurityConfig, StorageConfig, Timeouts,
 };
@@ -12,7 +13,7 @@ fn source(options: &[(&str, &str)]) -> ConfigSource {
         match *name {
             "port" => source.port = Some(value),
             "ttl" => source.ttl = Some(value),
-            _ => source.keys.push((ConfigKey::find(name).unwrap().name, value)),
+            _ => source.keys.push((Program::Coordinator.find_key(name).unwrap().name, value)),
         }
     }
     source
@@ -149,6 +150,8 @@ fn every_key_is_read_from_the_file_and_from_an_option() {
         storage: StorageConfig {
             data_dir: Some("/var/lib/my group".into()),
             sync: SyncPolicy::Every(250),
+            #[cfg(feature = "engine")]
+            engine: DEFAULT.storage.engine,
         },
         security: SecurityConfig { allow_foreign_ip: true, tls, ca, access },
         http: HttpConfig {
@@ -220,7 +223,7 @@ fn a_wrong_value_is_reported_with_its_location() {
         check(&file, &[], Err(&format!("c.txt:4: {key}: {wrong}")));
         let option = key.replace('_', "-");
         check("5000\n60\n", &[(key, value)], Err(&format!("--{option}: {wrong}")));
-        let fine = (ConfigKey::find(key).unwrap().show)(&DEFAULT);
+        let fine = (Program::Coordinator.find_key(key).unwrap().show)(&DEFAULT);
         check(&file, &[(key, &fine)], Err(&format!("c.txt:4: {key}: {wrong}")));
     }
 }

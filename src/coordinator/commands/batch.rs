@@ -85,6 +85,18 @@ impl RequestBatch {
         (self.left.requests == 0 && !self.input.is_empty()) || self.may_be_more
     }
 
+    /// Returns the key of the socket.
+    #[cfg(feature = "engine")]
+    pub(super) fn key(&self) -> Key {
+        self.key
+    }
+
+    /// Returns the next line, and leaves it there.
+    #[cfg(feature = "engine")]
+    pub(super) fn peek_line(&mut self) -> Option<&[u8]> {
+        self.input.peek_line()
+    }
+
     /// Returns the used part of the share.
     pub(super) fn used(&self) -> Share {
         let requests = self.share.requests - self.left.requests;

@@ -22,6 +22,7 @@ mod refusals;
 mod replies;
 #[cfg(test)]
 mod tests;
+pub(super) mod undecided;
 mod upgrades;
 
 use std::collections::VecDeque;
@@ -226,7 +227,7 @@ impl<S: Stream> CommandSockets<S> {
         }
         let may_go_on = batch.left.requests > 0 && self.may_be_served(batch.key);
         if may_go_on && (!batch.needs_bytes || self.read(batch, sockets)) {
-            return true;
+            return undecided::may_take_next(self, batch);
         }
         self.begin_last(batch)
     }

@@ -15,6 +15,10 @@ pub(super) struct PendingReplies {
     replies: BytesMut,
     /// Lengths of the parts of `replies`, each with the fact that it waits for.
     parts: VecDeque<(FactIndex, usize)>,
+    /// Replies to the requests after the first one that a list of several sites has not decided.
+    /// `None` while a request is undecided.
+    #[cfg(feature = "engine")]
+    undecided: VecDeque<Option<BytesMut>>,
 }
 
 impl PendingReplies {
@@ -26,6 +30,31 @@ impl PendingReplies {
         match self.parts.back_mut() {
             Some((last, part)) if *last >= after => *part += bytes,
             Some(_) | None => self.parts.push_back((after, bytes)),
+        }
+    }
+
+    /// Notes that a request is not decided yet. Its reply comes after those of earlier requests.
+    #[cfg(feature = "engine")]
+    pub(super) fn add_undecided(&mut self) {
+        self.undecided.push_back(None);
+    }
+
+    /// Returns the number of requests that are not decided, and of those after them.
+    #[cfg(feature = "engine")]
+    pub(super) fn undecided(&self) -> usize {
+        self.undecided.len()
+    }
+
+    /// Takes a reply: the one to the request that is being executed, or to the first undecided one.
+    /// Moves the replies that are due to the end of `output`.
+    #[cfg(feature = "engine")]
+    pub(super) fn decide(&mut self, reply: BytesMut, is_of_latest: bool, output: &mut BytesMut) {
+        match self.undecided.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) if !is_of_latest => *slot = Some(reply),
+            Some(_) | None => self.undecided.push_back(Some(reply)),
+        }
+        while let Some(reply) = self.undecided.pop_front_if(|slot| slot.is_some()) {
+            output.extend_from_slice(&reply.unwrap_or_default());
         }
     }
 
@@ -47,8 +76,11 @@ impl PendingReplies {
         }
     }
 
-    /// Returns the bytes of all waiting replies.
+    /// Returns the bytes of all waiting replies, at least one for each.
     pub(super) fn bytes(&self) -> usize {
+        #[cfg(feature = "engine")]
+        return self.replies.len() + self.undecided.len();
+        #[cfg(not(feature = "engine"))]
         self.replies.len()
     }
 }
@@ -56,6 +88,24 @@ impl PendingReplies {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "engine")]
+    #[test]
+    fn replies_leave_in_the_order_of_their_requests_when_a_list_decides_some_later() {
+        let (mut pending, mut output) = (PendingReplies::default(), BytesMut::new());
+        for _ in 0..2 {
+            pending.add_undecided();
+        }
+        pending.decide(BytesMut::from("c"), true, &mut output);
+        pending.add_undecided();
+        assert_eq!((&output[..], pending.bytes()), (&b""[..], 4));
+        pending.decide(BytesMut::from("a"), false, &mut output);
+        assert_eq!((&output[..], pending.undecided()), (&b"a"[..], 3));
+        pending.decide(BytesMut::from("b"), false, &mut output);
+        assert_eq!((&output[..], pending.undecided()), (&b"abc"[..], 1));
+        pending.decide(BytesMut::from("d"), false, &mut output);
+        assert_eq!((&output[..], pending.bytes()), (&b"abcd"[..], 0));
+    }
 
     #[test]
     fn a_reply_waits_for_its_fact_and_for_the_replies_before_it() {

@@ -5,9 +5,9 @@ use std::mem;
 use bytes::BytesMut;
 use mio::Token;
 
-use super::CommandSockets;
 use super::admission::CommandStats;
 use super::client::ClientPhase;
+use super::{CommandSockets, undecided};
 use crate::coordinator::ready::Queued;
 use crate::coordinator::sockets::{CoordinatorTimer, Sockets};
 use crate::facts::FactIndex;
@@ -57,6 +57,7 @@ impl<S: Stream> CommandSockets<S> {
         after: Option<FactIndex>,
         write: impl FnOnce(&mut ReplyEncoder, &mut BytesMut),
     ) {
+        let Some(write) = undecided::append(self, to, write) else { return };
         let key = key_of(to);
         // If the client is gone, its request was executed.
         let Some(socket) = self.sockets.get_mut(key) else { return };

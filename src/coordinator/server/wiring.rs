@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Coordinator, certificates, http};
+use super::{Coordinator, certificates, epochs, http, site};
 use crate::coordinator::accept::Accepted;
 use crate::coordinator::commands::{Addresses, Next};
 use crate::coordinator::messages::{Acks, RunWrite};
@@ -15,7 +15,7 @@ use crate::limits::{
     WORK_CONNECT, WORK_REQUEST_SOCKET, WORK_STATS,
 };
 use crate::net::{Connection, Key};
-use crate::protocol::{Command, Epoch, KeyName, LimitReached, Listing, Request};
+use crate::protocol::{Command, KeyName, LimitReached, Listing, Request};
 use crate::time::Now;
 
 impl<P: Platform> Coordinator<P> {
@@ -52,7 +52,7 @@ impl<P: Platform> Coordinator<P> {
                         self.commands.upgrades().end(link, closing_bytes, sockets, now.steady);
                     }
                 }
-                Effect::DrawEpoch => self.draw_epoch(now),
+                Effect::DrawEpoch => epochs::draw(self, now),
                 Effect::MemberChange(change) => http::report_change(self, change, now),
                 Effect::Backlog(change) => report::log_backlog(change),
             }
@@ -97,14 +97,6 @@ impl<P: Platform> Coordinator<P> {
         }
     }
 
-    /// Draws random bits for the next epoch. If this fails, the group asks again later.
-    fn draw_epoch(&mut self, now: Now) {
-        match self.platform.random() {
-            Ok(bits) => self.group.handle(Input::DrawnEpoch(Epoch::new(bits)), now),
-            Err(error) => log::error!("cannot begin a new epoch: no random number: {error}"),
-        }
-    }
-
     /// Executes requests, up to the limit of a turn.
     pub(super) fn serve_commands(&mut self, now: Now) {
         self.sockets.begin_work(TURN_WORK_MAX);
@@ -146,10 +138,10 @@ impl<P: Platform> Coordinator<P> {
         let is_message = matches!(request.command, Command::Msend { .. });
         let level = if is_message { log::Level::Trace } else { log::Level::Debug };
         log::log!(level, "{}: {request}", origin.peer);
-        if let Some(link) = self.group.ends(request) {
-            self.read_all_acks(link, now); // Acknowledgements that have arrived still count.
-        }
+        // Acknowledgements that have arrived still count.
+        self.group.ends(request).into_iter().for_each(|link| self.read_all_acks(link, now));
         self.handle(Input::Request { origin, request }, now);
+        site::go_on(self, origin.conn, request);
     }
 
     /// Accepts waiting connections, up to the limit of a turn.
@@ -374,26 +366,16 @@ impl<P: Platform> Coordinator<P> {
     /// Takes new commits, and releases their replies and deliveries.
     pub(super) fn take_committed(&mut self, now: Now) {
         if self.group.take_committed(now) {
-            self.begin_due_epoch(now);
+            site::run_effects(self, now);
+            epochs::begin_due(self, now);
             self.commands.release_replies(self.group.committed());
         }
-    }
-
-    /// Begins a new epoch if it is committed. All message sockets of the old epoch end.
-    fn begin_due_epoch(&mut self, now: Now) {
-        if !self.group.is_epoch_due() {
-            return;
-        }
-        for link in self.messages.links().collect::<Vec<LinkId>>() {
-            self.read_all_acks(link, now);
-        }
-        self.handle(Input::EpochCommitted, now);
-        self.messages.expect_room_everywhere(); // Sockets that waited now get their hello.
     }
 
     /// Submits the facts of this turn to the journal.
     pub(super) fn commit_turn(&mut self, now: Now) {
         self.group.commit(now, || self.platform.random().ok());
-        self.begin_due_epoch(now);
+        site::run_effects(self, now);
+        epochs::begin_due(self, now);
     }
 }

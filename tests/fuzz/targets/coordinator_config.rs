@@ -21,14 +21,7 @@ pub fn check(bytes: &[u8]) {
 fn load(path: &Path) -> Result<CoordinatorConfig, ConfigError> {
     match CoordinatorRun::from_arguments([path.into()])? {
         Invocation::Run(CoordinatorTask::Serve(run)) => Ok(run.config),
-        Invocation::Run(
-            CoordinatorTask::Check { .. }
-            | CoordinatorTask::InitKeys(..)
-            | CoordinatorTask::Invite(..)
-            | CoordinatorTask::Inspect(_)
-            | CoordinatorTask::Health(_),
-        )
-        | Invocation::Show(_) => {
+        Invocation::Run(_) | Invocation::Show(_) => {
             unreachable!("the only argument is the file")
         }
     }

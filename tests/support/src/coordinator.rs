@@ -8,6 +8,7 @@ use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tempfile::TempDir;
@@ -20,8 +21,13 @@ use super::transcript::{Transcript, lock};
 use super::wire::Client;
 use super::{DEADLINE, Timer, program};
 
-/// A running coordinator.
+/// Longest start of a site: after a kill it watches for another process of its name, and servers of
+/// the engine may be electing a leader.
+const SITE_START: Duration = Duration::from_secs(60);
+
+/// A running coordinator, or a site.
 pub struct Coordinator {
+    program: &'static str,
     pub transcript: Arc<Transcript>,
     pub address: SocketAddr,
     /// Its port: nobody takes it between two that are to have it.
@@ -48,13 +54,21 @@ impl Coordinator {
     pub fn start_with(environment: Environment, ttl_s: u64, options: &[&str]) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         let port = Arc::new(ReservedPort::new());
-        Self::start_in(directory, port, ttl_s, options, environment, &[])
+        Self::start_in("coordinator", (directory, port), ttl_s, options, environment, &[])
+    }
+
+    /// Starts a site: one coordinator of several.
+    pub fn start_site(ttl_s: u64, options: &[&str]) -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let port = Arc::new(ReservedPort::new());
+        Self::start_in("site", (directory, port), ttl_s, options, Environment::new(), &[])
     }
 
     /// Starts one on this port.
     pub fn start_on(port: ReservedPort, ttl_s: u64) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
-        Self::start_in(directory, Arc::new(port), ttl_s, &[], Environment::new(), &[])
+        let at = (directory, Arc::new(port));
+        Self::start_in("coordinator", at, ttl_s, &[], Environment::new(), &[])
     }
 
     /// Starts one with a journal in its directory.
@@ -63,7 +77,8 @@ impl Coordinator {
         let data_dir = format!("data_dir={}", directory.path().join("data").display());
         let options: Vec<&str> = options.iter().copied().chain([data_dir.as_str()]).collect();
         let port = Arc::new(ReservedPort::new());
-        Self::start_in(directory, port, ttl_s, &options, Environment::new(), &[])
+        let at = (directory, port);
+        Self::start_in("coordinator", at, ttl_s, &options, Environment::new(), &[])
     }
 
     /// Starts one with a journal among the files of a preload, under that preload.
@@ -83,9 +98,9 @@ impl Coordinator {
     pub fn start_again_with(&self, arguments: &[&str]) -> Self {
         let config = std::fs::read_to_string(self.config()).unwrap();
         let options: Vec<&str> = config.lines().skip(2).collect();
-        let (directory, port) = (Arc::clone(&self.directory), Arc::clone(&self.port));
+        let at = (Arc::clone(&self.directory), Arc::clone(&self.port));
         let environment = self.environment.clone();
-        Self::start_in(directory, port, self.ttl_s, &options, environment, arguments)
+        Self::start_in(self.program, at, self.ttl_s, &options, environment, arguments)
     }
 
     /// Starts the next one with the journal and the options of this one, at another port.
@@ -93,12 +108,12 @@ impl Coordinator {
         let config = std::fs::read_to_string(self.config()).unwrap();
         let options: Vec<&str> = config.lines().skip(2).collect();
         let (directory, environment) = (Arc::clone(&self.directory), self.environment.clone());
-        Self::start_in(directory, port, self.ttl_s, &options, environment, &[])
+        Self::start_in(self.program, (directory, port), self.ttl_s, &options, environment, &[])
     }
 
     fn start_in(
-        directory: Arc<TempDir>,
-        port: Arc<ReservedPort>,
+        program_name: &'static str,
+        (directory, port): (Arc<TempDir>, Arc<ReservedPort>),
         ttl_s: u64,
         options: &[&str],
         environment: Environment,
@@ -110,7 +125,7 @@ impl Coordinator {
             writeln!(lines, "{option}").unwrap();
         }
         std::fs::write(&config, lines).unwrap();
-        let mut child = Command::new(program("coordinator"))
+        let mut child = Command::new(program(program_name))
             .args(arguments)
             .arg(&config)
             .envs(environment.iter().map(|(name, value)| (name, value)))
@@ -122,14 +137,25 @@ impl Coordinator {
         let stdout = read_lines(child.stdout.take().unwrap());
         let stderr = read_all(child.stderr.take().unwrap());
         let transcript = Transcript::new(child, stderr);
-        let first_line = match stdout.recv_timeout(DEADLINE) {
+        let deadline = if program_name == "site" { SITE_START } else { DEADLINE };
+        let first_line = match stdout.recv_timeout(deadline) {
             Ok(line) => line,
             Err(error) => transcript.fail(&format!("no startup line: {error}")),
         };
         let address = address_in(&first_line).unwrap_or_else(|| {
             transcript.fail(&format!("no address in the startup line {first_line:?}"))
         });
-        Self { transcript, address, port, stdout, first_line, directory, ttl_s, environment }
+        Self {
+            program: program_name,
+            transcript,
+            address,
+            port,
+            stdout,
+            first_line,
+            directory,
+            ttl_s,
+            environment,
+        }
     }
 
     /// The line that it has printed at its start.

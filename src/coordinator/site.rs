@@ -1,0 +1,233 @@
+//! Starts a site: founds the group in the engine, or reads its list and begins to serve.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::{Events, Poll, Waker};
+
+use super::CoordinatorError;
+use super::engine_queue::EngineThread;
+use super::journal::GroupJournal;
+use super::replica::Replica;
+use super::site_journal::{EngineJournal, EngineQueue};
+use super::startup::{Startup, draw_random, watch_clock};
+use crate::config::{CoordinatorConfig, CoordinatorRun, EngineConfig, load_credentials};
+use crate::facts::Recorded as _;
+use crate::group::{Group, Input, Rules};
+use crate::journal::{
+    Doubt, EntryKind, ListJob, ListPosition, ListReport, SharedRules, SiteEnd, SiteJournal,
+    SiteName, SiteOptions, SitePhase, founding,
+};
+use crate::limits::list::{FOUND_WAIT_MS, START_POLL_MS};
+use crate::limits::{JOURNAL_WAITING_BYTES_MAX, Overflow};
+use crate::net::engine::{Engine, EngineOptions, EngineStream, NewStream};
+use crate::net::{Clock, Signal, Signals, WAKER};
+use crate::protocol::Epoch;
+use crate::time::{Millis, Now};
+
+const NOT_FOUNDED: &str = "the group was not founded";
+
+/// Founds the group of a config: makes its stream, and stores the first entry.
+pub(super) fn found(run: &CoordinatorRun) -> Result<(), CoordinatorError> {
+    let (config, engine) = (&run.config, &run.config.storage.engine);
+    let options = options(engine)?;
+    let stream = NewStream { replicas: engine.replicas, bytes_max: engine.bytes_max };
+    Engine::found(&options, stream).map_err(CoordinatorError::Engine)?;
+    let mut poll = new_poll()?;
+    let (mut thread, _) = open(&options, &poll)?;
+    let (clock, epoch) = (Clock::start(), Epoch::new(draw_random()?));
+    let now = clock.now();
+    let entry = founding(site_name(engine)?, shared_rules(config), epoch, now.unix);
+    let job = ListJob::Publish { tag: 1, kind: EntryKind::Log, bytes: entry.into() };
+    let refused = |reason: &str| {
+        let error = io::Error::other(reason.to_owned());
+        Err(CoordinatorError::System(NOT_FOUNDED, error))
+    };
+    if thread.try_submit(job).is_err() {
+        return refused("the engine takes no job");
+    }
+    let (mut events, mut reports) = (Events::with_capacity(4), VecDeque::new());
+    let until = now.steady.plus(FOUND_WAIT_MS);
+    while clock.now().steady < until {
+        thread.take_reports(&mut reports);
+        for report in reports.drain(..) {
+            match report {
+                ListReport::Stored { position: ListPosition(1), .. } => {
+                    log::info!("group {} is founded", engine.group);
+                    return Ok(());
+                }
+                ListReport::Stored { .. } => return refused("another program wrote first"),
+                ListReport::NotStored { reason, .. } => return refused(&reason),
+                ListReport::Entry { .. }
+                | ListReport::Missing { .. }
+                | ListReport::CaughtUp { .. }
+                | ListReport::Connected
+                | ListReport::Disconnected { .. }
+                | ListReport::Gone { .. }
+                | ListReport::WentBack { .. } => (),
+            }
+        }
+        wait(&mut poll, &mut events)?;
+    }
+    refused("no answer of the engine in time")
+}
+
+/// Why a site starts: the first time, or again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SiteStart {
+    /// What the service before this one was not sure of.
+    pub(super) doubt: Option<Doubt>,
+    /// True if a new epoch must begin.
+    pub(super) begins_epoch: bool,
+}
+
+/// Reads the list of a group, and begins the life of this process. A signal stops the start.
+pub(super) fn begin(
+    config: &CoordinatorConfig,
+    rules: Rules,
+    start: SiteStart,
+    poll: &mut Poll,
+    signals: &mut Signals,
+) -> Result<Startup, CoordinatorError> {
+    let engine = &config.storage.engine;
+    let (thread, stream) = open(&options(engine)?, poll)?;
+    report_stream(engine, &stream);
+    let options = SiteOptions {
+        site: site_name(engine)?,
+        rules: shared_rules(config),
+        engine_timeout_ms: engine.timeout_ms,
+        waiting_bytes_max: JOURNAL_WAITING_BYTES_MAX,
+        doubt: start.doubt,
+        begins_epoch: start.begins_epoch,
+    };
+    let journal = SiteJournal::new(options, ListPosition(stream.first), draw_random()?);
+    // The ages of all messages fit before the start.
+    let clock = watch_clock(Clock::start_at(Millis::new(rules.ttl_ms)), poll.registry());
+    let mut group = Group::recovering(rules);
+    let mut journal = EngineJournal::new(journal, Box::new(thread));
+    let mut events = Events::with_capacity(64);
+    loop {
+        let now = clock.now();
+        journal.advance(&mut group, now);
+        begin_due_epoch(&mut group, &mut journal, now);
+        journal.commit(&mut group, now, || draw_random().ok());
+        if let Some(end) = journal.site_end() {
+            return Err(CoordinatorError::Site(end.clone()));
+        }
+        if *journal.journal.phase() == SitePhase::Serving {
+            break;
+        }
+        if signals.drain().iter().any(|signal| *signal != Signal::Hangup) {
+            return Err(CoordinatorError::Stopped(
+                format!("list of group {}", engine.group).into(),
+            ));
+        }
+        if !journal.has_reports() {
+            wait(poll, &mut events)?;
+        }
+    }
+    report_recovered(&group);
+    let journal = GroupJournal::Site(Box::new(journal));
+    Ok(Startup { group: Replica::new(group, journal, ()), clock, keeps_epoch: false })
+}
+
+/// Begins an epoch that the list has decided. Nobody is connected yet.
+fn begin_due_epoch(group: &mut Group, journal: &mut EngineJournal, now: Now) {
+    if group.is_epoch_due() {
+        group.handle(Input::EpochCommitted, now, journal);
+    }
+}
+
+fn report_stream(engine: &EngineConfig, stream: &EngineStream) {
+    let EngineStream { first, last, replicas, ref leader, .. } = *stream;
+    log::info!(
+        "engine: group {}, entries {first} to {last}, led by {leader}, stored on {replicas} \
+         servers",
+        engine.group
+    );
+    if replicas < 3 {
+        log::warn!(
+            "engine: one server stores the journal: if its disk is lost, the group is lost \
+             (engine_replicas=3)"
+        );
+    }
+}
+
+fn report_recovered(group: &Group) {
+    let gauges = group.gauges();
+    log::info!(
+        "list read: {} members, {} messages that they need, last message {}",
+        gauges.members,
+        gauges.history_messages,
+        group.position().last
+    );
+}
+
+fn options(engine: &EngineConfig) -> Result<EngineOptions, CoordinatorError> {
+    let credentials = engine.credentials.as_deref().map(load_credentials).transpose();
+    Ok(EngineOptions {
+        servers: engine.servers.clone(),
+        group: engine.group.clone(),
+        credentials: credentials.map_err(CoordinatorError::Config)?,
+        ca: engine.ca.clone(),
+        monitors: engine.monitors.clone(),
+    })
+}
+
+fn open(
+    options: &EngineOptions,
+    poll: &Poll,
+) -> Result<(EngineThread, EngineStream), CoordinatorError> {
+    let waker = Waker::new(poll.registry(), WAKER);
+    let waker = waker.map_err(|error| CoordinatorError::System("cannot wake the loop", error))?;
+    let (engine, stream) =
+        Engine::open(options, Arc::new(waker)).map_err(CoordinatorError::Engine)?;
+    Ok((EngineThread::new(engine), stream))
+}
+
+fn site_name(engine: &EngineConfig) -> Result<SiteName, CoordinatorError> {
+    let wrong = || CoordinatorError::System("site=", io::Error::other("no name of a site"));
+    SiteName::parse(&engine.site).ok_or_else(wrong)
+}
+
+fn shared_rules(config: &CoordinatorConfig) -> SharedRules {
+    SharedRules {
+        ttl_ms: config.ttl_s.saturating_mul(1000),
+        members_max: u32::try_from(config.counts.max_members).unwrap_or(u32::MAX),
+        drops_oldest: config.overflow == Overflow::DropOldest,
+    }
+}
+
+fn new_poll() -> Result<Poll, CoordinatorError> {
+    Poll::new().map_err(|error| CoordinatorError::System("cannot poll", error))
+}
+
+/// Waits until the engine reports something, or for a moment.
+fn wait(poll: &mut Poll, events: &mut Events) -> Result<(), CoordinatorError> {
+    match poll.poll(events, Some(Duration::from_millis(START_POLL_MS))) {
+        Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+            Err(CoordinatorError::System("cannot poll", error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+impl SiteStart {
+    /// Returns how a site starts again after this end; `None` if it must not.
+    pub(super) fn after(end: &SiteEnd) -> Option<Self> {
+        match end {
+            SiteEnd::Doubtful(doubt) => Some(Self { doubt: Some(*doubt), begins_epoch: false }),
+            SiteEnd::FellBehind(_) => Some(Self::default()),
+            SiteEnd::NotFounded
+            | SiteEnd::OtherRules { .. }
+            | SiteEnd::NameInUse(_)
+            | SiteEnd::Superseded(_)
+            | SiteEnd::TooManySites
+            | SiteEnd::NewerVersion(_)
+            | SiteEnd::NoSnapshot
+            | SiteEnd::Gone(_) => None,
+        }
+    }
+}

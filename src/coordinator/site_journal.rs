@@ -1,0 +1,133 @@
+//! The journal of a running site: the deciding half, and the way to the engine.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use log::Level;
+
+use crate::facts::{Fact, Journal};
+use crate::group::{Group, Ticket};
+use crate::journal::{
+    JournalEnd, ListJob, ListNotice, ListReport, SiteEnd, SiteJournal, SitePhase,
+};
+use crate::limits::list::TURN_REPORTS_MAX;
+use crate::time::{Millis, Now};
+
+/// The way of jobs to the engine, and of its reports back.
+pub trait EngineQueue: fmt::Debug {
+    /// Queues a job. Returns the job if there is no room.
+    ///
+    /// # Errors
+    ///
+    /// The job.
+    fn try_submit(&mut self, job: ListJob) -> Result<(), ListJob>;
+
+    /// Appends the reports since the last call, in order.
+    fn take_reports(&mut self, reports: &mut VecDeque<ListReport>);
+}
+
+/// Both sides of the journal of a site.
+#[derive(Debug)]
+pub struct EngineJournal {
+    pub(super) journal: SiteJournal<Ticket>,
+    engine: Box<dyn EngineQueue>,
+    /// Reports that are not handled.
+    reports: VecDeque<ListReport>,
+}
+
+impl Journal<Group> for EngineJournal {
+    fn propose(&mut self, fact: Fact<'_>, ticket: Ticket, group: &mut Group, now: Now) {
+        self.journal.propose(fact, ticket, group, now);
+    }
+}
+
+impl EngineJournal {
+    /// Makes a journal of both its sides.
+    #[must_use]
+    pub fn new(journal: SiteJournal<Ticket>, engine: Box<dyn EngineQueue>) -> Self {
+        Self { journal, engine, reports: VecDeque::new() }
+    }
+
+    /// Handles reports of the engine, up to the limit of a turn. The reports after a new epoch wait
+    /// until the epoch has begun. Returns true if facts were applied.
+    pub(super) fn advance(&mut self, group: &mut Group, now: Now) -> bool {
+        self.engine.take_reports(&mut self.reports);
+        let mut has_applied = false;
+        for _ in 0..TURN_REPORTS_MAX {
+            if group.is_epoch_due() {
+                break;
+            }
+            let Some(report) = self.reports.pop_front() else { break };
+            has_applied |= self.journal.handle(report, group, now);
+        }
+        self.log_notices();
+        has_applied
+    }
+
+    /// Ends a turn: the proposals become a batch.
+    pub(super) fn commit(
+        &mut self,
+        group: &mut Group,
+        now: Now,
+        random: impl FnMut() -> Option<u64>,
+    ) {
+        self.journal.commit(group, now, random);
+        self.log_notices();
+        self.submit_jobs();
+    }
+
+    fn submit_jobs(&mut self) {
+        while let Some(job) = self.journal.poll_job() {
+            if let Err(job) = self.engine.try_submit(job) {
+                // The report of an earlier job starts the next turn.
+                return self.journal.requeue(job);
+            }
+        }
+    }
+
+    fn log_notices(&mut self) {
+        while let Some(notice) = self.journal.poll_notice() {
+            let level = match notice {
+                ListNotice::Engine(Ok(())) => Level::Info,
+                ListNotice::Snapshot(_) => Level::Debug,
+                ListNotice::Engine(Err(_))
+                | ListNotice::Refused(_)
+                | ListNotice::Void { .. }
+                | ListNotice::Withdrawn { .. }
+                | ListNotice::NotReadBack(_) => Level::Warn,
+            };
+            log::log!(level, "{notice}");
+        }
+    }
+
+    /// Returns true if reports are left for the next turn.
+    pub(super) fn has_reports(&self) -> bool {
+        !self.reports.is_empty()
+    }
+
+    /// Returns the reason why this process cannot serve.
+    pub(super) fn site_end(&self) -> Option<&SiteEnd> {
+        self.journal.ended()
+    }
+
+    /// Begins the end of the journal.
+    pub(super) fn close(&mut self, group: &mut Group, now: Now) {
+        self.journal.close(group);
+        self.commit(group, now, || None);
+    }
+
+    /// Continues the end of the journal, and returns its outcome.
+    pub(super) fn end(&mut self, group: &mut Group, now: Now) -> JournalEnd {
+        self.advance(group, now);
+        self.commit(group, now, || None);
+        let is_serving = *self.journal.phase() == SitePhase::Serving;
+        if is_serving && !self.journal.is_idle() {
+            return JournalEnd::Pending;
+        }
+        JournalEnd::Written
+    }
+
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        self.journal.deadline()
+    }
+}
