@@ -67,3 +67,23 @@ fn texts_in_flight_get_their_replies_before_the_next_coordinator_is_dialed() {
     harness.reply(1, "ERR 506 no journal");
     harness.expect(&["show ERR 506 no journal", "hang up 1", "dial 2 at 1"]);
 }
+
+#[test]
+fn a_text_of_a_visit_that_may_wait_goes_to_the_next_coordinator_at_once() {
+    for line in ["ERR 503 shutting down", "ERR 506 no journal"] {
+        let mut harness = with_coordinators(2, |settings| settings.visit = VisitKind::SendsOnly);
+        harness.user("msend one");
+        harness.dialed(1);
+        harness.forget();
+        harness.reply(1, line);
+        let is_kept = line.contains("503"); // Without a number, a text does not wait after 506.
+        assert_eq!(harness.dialing(), is_kept.then_some((2, 1)), "{line}");
+        if is_kept {
+            harness.forget();
+            harness.dialed_at(2, 1);
+            harness.expect(&["send 2 me#msend one#10.0.0.9"]);
+            harness.reply(2, "ERR 503 shutting down");
+            assert_eq!(harness.dialing(), None, "a pause follows the round");
+        }
+    }
+}

@@ -186,3 +186,18 @@ fn another_epoch_at_the_next_coordinator_is_said() {
     let epoch = Status::of(&harness.session, Millis::ZERO).epoch;
     assert_eq!(epoch, Epoch::parse("00000000000000bb"));
 }
+
+#[test]
+fn a_hello_that_comes_after_the_end_of_the_command_socket_decides_where_it_is_online() {
+    let mut harness = with_coordinators(2, |_| ());
+    harness.user("register 9001");
+    harness.listening(9001);
+    harness.dialed(1);
+    harness.reply(1, OK_REGISTER);
+    harness.command_socket_closed(1);
+    harness.hello(7);
+    assert_eq!(harness.state(), SessionState::Online);
+    harness.forget();
+    harness.user("ping");
+    harness.expect(&["dial 2"]);
+}
