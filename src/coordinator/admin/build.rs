@@ -1,5 +1,9 @@
 //! Builds the body of `/metrics`, a part in each turn.
 
+use std::{iter, mem};
+
+use bytes::Bytes;
+
 use super::exposition::{OF_MEMBERS, push_head, push_member, push_samples};
 use super::observed::Observed;
 use super::view::AdminView;
@@ -39,13 +43,16 @@ impl MetricsBuild {
         Self { text, members: Default::default(), after: None, left: members_max }
     }
 
-    /// Adds the next members. Returns the body when all are in.
-    pub(super) fn advance(&mut self, view: &AdminView<'_>) -> Option<String> {
+    /// Adds the next members. Returns the parts of the body when all are in.
+    pub(super) fn advance(&mut self, view: &AdminView<'_>) -> Option<Vec<Bytes>> {
         let share = self.left.min(TURN_HTTP_MEMBERS_MAX);
         let mut added = 0;
         let mut last = None;
         for member in member_statuses(view.sources.group, self.after.as_deref()).take(share) {
             for (metric, lines) in OF_MEMBERS.into_iter().zip(&mut self.members) {
+                if lines.is_empty() {
+                    push_head(metric.0, lines);
+                }
                 push_member(metric, &member, view.now, lines);
             }
             added += 1;
@@ -56,13 +63,8 @@ impl MetricsBuild {
         if added == share && self.left > 0 {
             return None;
         }
-        let mut text = std::mem::take(&mut self.text);
-        for ((metric, _), lines) in OF_MEMBERS.into_iter().zip(&self.members) {
-            if !lines.is_empty() {
-                push_head(metric, &mut text);
-                text.push_str(lines);
-            }
-        }
-        Some(text)
+        let members = self.members.iter_mut().map(mem::take);
+        let parts = iter::once(mem::take(&mut self.text)).chain(members);
+        Some(parts.map(Bytes::from).collect())
     }
 }

@@ -6,6 +6,10 @@
 //!     └────▶ streaming (`/events`) ───────────────▶ closed
 //! ```
 
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
 use super::response::StatusCode;
 use crate::coordinator::sockets::Sockets;
 use crate::limits::http::{
@@ -20,6 +24,8 @@ use crate::time::Millis;
 pub(super) struct HttpClient<S> {
     pub(super) connection: Connection<S>,
     pub(super) phase: HttpPhase,
+    /// The rest of a body, which follows the output.
+    rest: VecDeque<Bytes>,
     /// Bytes of the head that is being read.
     head: Vec<u8>,
     /// Time at which the connection is closed if nothing happens.
@@ -69,6 +75,7 @@ impl<S: Stream> HttpClient<S> {
         Self {
             connection,
             phase: HttpPhase::Head,
+            rest: VecDeque::new(),
             head: Vec::new(),
             deadline: now.plus(HTTP_IDLE_MS),
             may_have_head: false,
@@ -144,7 +151,12 @@ impl<S: Stream> HttpClient<S> {
         !matches!(filled, Ok(Fill::Eof(_)) | Err(_))
     }
 
-    /// Begins to send what is in the output.
+    /// Adds parts of a body to what is sent.
+    pub(super) fn add_body(&mut self, parts: impl IntoIterator<Item = Bytes>) {
+        self.rest.extend(parts);
+    }
+
+    /// Begins to send what is in the output, and the body.
     pub(super) fn send(&mut self, closes: bool, now: Millis) {
         self.phase = HttpPhase::Sending { closes };
         self.deadline = now.plus(HTTP_STALL_MS);
@@ -171,40 +183,58 @@ impl<S: Stream> HttpClient<S> {
         self.connection.output.extend_from_slice(event);
     }
 
+    /// Returns the number of bytes that wait to be sent.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.connection.output.len() + self.rest.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// Moves as much of the body into the output as one turn writes.
+    fn fill_output(&mut self) {
+        let output = &mut self.connection.output;
+        while output.len() < TURN_HTTP_BYTES_MAX
+            && let Some(part) = self.rest.front_mut()
+        {
+            let room = TURN_HTTP_BYTES_MAX - output.len();
+            output.extend_from_slice(&part.split_to(room.min(part.len())));
+            if part.is_empty() {
+                self.rest.pop_front();
+            }
+        }
+    }
+
     /// Writes the output, up to a limit. Returns false if the connection has ended.
     pub(super) fn write(&mut self, now: Millis) -> bool {
+        self.fill_output();
         let before = self.connection.output.len();
         let Ok(flush) = self.connection.flush(TURN_HTTP_BYTES_MAX) else { return false };
         if self.connection.output.len() < before {
             self.deadline = now.plus(HTTP_STALL_MS);
         }
-        match (flush, self.phase) {
-            (Flush::Empty, HttpPhase::Sending { closes: false }) => {
+        if flush != Flush::Empty || !self.rest.is_empty() {
+            return true;
+        }
+        match self.phase {
+            HttpPhase::Sending { closes: false } => {
                 self.phase = HttpPhase::Head;
                 let has_more = !self.connection.input.is_empty();
                 self.deadline = now.plus(if has_more { HTTP_HEAD_MS } else { HTTP_IDLE_MS });
                 true
             }
-            (Flush::Empty, HttpPhase::Sending { closes: true }) => {
+            HttpPhase::Sending { closes: true } => {
                 self.phase = HttpPhase::Lingering;
                 self.deadline = now.plus(HTTP_LINGER_MS);
                 self.connection.shutdown_write().is_ok()
             }
-            (
-                Flush::Empty | Flush::Blocked | Flush::Yielded,
-                HttpPhase::Head
-                | HttpPhase::Building
-                | HttpPhase::Sending { .. }
-                | HttpPhase::Streaming
-                | HttpPhase::Lingering,
-            ) => true,
+            HttpPhase::Head | HttpPhase::Building | HttpPhase::Streaming | HttpPhase::Lingering => {
+                true
+            }
         }
     }
 
     /// Returns true if the connection can go on without an event.
     pub(super) fn has_work(&self) -> bool {
         let Self { connection, phase, .. } = self;
-        let can_write = connection.is_writable() && !connection.output.is_empty();
+        let can_write = connection.is_writable() && self.waiting_bytes() > 0;
         can_write
             || match phase {
                 HttpPhase::Building => true,
@@ -265,5 +295,26 @@ mod tests {
             }
         }
         assert!(client.is_over(Millis::new(now)));
+    }
+
+    #[test]
+    fn a_large_body_leaves_in_order_and_each_turn_copies_its_share() {
+        let stream = TestStream::default();
+        let mut client = HttpClient::new(Connection::new(stream.clone()), Millis::ZERO);
+        let body: String = ('a'..='w').cycle().take(5 * TURN_HTTP_BYTES_MAX).collect();
+        let parts = body.as_bytes().chunks(TURN_HTTP_BYTES_MAX * 3 / 2);
+        client.connection.output.extend_from_slice(b"head");
+        client.add_body(parts.map(Bytes::copy_from_slice));
+        client.send(false, Millis::ZERO);
+        stream.make_room(usize::MAX);
+        let mut turns = 0;
+        while client.phase != HttpPhase::Head {
+            assert!(client.has_work(), "no event reports the rest");
+            assert!(client.write(Millis::ZERO));
+            assert!(client.connection.output.len() <= TURN_HTTP_BYTES_MAX);
+            turns += 1;
+        }
+        assert_eq!(turns, 6);
+        assert!(stream.take() == "head".to_owned() + &body, "in order");
     }
 }

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::mem;
-use std::rc::Rc;
 
-use bytes::BufMut as _;
+use bytes::{BufMut as _, Bytes};
 
 use super::build::MetricsBuild;
 use super::client::{HeadRead, HttpClient, HttpPhase};
@@ -243,7 +242,8 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
     /// Refuses a request, and ends its connection.
     fn refuse(&mut self, key: Key, status: StatusCode, now: Now) {
         let request = HttpRequest { closes: true, ..HttpRequest::default() };
-        self.send(key, &request, (status, MediaType::Text, status.body().as_bytes()), now);
+        let body = [Bytes::from_static(status.body().as_bytes())];
+        self.send(key, &request, (status, MediaType::Text, &body), now);
     }
 
     fn answer(&mut self, key: Key, mut request: HttpRequest, view: &AdminView<'_>) {
@@ -256,16 +256,15 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
                 self.refuse(key, StatusCode::Unavailable, view.now);
             }
             HttpAnswer::Text(status, media, body) => {
-                self.send(key, &request, (status, media, body.as_bytes()), view.now);
+                self.send(key, &request, (status, media, &[body.into()]), view.now);
             }
             HttpAnswer::Page => {
-                let body = (StatusCode::Ok, MediaType::Html, PAGE.as_bytes());
-                self.send(key, &request, body, view.now);
+                let page = [Bytes::from_static(PAGE.as_bytes())];
+                self.send(key, &request, (StatusCode::Ok, MediaType::Html, &page), view.now);
             }
             HttpAnswer::Status => {
-                let json = self.status(view);
-                let body = (StatusCode::Ok, MediaType::Json, json.as_bytes());
-                self.send(key, &request, body, view.now);
+                let json = [self.status(view)];
+                self.send(key, &request, (StatusCode::Ok, MediaType::Json, &json), view.now);
             }
             HttpAnswer::Metrics => {
                 self.builds.insert(key, (request, None));
@@ -285,15 +284,15 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
         &mut self,
         key: Key,
         request: &HttpRequest,
-        (status, media, body): (StatusCode, MediaType, &[u8]),
+        (status, media, body): (StatusCode, MediaType, &[Bytes]),
         now: Now,
     ) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        let (length, closes) = (Some(body.len()), request.closes);
+        let (length, closes) = (Some(body.iter().map(Bytes::len).sum()), request.closes);
         ResponseHead { status, media, length, closes }
             .encode(now.unix, &mut client.connection.output);
         if !request.is_head {
-            client.connection.output.put_slice(body);
+            client.add_body(body.iter().cloned());
         }
         client.send(closes, now.steady);
     }
@@ -308,27 +307,27 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
         if let Some(body) = build.advance(view)
             && let Some((request, _)) = self.builds.remove(&key)
         {
-            let body = (StatusCode::Ok, MediaType::Metrics, body.as_bytes());
-            self.send(key, &request, body, view.now);
+            self.send(key, &request, (StatusCode::Ok, MediaType::Metrics, &body), view.now);
         }
     }
 
     /// Begins to stream: the whole state first, then an update each second.
     fn begin_events(&mut self, key: Key, request: &HttpRequest, view: &AdminView<'_>) {
-        let mut event = format!("event: status\ndata: {}", self.status(view));
-        event.push_str("\n\n");
+        let status = self.status(view);
         let Some(client) = self.clients.get_mut(key) else { return };
-        let (status, media) = (StatusCode::Ok, MediaType::Events);
-        let head = ResponseHead { status, media, length: None, closes: true };
+        let media = MediaType::Events;
+        let head = ResponseHead { status: StatusCode::Ok, media, length: None, closes: true };
         head.encode(view.now.unix, &mut client.connection.output);
         if request.is_head {
             return client.send(true, view.now.steady);
         }
-        client.connection.output.put_slice(event.as_bytes());
+        let line =
+            [Bytes::from_static(b"event: status\ndata: "), status, Bytes::from_static(b"\n\n")];
+        line.iter().for_each(|part| client.connection.output.put_slice(part));
         client.stream(view.now.steady);
     }
 
-    fn status(&mut self, view: &AdminView<'_>) -> Rc<str> {
+    fn status(&mut self, view: &AdminView<'_>) -> Bytes {
         let has_readers = self.streams() > 0;
         self.status.json(view, &self.observed, has_readers)
     }
@@ -340,7 +339,7 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
 
     /// Returns true if too many bytes wait for slow readers.
     fn is_full(&self) -> bool {
-        let waiting: usize = self.clients.iter().map(|(_, it)| it.connection.output.len()).sum();
+        let waiting: usize = self.clients.iter().map(|(_, it)| it.waiting_bytes()).sum();
         waiting > HTTP_RESPONSES_BYTES_MAX
     }
 

@@ -1,6 +1,6 @@
 //! The state that all readers of `/status.json` and `/events` get.
 
-use std::rc::Rc;
+use bytes::Bytes;
 
 use super::observed::Observed;
 use super::rows::MemberRows;
@@ -15,7 +15,7 @@ pub(super) struct SharedStatus {
     rows: MemberRows,
     /// Number of changes that the readers know.
     changes_known: u64,
-    json: Option<Rc<str>>,
+    json: Option<Bytes>,
 }
 
 impl SharedStatus {
@@ -26,9 +26,9 @@ impl SharedStatus {
         view: &AdminView<'_>,
         observed: &Observed,
         has_readers: bool,
-    ) -> Rc<str> {
+    ) -> Bytes {
         if let Some(json) = &self.json {
-            return Rc::clone(json);
+            return json.clone();
         }
         if !has_readers {
             let _ = self.rows.refresh(view.sources.group, rows_max(view), view.now);
@@ -36,7 +36,7 @@ impl SharedStatus {
         }
         let mut json = String::new();
         push_status(view, (observed, self.changes_known), &self.rows, &mut json);
-        Rc::clone(self.json.insert(json.into()))
+        self.json.insert(json.into()).clone()
     }
 
     /// Forgets the state, which is old now.
