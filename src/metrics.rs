@@ -176,8 +176,8 @@ metrics! {
     NewcomerBytes => gauge("newcomer_bytes", "Encoded bytes of the messages kept for newcomers."),
     DeepestMessages => gauge(
         "deepest_member_pending_messages",
-        "Most messages that wait for one member. The label names the member.",
-    ).by("member"),
+        "Most messages that wait for one member. `stats` and /status.json name the member.",
+    ),
     MessagesAccepted => counter("messages_accepted_total", "Messages accepted."),
     TextBytes => counter("message_text_bytes_total", "Bytes of the texts of accepted messages."),
     Deliveries => counter("deliveries_total", "Messages written to message sockets."),
@@ -258,6 +258,12 @@ metrics! {
         "Free bytes of the disk of the journal, for a program without privileges.",
     ),
     DiskBytes => gauge("disk_bytes", "Size of the disk of the journal in bytes."),
+    HttpConnections => gauge("http_connections", "HTTP connections."),
+    HttpConnectionsLimit => gauge("http_connections_limit", "Most HTTP connections."),
+    HttpRequests => counter(
+        "http_requests_total",
+        "Requests answered over HTTP, by status.",
+    ).by("code"),
     MembersHidden => gauge(
         "members_without_series",
         "Members above metrics_members, which have no series of their own.",

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::commands::CommandStats;
 use crate::config::CoordinatorConfig;
-use crate::group::{Group, deepest_member};
+use crate::group::{Group, waiting_members};
 use crate::histogram::Histogram;
 use crate::journal::JournalStats;
 use crate::metrics::{Metric, STATS, StatsKey, StatsPart};
@@ -26,7 +26,7 @@ pub(super) enum SampleValue<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct MetricSample<'a> {
     pub(super) metric: Metric,
-    /// Value of the label; empty without one.
+    /// Value of the label, or the name of what has the value; empty without one.
     pub(super) label: Cow<'a, str>,
     pub(super) value: SampleValue<'a>,
 }
@@ -77,7 +77,13 @@ impl<'a> Samples<'a> {
         self.labelled(metric, "", SampleValue::Distribution(values));
     }
 
-    fn labelled(&mut self, metric: Metric, label: impl Into<Cow<'a, str>>, value: SampleValue<'a>) {
+    /// Adds a series.
+    pub(super) fn labelled(
+        &mut self,
+        metric: Metric,
+        label: impl Into<Cow<'a, str>>,
+        value: SampleValue<'a>,
+    ) {
         self.0.push(MetricSample { metric, label: label.into(), value });
     }
 
@@ -115,9 +121,8 @@ impl<'a> Samples<'a> {
         self.millis(Metric::BacklogAge, gauges.history_age_ms);
         self.count(Metric::NewcomerMessages, gauges.newcomer_messages);
         self.count(Metric::NewcomerBytes, gauges.newcomer_bytes);
-        if let Some((id, pending)) = deepest_member(group) {
-            self.labelled(Metric::DeepestMessages, id, SampleValue::Count(pending));
-        }
+        let (id, pending) = waiting_members(group).deepest.unwrap_or_default();
+        self.labelled(Metric::DeepestMessages, id, SampleValue::Count(pending));
         self.count(Metric::MessagesAccepted, stats.messages_in);
         self.count(Metric::TextBytes, stats.bytes_in);
         self.count(Metric::Deliveries, stats.deliveries_out);
@@ -170,6 +175,8 @@ impl<'a> Samples<'a> {
         Some(match key.part {
             StatsPart::Whole => first.value.whole().to_string(),
             StatsPart::Label => first.label.to_string(),
+            StatsPart::Name if first.label.is_empty() => return None,
+            StatsPart::Name => first.label.to_string(),
             StatsPart::Series(label) => {
                 series.find(|sample| sample.label == label)?.value.whole().to_string()
             }

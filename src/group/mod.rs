@@ -78,7 +78,9 @@ pub use member_change::{ChangeKind, MemberChange, OfflineCause, SocketEnd};
 pub use outbound::Run;
 pub use per_address::{Network, PerAddress};
 pub use stats::{Gauges, Stats};
-pub use status::{MemberStatus, acked_after, deepest_member, member_statuses, written_after};
+pub use status::{
+    MemberStatus, WaitingMembers, acked_after, member_statuses, waiting_members, written_after,
+};
 
 /// The group: its members, links and history.
 #[derive(Debug)]

@@ -48,14 +48,29 @@ pub fn member_statuses<'a>(
     })
 }
 
-/// Returns the member for which the most messages wait, and their number. The first one in byte
-/// order, if there are several. `None` if no message waits for a member.
+/// Members for which messages wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WaitingMembers<'a> {
+    /// Number of these members.
+    pub members: usize,
+    /// The member for which the most messages wait, and their number. The first one in byte order,
+    /// if there are several.
+    pub deepest: Option<(&'a str, u64)>,
+}
+
+/// Returns the members for which messages wait. Linear in all members.
 #[must_use]
-pub fn deepest_member(group: &Group) -> Option<(&str, u64)> {
+pub fn waiting_members(group: &Group) -> WaitingMembers<'_> {
     let state = &group.state;
-    let all = state.members.sorted().map(|member| (&*member.id, member.pending(&state.history)));
-    all.filter(|(_, pending)| *pending > 0)
-        .reduce(|deepest, other| if other.1 > deepest.1 { other } else { deepest })
+    let mut waiting = WaitingMembers::default();
+    for member in state.members.sorted() {
+        let pending = member.pending(&state.history);
+        waiting.members = waiting.members.saturating_add(usize::from(pending > 0));
+        if pending > waiting.deepest.map_or(0, |(_, most)| most) {
+            waiting.deepest = Some((&member.id, pending));
+        }
+    }
+    waiting
 }
 
 /// Returns the time since a message was accepted that is written to a message socket now. `None` if

@@ -20,6 +20,8 @@ pub enum StatsPart {
     Whole,
     /// The value of the label.
     Label,
+    /// The name of what has the value. The name changes, so it is no label. Left out if empty.
+    Name,
     /// The series with this value of the label.
     Series(&'static str),
     /// Sum of all series.
@@ -61,8 +63,8 @@ pub const STATS: &[StatsKey] = &[
     stat("oldest_s", Metric::BacklogAge),
     stat("newcomer_messages", Metric::NewcomerMessages),
     stat("newcomer_bytes", Metric::NewcomerBytes),
-    part("deepest", Metric::DeepestMessages, StatsPart::Label),
-    part("deepest_pending", Metric::DeepestMessages, StatsPart::Sum),
+    part("deepest", Metric::DeepestMessages, StatsPart::Name),
+    stat("deepest_pending", Metric::DeepestMessages),
     stat("messages_in", Metric::MessagesAccepted),
     stat("bytes_in", Metric::TextBytes),
     stat("deliveries_out", Metric::Deliveries),
@@ -104,7 +106,9 @@ mod tests {
             assert!(keys.insert(key), "{key} stands twice");
             let MetricEntry { kind, label, .. } = metric.entry();
             let fits = match part {
-                StatsPart::Whole => label.is_none() && kind != MetricKind::Histogram,
+                StatsPart::Whole | StatsPart::Name => {
+                    label.is_none() && kind != MetricKind::Histogram
+                }
                 StatsPart::Label | StatsPart::Series(_) | StatsPart::Sum => label.is_some(),
                 StatsPart::Percentile(percent) => kind == MetricKind::Histogram && *percent <= 100,
             };

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use super::exposition::{OF_MEMBERS, push_head, push_member, push_samples};
 use super::observed::Observed;
 use super::view::AdminView;
+use crate::coordinator::samples::SampleValue;
 use crate::group::member_statuses;
-use crate::limits::http::TURN_HTTP_MEMBERS_MAX;
+use crate::limits::http::{HTTP_CONNECTIONS_MAX, TURN_HTTP_MEMBERS_MAX};
 use crate::metrics::Metric;
 
 /// A body of `/metrics` that is being built: everything but the members, and then the members.
@@ -25,13 +26,18 @@ pub(super) struct MetricsBuild {
 
 impl MetricsBuild {
     /// Begins with the samples of all but the members.
-    pub(super) fn begin(view: &AdminView<'_>, observed: &Observed) -> Self {
+    pub(super) fn begin(view: &AdminView<'_>, observed: &Observed, connections: usize) -> Self {
         let mut samples = view.samples();
         let members_max = view.sources.config.http.members_max;
         samples.count(Metric::Ready, u64::from(view.readiness().reasons.is_empty()));
         samples.distribution(Metric::DeliveryLatency, &observed.deliveries);
         samples.distribution(Metric::AckLatency, &observed.acks);
         samples.distribution(Metric::TurnTime, &observed.turns);
+        samples.count(Metric::HttpConnections, connections as u64);
+        samples.count(Metric::HttpConnectionsLimit, HTTP_CONNECTIONS_MAX as u64);
+        for (code, responses) in observed.responses() {
+            samples.labelled(Metric::HttpRequests, code, SampleValue::Count(responses));
+        }
         if let Some(disk) = view.disk {
             samples.count(Metric::DiskFree, disk.free_bytes);
             samples.count(Metric::DiskBytes, disk.bytes);

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::response::StatusCode;
 use crate::group::{ChangeKind, Group, LinkId, MemberChange, acked_after, written_after};
 use crate::histogram::Histogram;
 use crate::limits::http::{HTTP_CHANGES_MAX, HTTP_RATES_MAX};
@@ -19,6 +20,8 @@ pub(in crate::coordinator) struct Observed {
     pub(super) deliveries: Histogram,
     /// Milliseconds from accepting to the acknowledgement.
     pub(super) acks: Histogram,
+    /// HTTP responses by status, in the order of [`StatusCode::ALL`].
+    responses: [u64; StatusCode::ALL.len()],
     /// Microseconds of the turns.
     pub(super) turns: Histogram,
     /// Messages accepted and delivered in each of the last seconds, oldest first.
@@ -52,6 +55,7 @@ impl Default for Observed {
         Self {
             deliveries: Histogram::new(LATENCY_MS_MAX),
             acks: Histogram::new(LATENCY_MS_MAX),
+            responses: [0; StatusCode::ALL.len()],
             turns: Histogram::new(TURN_US_MAX),
             rates: VecDeque::new(),
             counters: None,
@@ -77,6 +81,18 @@ impl Observed {
     /// Records an acknowledgement, which the group has not handled yet.
     pub(in crate::coordinator) fn record_ack(&mut self, group: &Group, link: LinkId, acked: Seq) {
         acked_after(group, link, acked).into_iter().for_each(|millis| self.acks.record(millis));
+    }
+
+    /// Records the response to an HTTP request.
+    pub(super) fn record_response(&mut self, status: StatusCode) {
+        let all = StatusCode::ALL.iter().zip(&mut self.responses);
+        all.filter(|(code, _)| **code == status).for_each(|(_, count)| *count += 1);
+    }
+
+    /// Returns the numbers of HTTP responses, by the code of their status.
+    pub(super) fn responses(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let codes = StatusCode::ALL.iter().map(|status| status.code());
+        codes.zip(self.responses.iter().copied())
     }
 
     /// Records the time of a turn.

@@ -46,6 +46,26 @@ pub(super) struct ResponseHead {
 }
 
 impl StatusCode {
+    /// All statuses, in the order of their codes.
+    pub(super) const ALL: [Self; 11] = [
+        Self::Ok,
+        Self::BadRequest,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::Misdirected,
+        Self::HeadTooLarge,
+        Self::Unavailable,
+        Self::VersionNotSupported,
+    ];
+
+    /// Returns the three digits of the code.
+    pub(super) fn code(self) -> &'static str {
+        self.line().split(' ').next().unwrap_or_default()
+    }
+
     const fn line(self) -> &'static str {
         match self {
             Self::Ok => "200 OK",

@@ -288,6 +288,7 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
         now: Now,
     ) {
         let Some(client) = self.clients.get_mut(key) else { return };
+        self.observed.record_response(status);
         let (length, closes) = (Some(body.iter().map(Bytes::len).sum()), request.closes);
         ResponseHead { status, media, length, closes }
             .encode(now.unix, &mut client.connection.output);
@@ -303,7 +304,8 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
         if build.is_none() && !mem::take(&mut self.may_begin_build) {
             return; // In a later turn.
         }
-        let build = build.get_or_insert_with(|| MetricsBuild::begin(view, &self.observed));
+        let build = build
+            .get_or_insert_with(|| MetricsBuild::begin(view, &self.observed, self.clients.len()));
         if let Some(body) = build.advance(view)
             && let Some((request, _)) = self.builds.remove(&key)
         {
@@ -315,6 +317,7 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
     fn begin_events(&mut self, key: Key, request: &HttpRequest, view: &AdminView<'_>) {
         let status = self.status(view);
         let Some(client) = self.clients.get_mut(key) else { return };
+        self.observed.record_response(StatusCode::Ok);
         let media = MediaType::Events;
         let head = ResponseHead { status: StatusCode::Ok, media, length: None, closes: true };
         head.encode(view.now.unix, &mut client.connection.output);

@@ -6,7 +6,7 @@ use super::observed::{Observed, ObservedChange, Rate};
 use super::readiness::ReadyState;
 use super::rows::{MemberRows, RowChanges, push_comma};
 use super::view::AdminView;
-use crate::group::deepest_member;
+use crate::group::{WaitingMembers, waiting_members};
 use crate::text::push_json;
 
 /// Appends the whole state, with all rows and rates, and the changes up to a number.
@@ -58,6 +58,7 @@ fn push_scalars(view: &AdminView<'_>, rows: usize, json: &mut String) {
         push_comma(&mut listed);
         push_json(reason, &mut listed);
     }
+    let waiting = waiting_members(view.sources.group);
     let refused: u64 = view.sources.commands.refused.by_code().map(|(_, count)| count).sum();
     let _ = write!(
         json,
@@ -78,7 +79,8 @@ fn push_scalars(view: &AdminView<'_>, rows: usize, json: &mut String) {
          \"connections\":{{\"now\":{},\"limit\":{}}},\
          \"messages\":{{\"accepted\":{},\"accepted_bytes\":{},\"delivered\":{},\
          \"delivered_bytes\":{},\"expired\":{},\"dropped\":{},\"refused\":{refused}}},\
-         \"backlog\":{{\"messages\":{},\"bytes\":{},\"limit_bytes\":{},\"oldest_age_s\":{}.{:03}}}",
+         \"backlog\":{{\"messages\":{},\"bytes\":{},\"limit_bytes\":{},\"oldest_age_s\":{}.{:03},\
+         \"overflow\":\"{}\",\"waiting_members\":{}}}",
         gauges.members,
         gauges.online,
         config.counts.max_members,
@@ -95,13 +97,15 @@ fn push_scalars(view: &AdminView<'_>, rows: usize, json: &mut String) {
         config.max_backlog,
         gauges.history_age_ms / 1000,
         gauges.history_age_ms % 1000,
+        config.overflow,
+        waiting.members,
     );
-    push_deepest(view, json);
+    push_deepest(waiting, json);
     push_journal(view, json);
 }
 
-fn push_deepest(view: &AdminView<'_>, json: &mut String) {
-    match deepest_member(view.sources.group) {
+fn push_deepest(waiting: WaitingMembers<'_>, json: &mut String) {
+    match waiting.deepest {
         None => json.push_str(",\"deepest\":null"),
         Some((id, pending)) => {
             json.push_str(",\"deepest\":{\"id\":");
