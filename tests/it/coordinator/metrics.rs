@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
-use groupcast::metrics::{Metric, MetricKind, PREFIX, STATS};
+use groupcast::metrics::{Metric, MetricKind, PREFIX, STATS, StatsKey};
 use serde_json::Value;
 use support::coordinator::Coordinator;
-use support::http::{get, http_address};
+use support::http::{connect_http, get, http_address};
+use support::{DEADLINE, Timer};
 
 /// The families of a text, each with its kind and its series.
 fn families(text: &str) -> BTreeMap<String, (String, Vec<String>)> {
@@ -218,7 +219,81 @@ fn the_documents_have_the_table() {
         }
     }
     assert!(missing.is_empty(), "config/README.md needs these rows:\n{missing}");
-    let without_row = STATS.iter().filter(|key| !text.contains(&format!("`{}`", key.key)));
-    let without_row: Vec<&str> = without_row.map(|key| key.key).collect();
-    assert!(without_row.is_empty(), "no words about {without_row:?} in config/README.md");
+    for StatsKey { key, metric, .. } in STATS {
+        let mut cells = text.lines().map(|line| line.split(" | ").collect::<Vec<&str>>());
+        let name = metric.entry().name;
+        let is_row = |it: Vec<&str>| it.len() == 3 && names(it[0], key) && names(it[1], name);
+        assert!(cells.any(is_row), "no row with {key} and {name}");
+    }
+}
+
+/// Returns true if a cell has this word, as code.
+fn names(cell: &str, word: &str) -> bool {
+    cell.contains(&format!("`{word}`"))
+}
+
+/// Paths of the values in a JSON value, as `rows[].id`.
+fn paths(value: &Value, path: &str, all: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                let dot = if path.is_empty() { "" } else { "." };
+                paths(field, &format!("{path}{dot}{name}"), all);
+            }
+        }
+        Value::Array(elements) if !elements.is_empty() => {
+            elements.iter().for_each(|element| paths(element, &format!("{path}[]"), all));
+        }
+        Value::Array(_) => drop(all.insert(format!("{path}[]"))),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            all.insert(path.to_owned());
+        }
+    }
+}
+
+#[test]
+fn the_documents_have_the_fields_of_the_status() {
+    let coordinator = Coordinator::start_with_data_dir(60, &["http=0"]);
+    let address = http_address(&coordinator);
+    let read = || serde_json::from_str::<Value>(&get(address, "/status.json").body).unwrap();
+    let mut found = BTreeSet::new();
+    paths(&read(), "", &mut found);
+    let without_journal = Coordinator::start(60, &["http=0"]);
+    let other = get(http_address(&without_journal), "/status.json").body;
+    paths(&serde_json::from_str(&other).unwrap(), "", &mut found);
+    let mut alice = coordinator.join("alice", "");
+    coordinator.join("bob", "").disconnect();
+    alice.msend("one");
+    let timer = Timer::start(DEADLINE);
+    // The state is built once a second, and the disk is looked at by a thread.
+    while !["deepest.id", "journal.disk_bytes"].iter().all(|path| found.contains(*path)) {
+        assert!(timer.left().is_some(), "{found:?}");
+        paths(&read(), "", &mut found);
+    }
+    let mut reader = BufReader::new(connect_http(address));
+    reader.get_mut().write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut lines = reader.lines().map(Result::unwrap);
+    lines.find(|line| line == "event: update").unwrap();
+    let update = lines.next().unwrap();
+    let update = serde_json::from_str(update.strip_prefix("data: ").unwrap()).unwrap();
+    paths(&update, "", &mut found);
+    let text =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config/README.md")).unwrap();
+    let (_, table) = text.split_once("| field | meaning |\n| --- | --- |\n").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let cells = table.lines().filter_map(|row| row.split(" | ").next());
+    let known: BTreeSet<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    // Elements of an update are those of the whole state. A list may have been empty once.
+    let base = |path: &str| match path.split_once("[].") {
+        Some((list @ ("changed" | "new_events"), _)) => format!("{list}[]"),
+        _ => path.to_owned(),
+    };
+    let all: BTreeSet<String> = found.iter().map(|path| base(path)).collect();
+    let has_elements = |list: &str| all.iter().any(|path| path.starts_with(&format!("{list}.")));
+    let found: BTreeSet<&str> = all
+        .iter()
+        .map(String::as_str)
+        .filter(|path| !path.ends_with("[]") || !has_elements(path))
+        .collect();
+    assert_eq!(known, found);
 }
