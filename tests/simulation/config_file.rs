@@ -50,6 +50,12 @@ impl ConfigFiles {
         {
             rules.presence_delay_ms = Some(delay_ms.min(rng.pick(&[0, 900, 5_000])));
         }
+        if rng.percent(20) {
+            rules.presence_delay_ms = match rules.presence_delay_ms {
+                None => Some(rng.pick(&[0, 900, 5_000])),
+                Some(_) => None,
+            };
+        }
         rules
     }
 }

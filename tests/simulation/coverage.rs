@@ -32,6 +32,10 @@ pub(crate) enum CoveragePoint {
     AnnouncedEnd,
     /// An announcement waited for room.
     AnnouncementWaited,
+    /// Announcements were turned on.
+    AnnouncementsBegan,
+    /// Announcements were turned off.
+    AnnouncementsEnded,
     /// A gap went out.
     GapReported,
     /// The backlog was full, and a message refused.
@@ -149,7 +153,7 @@ impl CoveragePoint {
         if is_rare { 300 } else { SEEDS }
     }
 
-    pub(crate) const ALL: [Self; 64] = [
+    pub(crate) const ALL: [Self; 66] = [
         Self::SinceBelowAcked,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -162,6 +166,8 @@ impl CoveragePoint {
         Self::AnnouncedOffline,
         Self::AnnouncedEnd,
         Self::AnnouncementWaited,
+        Self::AnnouncementsBegan,
+        Self::AnnouncementsEnded,
         Self::GapReported,
         Self::BacklogFull,
         Self::OldestDropped,

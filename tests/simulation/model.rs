@@ -169,6 +169,7 @@ impl Model {
             texts: std::mem::take(&mut self.texts),
             lost_texts: std::mem::take(&mut self.lost_texts),
             registrations: self.registrations,
+            announced: self.announced.of_next_start(),
             registered_from: std::mem::take(&mut self.registered_from),
             must_begin: self.must_begin,
             ttl_grew: self.ttl_grew,

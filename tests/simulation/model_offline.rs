@@ -37,6 +37,7 @@ impl Model {
     /// Takes the settings of a changed config file.
     pub(crate) fn take_rules(&mut self, rules: &Rules) {
         self.ttl_grew |= rules.ttl_ms > self.rules.ttl_ms;
+        self.switch_announcements(rules.presence_delay_ms.is_some());
         let access = self.rules.access.take();
         self.rules = Rules { access, ..rules.clone() };
     }

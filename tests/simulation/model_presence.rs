@@ -23,6 +23,9 @@ pub(crate) struct AnnouncedIds {
     last: BTreeMap<String, LastAnnounced>,
     /// There was no room: until then nothing is announced.
     waits_until: u64,
+    /// Announcements were turned on or off. A snapshot may name states that were never announced,
+    /// or lack states that were. So after a restart the group is believed about them.
+    were_switched: bool,
     /// Start of this coordinator. It may take this as the time of earlier announcements.
     opened_at: u64,
 }
@@ -32,6 +35,13 @@ struct LastAnnounced {
     announced: Announced,
     /// Time of the announcement; `None` if there is none.
     at: Option<u64>,
+}
+
+impl AnnouncedIds {
+    /// Returns what stays known when the coordinator starts again.
+    pub(crate) fn of_next_start(&self) -> Self {
+        Self { were_switched: self.were_switched, ..Self::default() }
+    }
 }
 
 fn after(change: PresenceChange) -> Announced {
@@ -49,6 +59,23 @@ fn announcement(line: &str) -> Option<Announcement<'_>> {
 }
 
 impl Model {
+    /// Turns the announcements on or off. If they begin, all members count as announced online.
+    pub(crate) fn switch_announcements(&mut self, are_on: bool) {
+        if are_on == self.rules.presence_delay_ms.is_some() {
+            return;
+        }
+        self.announced.were_switched = true;
+        self.announced.last.clear();
+        self.cover(match are_on {
+            true => CoveragePoint::AnnouncementsBegan,
+            false => CoveragePoint::AnnouncementsEnded,
+        });
+        if are_on {
+            let online = LastAnnounced { announced: Announced::Online, at: None };
+            self.announced.last = self.members.keys().map(|id| (id.clone(), online)).collect();
+        }
+    }
+
     /// Takes the announcements of a tick from the group, and checks them.
     pub(crate) fn take_announcements(&mut self, group: &Group, now: u64) {
         for (seq, line, _) in group.lines(Seq::new(self.life().last())).collect::<Vec<_>>() {
@@ -164,6 +191,10 @@ impl Model {
         let mut last = BTreeMap::new();
         for id in ids {
             let found = known.get(id.as_str()).copied().unwrap_or_default();
+            if self.announced.were_switched {
+                last.insert(id, LastAnnounced { announced: found, at: None });
+                continue;
+            }
             let never = (LastAnnounced { announced: Announced::Absent, at: None }, false);
             let all = all.remove(&id).unwrap_or_default();
             let mut latest = all.iter().rev().chain([&never]);
@@ -176,6 +207,7 @@ impl Model {
             };
             last.insert(id, it);
         }
-        self.announced = AnnouncedIds { last, waits_until: 0, opened_at };
+        let were_switched = self.announced.were_switched;
+        self.announced = AnnouncedIds { last, waits_until: 0, were_switched, opened_at };
     }
 }
