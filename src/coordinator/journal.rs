@@ -226,6 +226,15 @@ impl<W: WriterQueue> GroupJournal<W> {
         }
     }
 
+    /// Returns the word for what keeps the facts.
+    pub(super) const fn storage(&self) -> &'static str {
+        match self {
+            Self::Memory(_) | Self::Disk(_) => "disk",
+            #[cfg(feature = "engine")]
+            Self::Site(_) => "engine",
+        }
+    }
+
     /// Returns the bytes that wait for the disk.
     pub(super) fn waiting_bytes(&self) -> usize {
         match self {

@@ -104,9 +104,9 @@ impl<W: WriterQueue, O: Observer> Replica<W, O> {
     #[cold]
     fn on_fullness(&mut self, is_full: bool, now: Now) {
         if is_full {
-            let bytes = self.journal.waiting_bytes();
+            let (bytes, storage) = (self.journal.waiting_bytes(), self.journal.storage());
             log::warn!(
-                "journal: the disk is slow: {bytes} bytes wait for it; until fewer bytes wait, \
+                "journal: the {storage} is slow: {bytes} bytes wait for it; until fewer bytes wait, \
                  requests that need the journal get ERR 506"
             );
         }

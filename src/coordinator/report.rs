@@ -29,11 +29,21 @@ pub(super) fn first_line(
         config.max_line,
         config.max_backlog,
         config.overflow,
-        match &config.storage.data_dir {
-            Some(path) => format!("{}, {}", path.display(), config.storage.sync.description()),
-            None => "memory only".to_owned(),
-        },
+        storage(config),
     )
+}
+
+/// Returns the words for the journal.
+fn storage(config: &CoordinatorConfig) -> String {
+    #[cfg(feature = "engine")]
+    if !config.storage.engine.servers.is_empty() {
+        let crate::config::EngineConfig { group, site, .. } = &config.storage.engine;
+        return format!("the list of group {group}, which this site {site} shares with others");
+    }
+    match &config.storage.data_dir {
+        Some(path) => format!("{}, {}", path.display(), config.storage.sync.description()),
+        None => "memory only".to_owned(),
+    }
 }
 
 /// Returns a warning if the limit on open files is below what the config allows.

@@ -13,7 +13,9 @@ use super::journal::GroupJournal;
 use super::replica::Replica;
 use super::site_journal::{EngineJournal, EngineQueue};
 use super::startup::{Startup, draw_random, watch_clock};
-use crate::config::{CoordinatorConfig, CoordinatorRun, EngineConfig, load_credentials};
+use crate::config::{
+    CoordinatorConfig, CoordinatorRun, EngineConfig, StandardStream, load_credentials, write_line,
+};
 use crate::facts::Recorded as _;
 use crate::group::{Group, Input, Rules};
 use crate::journal::{
@@ -55,7 +57,8 @@ pub(super) fn found(run: &CoordinatorRun) -> Result<(), CoordinatorError> {
         for report in reports.drain(..) {
             match report {
                 ListReport::Stored { position: ListPosition(1), .. } => {
-                    log::info!("group {} is founded", engine.group);
+                    let line = format!("group {} is founded: start its sites", engine.group);
+                    write_line(StandardStream::Output, &line);
                     return Ok(());
                 }
                 ListReport::Stored { .. } => return refused("another program wrote first"),

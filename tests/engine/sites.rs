@@ -44,6 +44,7 @@ fn run(servers: &Servers, first: &[&str], ttl_s: u64, site: &str) -> Output {
 fn found(servers: &Servers) {
     let output = run(servers, &["--found"], TTL_S, "founder");
     assert!(output.status.success(), "{output:?}");
+    assert_eq!(output.stdout, b"group g is founded: start its sites\n");
 }
 
 /// Servers with a founded group; `None` without the program.
