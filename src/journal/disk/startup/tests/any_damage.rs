@@ -243,7 +243,10 @@ proptest! {
         let sync = if is_always { SyncPolicy::Always } else { SyncPolicy::Every(1_000) };
         let mut world = World::new(sync);
         steps.iter().for_each(|step| world.run(*step));
-        damages.iter().for_each(|(age, damage)| world.damage(*age, *damage));
+        // Cuts come first: only in an intact segment they know the end of the snapshot.
+        let (cuts, others): (Vec<_>, Vec<_>) =
+            damages.iter().partition(|(_, damage)| matches!(damage, Damage::Cut { .. }));
+        cuts.iter().chain(&others).for_each(|(age, damage)| world.damage(*age, *damage));
         for _ in 0..2 {
             let named = world.published();
             world.restart();
