@@ -106,8 +106,8 @@ impl<W: WriterQueue, O: Observer> Replica<W, O> {
         if is_full {
             let (bytes, storage) = (self.journal.waiting_bytes(), self.journal.storage());
             log::warn!(
-                "journal: the {storage} is slow: {bytes} bytes wait for it; until fewer bytes wait, \
-                 requests that need the journal get ERR 506"
+                "journal: the {storage} is slow: {bytes} bytes wait for it; until fewer bytes \
+                 wait, requests that need the journal get ERR 506"
             );
         }
         self.pass(Input::JournalFull(is_full), now);

@@ -118,8 +118,8 @@ impl SiteProcess {
         }
     }
 
-    /// Returns what must be the same at all sites at one position. Own seqs are left out: a site may
-    /// know a higher cursor of its own member, and forgets what is below.
+    /// Returns what must be the same at all sites at one position. Own seqs are left out: a site
+    /// may know a higher cursor of its own member, and forgets what is below.
     pub(super) fn digest(&self) -> String {
         let (list, group) = (self.journal.list(), &self.group);
         let mut text = format!("{list:?} {:?} {:?}", group.epoch(), group.last());
