@@ -264,8 +264,8 @@ fn the_documents_have_the_fields_of_the_status() {
     let mut alice = coordinator.join("alice", "");
     coordinator.join("bob", "").disconnect();
     alice.msend("one");
-    let timer = Timer::start(DEADLINE);
-    // The state is built once a second, and the disk is looked at by a thread.
+    // The state is built once a second. A thread looks at the disk every 10 s.
+    let timer = Timer::start(3 * DEADLINE);
     while !["deepest.id", "journal.disk_bytes"].iter().all(|path| found.contains(*path)) {
         assert!(timer.left().is_some(), "{found:?}");
         paths(&read(), "", &mut found);
