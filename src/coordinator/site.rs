@@ -77,10 +77,10 @@ pub(super) fn found(run: &CoordinatorRun) -> Result<(), CoordinatorError> {
     refused("no answer of the engine in time")
 }
 
-/// Why a site starts: the first time, or again.
+/// Reasons for which a site starts: the first time, or again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SiteStart {
-    /// What the service before this one was not sure of.
+    /// Entry of which the service before this one was not sure.
     pub(super) doubt: Option<Doubt>,
     /// True if a new epoch must begin.
     pub(super) begins_epoch: bool,

@@ -52,7 +52,7 @@ pub(super) struct Startup {
     pub(super) keeps_epoch: bool,
 }
 
-/// What a start gets from outside.
+/// Input of a start.
 #[derive(Debug, Default)]
 pub(super) struct Start {
     /// Listening socket of the service manager.

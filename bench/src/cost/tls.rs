@@ -42,7 +42,7 @@ const MESSAGES: u64 = 100;
 const STEP: u64 = 2;
 const SETTLE: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(10);
-/// How often the others come back.
+/// Number of times that the others come back.
 const ROUNDS: usize = 5;
 
 pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::facts::{Fact, MemberSite, Ordered, Recorded};
 use crate::protocol::{ANNOUNCER, PeerName, Seq};
 use crate::time::{Millis, UnixMillis};
 
-/// What the records of a batch are applied to.
+/// State to which the records of a batch are applied.
 pub(super) struct Application<'a, S: Recorded> {
     pub(super) list: &'a mut ListState,
     pub(super) state: &'a mut S,

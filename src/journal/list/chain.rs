@@ -77,7 +77,7 @@ impl ChainWindow {
     pub(super) fn is_as_read(&self, position: ListPosition, kind: u8, bytes: &[u8]) -> bool {
         let Ok(index) = self.values.binary_search_by_key(&position, |(position, _)| *position)
         else {
-            return true; // Nobody knows any more.
+            return true; // The entry is older than the values that are kept.
         };
         let before = match index.checked_sub(1) {
             Some(before) => self.values.get(before).map(|(_, chain)| *chain),

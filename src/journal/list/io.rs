@@ -1,4 +1,4 @@
-//! What goes between the journal of a site and the engine, and what an operator must know.
+//! Jobs and reports between the journal of a site and the engine, and notices for the operator.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What the reports of the engine change.
+//! Changes that follow from the reports of the engine.
 
 use super::applying::Application;
 use super::batch::ListBatch;
