@@ -204,7 +204,7 @@ fn serve_to_end(
     serve_once(run, Start { inherited })
 }
 
-/// Runs one coordinator until its end. A site that is not sure of its state reads the list anew.
+/// Runs one coordinator until its end. A site that is not sure of its state reads the list again.
 #[cfg(feature = "engine")]
 #[expect(clippy::needless_pass_by_value, reason = "without the feature it is passed on")]
 fn serve_to_end(
@@ -221,7 +221,7 @@ fn serve_to_end(
         let result = serve_once(run, Start { inherited, site });
         let Err(CoordinatorError::Site(end)) = &result else { return result };
         let Some(again) = SiteStart::after(end) else { return result };
-        log::warn!("{end}: reading the list anew");
+        log::warn!("{end}: reading the list again");
         site = again;
     }
 }

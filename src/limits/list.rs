@@ -18,7 +18,7 @@ pub const CHAIN_VALUES_MAX: usize = 256;
 pub const PULSE_MS: u64 = 2000;
 /// Milliseconds of the list's time without a batch after which a site counts as dead.
 pub const SITE_DEAD_MS: u64 = 15_000;
-/// Milliseconds without an entry after which a start subscribes anew.
+/// Milliseconds without an entry after which a start subscribes again.
 pub const START_SILENCE_MS: u64 = 5000;
 /// Milliseconds after which an entry that is stored must have been read.
 pub const READ_BACK_MS: u64 = 1500;

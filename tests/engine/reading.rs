@@ -1,4 +1,4 @@
-//! What is published comes back: in order, from any position, and over holes in the feed.
+//! Published entries come back: in order, from any position, and over holes in the feed.
 
 use groupcast::limits::engine::ENTRY_BYTES_MAX;
 use groupcast::net::engine::{Engine, EngineJob, EngineReport, EngineSubject};

@@ -1,6 +1,6 @@
 //! Memory of an idle TLS connection, and the return of all members after a restart.
 //!
-//! What members that are back wait for their messages is measured with others that have no right to
+//! Latencies of members that are back are measured beside others that have no right to
 //! `receive`: more receivers of each message would make it slower without any handshake.
 
 use std::fs;

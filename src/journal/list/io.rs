@@ -21,7 +21,7 @@ pub enum ListJob {
         /// Bytes of the entry.
         bytes: Bytes,
     },
-    /// Subscribe anew, and pass all entries from this position on.
+    /// Subscribe again, and pass all entries from this position on.
     ReadFrom(ListPosition),
     /// Remove the entries below this position.
     Purge {
@@ -199,7 +199,7 @@ pub enum ListNotice {
         /// Number of proposals.
         proposals: usize,
     },
-    /// An entry is stored, and was not read in time. The site subscribes anew.
+    /// An entry is stored, and was not read in time. The site subscribes again.
     NotReadBack(ListPosition),
     /// A snapshot is whole.
     Snapshot(ListPosition),
@@ -225,7 +225,7 @@ impl fmt::Display for ListNotice {
             ),
             Self::NotReadBack(position) => write!(
                 f,
-                "engine: entry {position} is stored, but was not passed in time: reading anew \
+                "engine: entry {position} is stored, but was not passed in time: reading again \
                  from the leader"
             ),
             Self::Snapshot(base) => write!(f, "list: whole snapshot of entry {base}"),

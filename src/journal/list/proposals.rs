@@ -47,10 +47,8 @@ pub(super) struct BatchUnderWay<T> {
     pub(super) bytes: Bytes,
     pub(super) is_withdrawn: bool,
     pub(super) begun: Millis,
-    /// Last time that the bytes were sent.
-    pub(super) sent: Millis,
-    /// Entry of the bytes, and the time at which the engine told it.
-    pub(super) stored: Option<(ListPosition, Millis)>,
+    /// Entry of the bytes, if the engine has told it.
+    pub(super) stored: Option<ListPosition>,
 }
 
 /// Proposals in the order in which they will be decided.
@@ -109,14 +107,13 @@ impl<T: Copy + PartialEq> Proposals<T> {
             bytes: bytes.clone(),
             is_withdrawn: false,
             begun: now,
-            sent: now,
             stored: None,
         });
         bytes
     }
 
-    /// Makes the batch under way anew, with a new header and the same number.
-    pub(super) fn renew(&mut self, header: &BatchHeader, withdraws: bool, now: Millis) -> Bytes {
+    /// Encodes the batch under way again, with a new header and the same number.
+    pub(super) fn renew(&mut self, header: &BatchHeader, withdraws: bool) -> Bytes {
         let Some(batch) = &mut self.under_way else { return Bytes::new() };
         batch.is_withdrawn |= withdraws;
         let bytes = match batch.is_withdrawn {
@@ -124,7 +121,7 @@ impl<T: Copy + PartialEq> Proposals<T> {
             false => header.encode(batch.content.count(), &batch.content.records),
         };
         batch.bytes = Bytes::from(bytes);
-        (batch.sent, batch.stored) = (now, None);
+        batch.stored = None;
         batch.bytes.clone()
     }
 

@@ -157,7 +157,8 @@ impl<S: Replicated> ReportHandler<'_, S> {
         }
     }
 
-    /// Handles a batch that does not count. If it is the one under way, it is made anew.
+    /// Handles a batch that does not count. If it is the one under way, it may be encoded
+    /// again.
     fn on_void(&mut self, position: ListPosition, bytes: &[u8], reason: VoidReason) {
         let journal = &mut *self.journal;
         if !matches!(reason, VoidReason::OtherNumber { .. }) {

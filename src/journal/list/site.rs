@@ -36,7 +36,7 @@ pub struct SiteOptions {
     pub engine_timeout_ms: u64,
     /// Most bytes of proposals that wait.
     pub waiting_bytes_max: usize,
-    /// What the process before this one was not sure of.
+    /// Entry of which the process before this one was not sure.
     pub doubt: Option<Doubt>,
     /// True if a new epoch must begin.
     pub begins_epoch: bool,

@@ -1,4 +1,4 @@
-//! What the journal of a site does when time passes: batches, repetitions, snapshots.
+//! Work of the journal of a site that is due by time: batches, repetitions, snapshots.
 
 use super::io::{ListJob, ListNotice, ListReport, SiteEnd};
 use super::names::{Life, ListPosition};
@@ -37,7 +37,7 @@ pub(super) struct Upkeep {
 pub(super) struct Repetition {
     /// Number of the last publish of the batch.
     tag: u64,
-    /// True if the batch must be made anew.
+    /// True if the batch must be encoded again, with a new header.
     pub(super) renew: bool,
     /// Time of the next repetition.
     pub(super) again_at: Option<Millis>,
@@ -123,7 +123,7 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
             return self.doubt(); // Another entry was read there.
         }
         if batch.stored.is_none() {
-            batch.stored = Some((position, now));
+            batch.stored = Some(position);
             self.upkeep.repetition.again_at = Some(now.plus(READ_BACK_MS));
         }
     }
@@ -170,7 +170,7 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
         self.repeat(state, now);
     }
 
-    /// Subscribes anew if a start gets no entries.
+    /// Subscribes again if a start gets no entries.
     fn read_again(&mut self, now: Millis) {
         let reported_at = *self.upkeep.reported_at.get_or_insert(now);
         if reported_at.plus(START_SILENCE_MS) <= now {
@@ -230,7 +230,7 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
         }
     }
 
-    /// Sends the batch under way again, withdraws it, or reads it anew, if that is due.
+    /// Sends the batch under way again, withdraws it, or reads the list again, if that is due.
     fn repeat<S: Replicated<Ticket = T>>(&mut self, state: &mut S, now: Now) {
         let Some(batch) = &self.proposals.under_way else { return };
         let steady = now.steady;
@@ -243,18 +243,17 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
         if withdraws || self.upkeep.repetition.renew {
             // A new header: this site has read more since.
             let header = self.header(now);
-            let bytes = self.proposals.renew(&header, withdraws, steady);
+            let bytes = self.proposals.renew(&header, withdraws);
             let tag = self.publish(EntryKind::Log, bytes);
             return self.upkeep.sent(tag, steady);
         }
         let Some(batch) = self.proposals.under_way.as_mut().filter(|_| is_due) else { return };
-        if let Some((position, _)) = batch.stored.take() {
+        if let Some(position) = batch.stored.take() {
             self.notices.push_back(ListNotice::NotReadBack(position));
             self.jobs.push_back(ListJob::ReadFrom(self.list.position().next()));
             return self.upkeep.repetition.again_at = Some(steady.plus(READ_BACK_MS));
         }
         let bytes = batch.bytes.clone();
-        batch.sent = steady;
         let tag = self.publish(EntryKind::Log, bytes);
         self.upkeep.sent(tag, steady);
     }

@@ -38,7 +38,7 @@ pub(super) struct Engine {
     pub(super) has_lost: bool,
 }
 
-/// What the engine did with a published entry.
+/// Answer of the engine to a published entry.
 pub(super) enum Published {
     Stored(u64),
     Refused,

@@ -193,7 +193,7 @@ fn entries_ahead_of_a_hole_are_bounded_in_number_and_bytes_and_asked_for_later()
     }
 }
 
-/// What can happen to a reader.
+/// Events that a reader handles.
 #[derive(Clone, Debug)]
 enum Step {
     Feed(u64),
