@@ -14,6 +14,8 @@ pub(super) struct HttpListener<L> {
     acceptor: Acceptor<L>,
     /// True if no file was free for a connection, and the log has reported it.
     is_out_of_files: bool,
+    /// True if no file was free for a connection since the last tick.
+    was_out_since_tick: bool,
     /// True while the next free file is left to the journal.
     leaves_file: bool,
 }
@@ -29,7 +31,7 @@ pub(super) struct HttpAccepted<S> {
 
 impl<L: Listen> HttpListener<L> {
     pub(super) fn new(acceptor: Acceptor<L>) -> Self {
-        Self { acceptor, is_out_of_files: false, leaves_file: false }
+        Self { acceptor, is_out_of_files: false, was_out_since_tick: false, leaves_file: false }
     }
 
     pub(super) fn on_event(&mut self) {
@@ -56,12 +58,11 @@ impl<L: Listen> HttpListener<L> {
         if !self.leaves_file {
             match self.acceptor.accept(now) {
                 Accept::Accepted(stream, peer) => {
-                    self.log_file_shortage(None);
                     return Some(HttpAccepted { stream, peer, is_from_reserve: false });
                 }
                 Accept::Drained | Accept::Yielded => return None,
-                Accept::Paused => (),
-                Accept::OutOfFiles(error) => self.log_file_shortage(Some(&error)),
+                Accept::Paused => self.was_out_since_tick = true,
+                Accept::OutOfFiles(error) => self.shortage_begins(&error),
             }
         }
         let accepted = self.acceptor.accept_with_reserve();
@@ -79,27 +80,27 @@ impl<L: Listen> HttpListener<L> {
         self.acceptor.file_closed();
     }
 
-    /// Completes the reserve, and finds out whether files are free again.
+    /// Completes the reserve, and ends a shortage of files. During a shortage a file can be free
+    /// for a moment, so the end is a whole tick in which no connection lacked a file.
     pub(super) fn tick(&mut self) {
         if self.leaves_file {
             return;
         }
         let is_complete = self.acceptor.refill();
-        if self.is_out_of_files && is_complete && FileReserve::new(1).refill() {
-            self.log_file_shortage(None);
+        let was_out = mem::take(&mut self.was_out_since_tick);
+        if self.is_out_of_files && !was_out && is_complete && FileReserve::new(1).refill() {
+            self.is_out_of_files = false;
+            log::info!("HTTP: a file descriptor is free again");
         }
     }
 
-    /// Logs the start of a shortage of files, and its end.
-    fn log_file_shortage(&mut self, shortage: Option<&io::Error>) {
-        let was_out = mem::replace(&mut self.is_out_of_files, shortage.is_some());
-        match shortage {
-            Some(error) if !was_out => log::warn!(
+    fn shortage_begins(&mut self, error: &io::Error) {
+        self.was_out_since_tick = true;
+        if !mem::replace(&mut self.is_out_of_files, true) {
+            log::warn!(
                 "HTTP: no file descriptor is free: {error}; each request is answered on a \
                  connection that is closed then, /events is refused"
-            ),
-            None if was_out => log::info!("HTTP: a file descriptor is free again"),
-            Some(_) | None => (),
+            );
         }
     }
 }
@@ -109,12 +110,28 @@ mod tests {
     use std::cell::Cell;
     use std::io::ErrorKind;
 
+    use rustix::io::Errno;
+
     use super::*;
     use crate::limits::http::HTTP_RESERVE_FILES;
 
-    /// Connections that wait, and true if no file is free for them.
+    /// Connections that wait.
     #[derive(Debug, Default)]
     struct Waiting(Cell<usize>);
+
+    /// A connection that waits. It can be accepted if a file is free.
+    #[derive(Debug)]
+    struct NeedsFile<'a>(&'a Cell<bool>);
+
+    impl Listen for NeedsFile<'_> {
+        type Stream = ();
+
+        fn accept_one(&self) -> io::Result<((), SocketAddr)> {
+            let is_free = self.0.get();
+            let address = ([127, 0, 0, 1], 1).into();
+            is_free.then_some(((), address)).ok_or_else(|| Errno::MFILE.into())
+        }
+    }
 
     impl Listen for Waiting {
         type Stream = ();
@@ -146,5 +163,23 @@ mod tests {
         assert_eq!(accept(true, 0), None, "all other files are the journal's");
         assert_eq!(accept(true, 1), Some(true), "a connection has ended");
         assert_eq!(accept(false, 0), Some(false));
+    }
+    #[test]
+    fn a_file_that_is_free_for_a_moment_does_not_end_a_shortage() {
+        let is_free = Cell::new(false);
+        let mut listener = HttpListener::new(Acceptor::over(NeedsFile(&is_free), 1));
+        listener.on_event();
+        let mut try_accept = |frees, ticks| {
+            is_free.set(frees);
+            listener.accept(Millis::ZERO);
+            listener.file_closed(true);
+            (0..ticks).for_each(|_| listener.tick());
+            listener.is_out_of_files()
+        };
+        assert!(try_accept(false, 0));
+        assert!(try_accept(true, 1), "a file was missing before the tick");
+        assert!(try_accept(false, 1));
+        assert!(!try_accept(true, 2), "a whole tick without a shortage");
+        assert!(try_accept(false, 0));
     }
 }
