@@ -42,6 +42,14 @@ clean:
 demo: all
 	sh tests/demo.sh ./coordinator ./participant
 
+# Three sites over three servers of the engine, of which some are killed. It needs `make engine`.
+cluster-demo: all
+	@test -x "$(TARGET)/engine/bin/nats-server" || { echo "make cluster-demo: no nats-server in" \
+	    "$(TARGET)/engine: make engine" >&2; exit 1; }
+	$(CARGO) build --release --locked --features engine --bin site
+	sh tests/cluster_demo.sh "$(TARGET)/release/site" ./participant \
+	    "$(TARGET)/engine/bin/nats-server"
+
 # CPU, memory and latency of the coordinator and of the participant on this machine.
 figures:
 	$(CARGO) build --release --locked --workspace
@@ -182,6 +190,7 @@ help:
 	@echo "make notices  write the list of third-party licences"
 	@echo "make test-packages  install, start and remove the packages in empty roots"
 	@echo "make demo     a coordinator and participants show what they do, also over kills"
+	@echo "make cluster-demo  three coordinators form one group over NATS JetStream, also over kills"
 	@echo "make figures  measure CPU, memory and latency on this machine"
 	@echo "make bench    compare it with other servers at the same work"
 	@echo "make durability  measure the price of a journal, beside other servers"
@@ -201,4 +210,4 @@ help:
 	@echo "make audit    look for known vulnerabilities of dependencies"
 	@echo "make clean    remove what was built"
 
-.PHONY: all audit bench bench-peers clean deb demo dist durability engine figures fuzz install instructions loadtest manual micro msrv notices test test-engine test-packages test-page torture uninstall check help
+.PHONY: all audit bench bench-peers clean cluster-demo deb demo dist durability engine figures fuzz install instructions loadtest manual micro msrv notices test test-engine test-packages test-page torture uninstall check help
