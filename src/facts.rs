@@ -333,4 +333,10 @@ pub trait Journal<S: StateMachine> {
     /// Proposes a fact that the state machine has checked. The journal applies it now, or later
     /// behind other facts, or withdraws it later.
     fn propose(&mut self, fact: Fact<'_>, ticket: S::Ticket, state: &mut S, now: Now);
+
+    /// Returns true if a seq above the last one is certainly lost. A journal that others write may
+    /// be behind them. Then it finds out, and a later call with the same seq returns true.
+    fn is_lost(&mut self, _: Seq) -> bool {
+        true
+    }
 }

@@ -20,6 +20,8 @@ use crate::journal::{
 use crate::limits::list::LIST_CLOSE_MS;
 use crate::limits::{JOURNAL_CLOSE_MS, JOURNAL_QUEUE_MAX};
 use crate::net::{Full, Pool, Sink, Worker};
+#[cfg(feature = "engine")]
+use crate::protocol::Seq;
 use crate::time::{Millis, Now};
 
 /// The journal of a coordinator.
@@ -83,6 +85,14 @@ impl<W: WriterQueue> Journal<Group> for GroupJournal<W> {
             Self::Disk(disk) => disk.commits.propose(fact, ticket, group, now),
             #[cfg(feature = "engine")]
             Self::Site(site) => site.propose(fact, ticket, group, now),
+        }
+    }
+
+    #[cfg(feature = "engine")]
+    fn is_lost(&mut self, seq: Seq) -> bool {
+        match self {
+            Self::Memory(_) | Self::Disk(_) => true,
+            Self::Site(site) => site.is_lost(seq),
         }
     }
 }

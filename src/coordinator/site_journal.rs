@@ -11,6 +11,7 @@ use crate::journal::{
     JournalEnd, ListJob, ListNotice, ListReport, SiteEnd, SiteJournal, SitePhase,
 };
 use crate::limits::list::TURN_REPORTS_MAX;
+use crate::protocol::Seq;
 use crate::time::{Millis, Now};
 
 /// The way of jobs to the engine, and of its reports back.
@@ -38,6 +39,10 @@ pub struct EngineJournal {
 impl Journal<Group> for EngineJournal {
     fn propose(&mut self, fact: Fact<'_>, ticket: Ticket, group: &mut Group, now: Now) {
         self.journal.propose(fact, ticket, group, now);
+    }
+
+    fn is_lost(&mut self, seq: Seq) -> bool {
+        Journal::<Group>::is_lost(&mut self.journal, seq)
     }
 }
 

@@ -104,7 +104,8 @@ impl<'a, J: Journal<Group>> InputHandler<'a, J> {
     }
 
     /// Begins a new epoch if `since` names a seq of this epoch above the last one given out. Such a
-    /// seq was given out before an older copy replaced the journal, so the seqs went back.
+    /// seq was given out before an older copy replaced the journal, so the seqs went back. Of
+    /// several coordinators that share a journal, one may be behind the others instead.
     ///
     /// Any member can name any seq, so this happens at most once in
     /// [`NEW_EPOCH_PAUSE_MS`](crate::limits::NEW_EPOCH_PAUSE_MS).
@@ -121,6 +122,9 @@ impl<'a, J: Journal<Group>> InputHandler<'a, J> {
         let epochs = &mut group.state.epochs;
         if since.seq <= last || epochs.decided_index().is_some() {
             return Ok(()); // A seq of an epoch that ends means nothing in the next one.
+        }
+        if !self.journal.is_lost(since.seq) {
+            return Err(RequestError::JournalBehind(last));
         }
         let Some(begins) = epochs.drawn_for_member(now) else {
             return Err(Malformed::SinceAbove(last).into());

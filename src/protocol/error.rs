@@ -79,6 +79,8 @@ pub enum RequestError {
     JournalFails,
     /// 506: the bytes that wait for the journal have reached their limit, because the disk is slow.
     JournalFull,
+    /// 506: the coordinator has not read what others wrote: this is the last seq that it has read.
+    JournalBehind(Seq),
     /// 507: the message would exceed `max_backlog`.
     BacklogFull {
         /// `max_backlog` in bytes.
@@ -153,7 +155,7 @@ impl RequestError {
             Self::TooFast { .. } => 429,
             Self::ConnectFailed { .. } => 502,
             Self::ShuttingDown => 503,
-            Self::JournalFails | Self::JournalFull => 506,
+            Self::JournalFails | Self::JournalFull | Self::JournalBehind(_) => 506,
             Self::BacklogFull { .. } | Self::TooManyUnacked { .. } | Self::NoNumberLeft => 507,
         }
     }
@@ -241,6 +243,7 @@ impl fmt::Display for RequestError {
             Self::JournalFull => {
                 f.write_str("the journal is behind, because the disk is slow: try again later")
             }
+            Self::JournalBehind(last) => behind(f, *last),
             Self::BacklogFull { max, holder } => backlog_full(f, *max, holder),
             Self::TooManyUnacked { max } => write!(
                 f,
@@ -252,6 +255,10 @@ impl fmt::Display for RequestError {
 }
 
 const LAST: Seq = Seq::LAST;
+
+fn behind(f: &mut fmt::Formatter<'_>, last: Seq) -> fmt::Result {
+    write!(f, "the last message here is {last}: try again later, or at another coordinator")
+}
 
 fn unusable(f: &mut fmt::Formatter<'_>, ip: IpAddr) -> fmt::Result {
     match ip {

@@ -364,6 +364,7 @@ mod tests {
                 (LimitReached::ConnectionsFrom { address: shown.clone(), max }.into(), 421),
                 (LimitReached::Silent { max: Some(max) }.into(), 421),
                 (RequestError::JournalFails, 506),
+                (RequestError::JournalBehind(Seq::new(7)), 506),
                 (
                     RequestError::BacklogFull { max: max as u64, holder: BacklogHolder::Journal },
                     507,

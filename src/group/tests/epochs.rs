@@ -52,6 +52,18 @@ fn a_new_epoch_is_sent_to_nobody_before_it_is_committed() {
 }
 
 #[test]
+fn a_seq_that_others_gave_out_and_that_is_not_read_here_begins_no_epoch() {
+    let (mut world, _) = world(false);
+    world.journal.is_behind = true;
+    let refusal = RequestError::JournalBehind(Seq::new(2));
+    assert_eq!(world.request(&format!("bob#{ABOVE}")), refusal.into());
+    assert_eq!(world.group.decided_epoch(), Epoch::new(1));
+    world.journal.is_behind = false;
+    world.request_from(1, &format!("bob#{ABOVE}"));
+    assert_eq!(world.group.decided_epoch(), Epoch::new(2));
+}
+
+#[test]
 fn only_a_member_at_its_own_address_can_cause_a_new_epoch_and_not_twice_in_ten_seconds() {
     let (mut world, _) = world(false);
     assert_eq!(world.request(&format!("eve#{ABOVE}")), RequestError::NotAMember.into());

@@ -7,6 +7,8 @@ use crate::facts::{Ordered, StateMachine};
 #[derive(Debug, Default)]
 pub(super) struct TestJournal {
     pub(super) is_late: bool,
+    /// True if facts of others may be missing.
+    pub(super) is_behind: bool,
     /// All facts, as text.
     pub(super) facts: Vec<String>,
 }
@@ -16,5 +18,9 @@ impl Journal<Group> for TestJournal {
         self.facts.push(format!("{fact:?}"));
         let ordered = Ordered { ticket: Some(ticket), is_committed: !self.is_late };
         group.apply(fact, ordered, now.steady);
+    }
+
+    fn is_lost(&mut self, _: Seq) -> bool {
+        !self.is_behind
     }
 }

@@ -93,6 +93,21 @@ impl<S: Replicated> Journal<S> for SiteJournal<S::Ticket> {
             None => state.withdraw(fact, ticket),
         }
     }
+
+    /// A member had a message from another site before it named the seq. So the message stands
+    /// before every batch that begins later.
+    fn is_lost(&mut self, seq: Seq) -> bool {
+        if let Some((asked, number)) = self.upkeep.asked
+            && seq <= asked
+        {
+            let is_decided = number <= self.number;
+            self.upkeep.asked.take_if(|_| is_decided);
+            return is_decided;
+        }
+        let under_way = u64::from(self.proposals.under_way.is_some());
+        self.upkeep.asked = Some((seq, self.number.saturating_add(under_way).saturating_add(1)));
+        false
+    }
 }
 
 impl<T: Copy + PartialEq> SiteJournal<T> {

@@ -30,6 +30,8 @@ pub(super) struct Upkeep {
     pub(super) confirmed: ListPosition,
     was_full: bool,
     was_failing: bool,
+    /// Seq above the last one that a member named, and the first batch that begins after that.
+    pub(super) asked: Option<(Seq, u64)>,
 }
 
 /// Repetition of the batch under way.
