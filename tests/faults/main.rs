@@ -10,6 +10,5 @@ mod disk_full;
 mod hung_disk;
 mod io_errors;
 mod outbox_errors;
-mod outbox_texts;
 mod power_loss;
 mod torture;

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::io_errors::{EIO, ENOSPC, each, plan, plans};
-use crate::outbox_texts::{self, waiting};
 use support::fake::{Fake, Talk};
+use support::outbox_texts::{self, waiting};
 use support::participant::{Running, until};
 use support::preload::{Action, Kind, Plan, Preload};
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::peer::Peer;
-use crate::outbox_texts::{self, Outcome};
 use support::coordinator::Coordinator;
+use support::outbox_texts::{self, Outcome};
 use support::participant::Running;
 use support::preload::{Plan, Preload};
 use support::{DEADLINE, Timer, number};

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use super::platter::{self, Step};
 use super::pull_the_plug;
-use crate::outbox_texts::{self, KeptText, waiting};
 use support::coordinator::Coordinator;
+use support::outbox_texts::{self, KeptText, waiting};
 use support::participant::{Running, until};
 use support::preload::Preload;
 use support::preload::shared::Operation;

@@ -17,6 +17,7 @@ pub mod listener;
 pub mod member;
 #[cfg(target_os = "linux")]
 pub mod netns;
+pub mod outbox_texts;
 pub mod participant;
 pub mod peer_verifier;
 pub mod port;
@@ -24,6 +25,7 @@ pub mod port;
 pub mod preload;
 pub mod rng;
 pub mod tls;
+pub mod torture;
 pub mod transcript;
 pub mod vitals;
 pub mod wire;

@@ -5,10 +5,10 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::ledger::{Fate, Ledger, has_outbox, id};
+use super::ledger::{Fate, Ledger, id};
+use crate::number;
 use crate::outbox_texts::{self, KeptText, Outcome};
-use support::number;
-use support::participant::{Home, Running};
+use crate::participant::{Home, Running};
 
 /// Texts that wait for their replies at once.
 const IN_FLIGHT: usize = 32;
@@ -32,8 +32,8 @@ fn accepted(line: &str) -> Fate {
 }
 
 /// One participant through all its lives.
-pub(crate) struct Actor {
-    pub(crate) index: usize,
+pub struct Actor {
+    pub index: usize,
     home: Home,
     running: Running,
     outbox: Option<PathBuf>,
@@ -49,10 +49,10 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    /// Becomes a member.
-    pub(crate) fn start(index: usize, coordinator: SocketAddr) -> Self {
-        let home = Home::new(&id(index), coordinator);
-        let outbox = has_outbox(index).then(|| home.log_path().with_extension("outbox"));
+    /// Becomes a member. The coordinators are tried in this order.
+    pub fn start(index: usize, coordinators: &[SocketAddr], ledger: &Ledger) -> Self {
+        let home = Home::with_coordinators(&id(index), coordinators);
+        let outbox = ledger.has_outbox(index).then(|| home.log_path().with_extension("outbox"));
         let mut running = live(&home, outbox.as_deref(), "register 0");
         running.expect("OK register");
         Self {
@@ -67,12 +67,12 @@ impl Actor {
         }
     }
 
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         self.home.log()
     }
 
     /// Returns true if it waits for no reply and can send.
-    pub(crate) fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&self) -> bool {
         self.asked.is_empty() && self.can_speak()
     }
 
@@ -82,7 +82,7 @@ impl Actor {
 
     /// Kills and restarts it. Without an outbox, the outcome of commands without a reply is
     /// unknown. The outbox file tells the outcome of texts without a reply.
-    pub(crate) fn kill_and_restart(&mut self, ledger: &mut Ledger) {
+    pub fn kill_and_restart(&mut self, ledger: &mut Ledger) {
         self.running.child.kill().unwrap();
         self.running.wait();
         self.take_output(ledger); // What it still said counts.
@@ -110,7 +110,7 @@ impl Actor {
     }
 
     /// Makes it come back at once, even during a pause.
-    pub(crate) fn come_back_now(&mut self) {
+    pub fn come_back_now(&mut self) {
         if self.outbox.is_some() {
             return self.tell("join\n");
         }
@@ -119,7 +119,7 @@ impl Actor {
     }
 
     /// Ends in good order.
-    pub(crate) fn quit(&mut self) {
+    pub fn quit(&mut self) {
         self.tell("quit\n");
         // 1 says that some command failed, of which there were many.
         let code = self.running.wait();
@@ -127,7 +127,7 @@ impl Actor {
     }
 
     /// Says so much that always something is in flight.
-    pub(crate) fn speak(&mut self, ledger: &mut Ledger) {
+    pub fn speak(&mut self, ledger: &mut Ledger) {
         if !self.can_speak() || self.asked.len() > IN_FLIGHT / 2 {
             return;
         }
@@ -141,7 +141,7 @@ impl Actor {
     }
 
     /// Says one text.
-    pub(crate) fn say(&mut self, ledger: &mut Ledger) -> Option<String> {
+    pub fn say(&mut self, ledger: &mut Ledger) -> Option<String> {
         let text = ledger.write(self.index);
         self.asked.push_back(Some(text.clone()));
         self.tell(&format!("msend {text}\n"));
@@ -153,7 +153,7 @@ impl Actor {
     }
 
     /// Takes in what it has said since.
-    pub(crate) fn listen(&mut self, ledger: &mut Ledger) {
+    pub fn listen(&mut self, ledger: &mut Ledger) {
         self.running.take_output();
         self.take_output(ledger);
         if std::mem::take(&mut self.is_stranded) {
@@ -162,14 +162,13 @@ impl Actor {
     }
 
     fn take_output(&mut self, ledger: &mut Ledger) {
-        let said = std::mem::take(&mut self.running.said);
-        let unheard = said.get(self.read_bytes..).unwrap();
+        let unheard = self.running.said.get(self.read_bytes..).unwrap();
         let end = unheard.rfind('\n').map_or(0, |at| at + 1);
-        for line in unheard.get(..end).unwrap().lines() {
+        let lines = unheard.get(..end).unwrap().to_owned();
+        self.read_bytes += end;
+        for line in lines.lines() {
             self.take_line(line, ledger);
         }
-        self.read_bytes += end;
-        self.running.said = said;
     }
 
     fn take_line(&mut self, line: &str, ledger: &mut Ledger) {
@@ -231,15 +230,21 @@ impl Actor {
             ledger.settle(&text, accepted(line));
         } else {
             let is_failure = line.starts_with("error: msend") || line.starts_with("error: outbox");
-            assert!(!is_failure, "{}: {line:?}", id(self.index));
+            assert!(!is_failure, "{}: {line:?}\n{}", id(self.index), self.tail());
         }
     }
 
     /// Returns its state, for the message of a failed test.
-    pub(crate) fn state(&self) -> String {
-        let said: Vec<&str> = self.running.said.lines().rev().take(12).collect();
+    pub fn state(&self) -> String {
         let last = self.log().lines().last().unwrap_or_default().to_owned();
-        let asked = self.asked.len();
-        format!("{}: {asked} in flight, log ends {last:?}, said {said:#?}", id(self.index))
+        let (asked, said) = (self.asked.len(), self.tail());
+        format!("{}: {asked} in flight, log ends {last:?}, said\n{said}", id(self.index))
+    }
+
+    /// Returns the last lines that are no messages and no ordinary replies.
+    fn tail(&self) -> String {
+        let is_notice = |line: &&str| line.starts_with(['*', 'e', 'E']);
+        let notices: Vec<&str> = self.running.said.lines().filter(is_notice).collect();
+        notices.get(notices.len().saturating_sub(20)..).unwrap().join("\n")
     }
 }

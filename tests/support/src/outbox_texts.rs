@@ -17,18 +17,18 @@ use std::str;
 
 /// One text of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct KeptText {
+pub struct KeptText {
     order: u64,
     /// Number of `send`, if the file has one.
-    pub(crate) number: Option<u64>,
-    pub(crate) text: String,
+    pub number: Option<u64>,
+    pub text: String,
     /// True if the coordinator has confirmed it.
-    pub(crate) is_done: bool,
+    pub is_done: bool,
 }
 
 /// Outcome of a text that was typed and not answered before a kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// It arrives once.
     Kept,
     /// It arrives nowhere.
@@ -39,12 +39,12 @@ pub(crate) enum Outcome {
 
 /// Reads the file at `path`; a missing one has no texts.
 #[track_caller]
-pub(crate) fn read(path: &Path) -> Vec<KeptText> {
+pub fn read(path: &Path) -> Vec<KeptText> {
     parse(&fs::read(path).unwrap_or_default())
 }
 
 /// Reads a file in which interrupted writes may have left bad lines.
-pub(crate) fn read_torn(path: &Path) -> Vec<KeptText> {
+pub fn read_torn(path: &Path) -> Vec<KeptText> {
     let content = fs::read(path).unwrap();
     let mut lines = content.split_inclusive(|byte| *byte == b'\n');
     let header = lines.next().unwrap_or_default();
@@ -98,13 +98,13 @@ fn fields(line: &[u8]) -> Option<Vec<&str>> {
 }
 
 /// Returns the texts that wait, in their order.
-pub(crate) fn waiting(kept: &[KeptText]) -> Vec<String> {
+pub fn waiting(kept: &[KeptText]) -> Vec<String> {
     kept.iter().filter(|text| !text.is_done).map(|text| text.text.clone()).collect()
 }
 
 /// Returns the outcomes of texts that were typed in this order and not answered. Each text is
 /// another one.
-pub(crate) fn outcomes(kept: &[KeptText], unanswered: &[String]) -> Vec<Outcome> {
+pub fn outcomes(kept: &[KeptText], unanswered: &[String]) -> Vec<Outcome> {
     let is_kept = |text: &String| kept.iter().any(|kept| kept.text == *text);
     let through = unanswered.iter().rposition(is_kept).map_or(0, |last| last + 1);
     let behind = if kept.is_empty() { Outcome::Open } else { Outcome::Never };

@@ -1,10 +1,11 @@
 //! Texts that were sent, their outcomes according to the replies, and the expected message logs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Outcome of a text, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub enum Fate {
     /// No reply has come: the text is in all logs or in none.
     Unknown,
     /// In an outbox file: the text is in all logs, or will be.
@@ -18,8 +19,10 @@ pub(crate) enum Fate {
 }
 
 /// All texts and their fates.
-#[derive(Debug, Default)]
-pub(crate) struct Ledger {
+#[derive(Debug)]
+pub struct Ledger {
+    /// Returns true if an actor keeps its texts in an outbox file.
+    has_outbox: fn(usize) -> bool,
     fates: BTreeMap<String, Fate>,
     /// Number of texts that each actor has sent.
     counts: BTreeMap<usize, u64>,
@@ -29,29 +32,46 @@ pub(crate) struct Ledger {
 
 /// Result of the whole run.
 #[derive(Debug)]
-pub(crate) struct Verdict {
-    pub(crate) texts: usize,
-    pub(crate) queued: usize,
-    pub(crate) confirmed: usize,
+pub struct Verdict {
+    texts: usize,
+    queued: usize,
+    confirmed: usize,
     /// Texts of unknown fate of the actors without an outbox.
-    pub(crate) unknown: usize,
-    pub(crate) unknown_accepted: usize,
+    unknown: usize,
+    unknown_accepted: usize,
     /// Texts of unknown fate of the actors with an outbox: typed, neither queued nor confirmed.
-    pub(crate) untaken: usize,
+    untaken: usize,
 }
 
-pub(crate) fn id(actor: usize) -> String {
+pub fn id(actor: usize) -> String {
     format!("actor{actor}")
 }
 
-/// Returns true if an actor keeps its texts in an outbox file.
-pub(crate) const fn has_outbox(actor: usize) -> bool {
-    actor % 2 == 1
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { texts, queued, confirmed, unknown, unknown_accepted, untaken } = self;
+        write!(
+            f,
+            "{texts} texts, {queued} queued in an outbox, {confirmed} confirmed; with an outbox \
+             {untaken} neither queued nor confirmed, without {unknown} of unknown fate of which \
+             {unknown_accepted} were accepted; 0 lost, 0 doubled, 0 out of order"
+        )
+    }
 }
 
 impl Ledger {
+    /// Creates one without texts. `has_outbox` tells the actors that have an outbox file.
+    pub fn new(has_outbox: fn(usize) -> bool) -> Self {
+        let (fates, counts) = (BTreeMap::new(), BTreeMap::new());
+        Self { has_outbox, fates, counts, queued: 0 }
+    }
+
+    pub(super) fn has_outbox(&self, actor: usize) -> bool {
+        (self.has_outbox)(actor)
+    }
+
     /// A text that was never there, with a checksum over it.
-    pub(crate) fn write(&mut self, actor: usize) -> String {
+    pub fn write(&mut self, actor: usize) -> String {
         let count = self.counts.entry(actor).or_default();
         *count += 1;
         let filler = "#".repeat(usize::try_from(*count % 90).unwrap());
@@ -62,7 +82,7 @@ impl Ledger {
     }
 
     #[track_caller]
-    pub(crate) fn settle(&mut self, text: &str, fate: Fate) {
+    pub fn settle(&mut self, text: &str, fate: Fate) {
         let known = self.fates.get_mut(text).unwrap();
         *known = match (*known, fate) {
             (Fate::Unknown, _) => {
@@ -76,17 +96,17 @@ impl Ledger {
         };
     }
 
-    pub(crate) fn is_confirmed(&self, text: &str) -> bool {
+    pub fn is_confirmed(&self, text: &str) -> bool {
         matches!(self.fates.get(text), Some(Fate::Confirmed(_) | Fate::Accepted))
     }
 
-    pub(crate) fn is_refused(&self, text: &str) -> bool {
+    pub fn is_refused(&self, text: &str) -> bool {
         self.fates.get(text) == Some(&Fate::Refused)
     }
 
     /// Holds the logs of all actors against what was said to them.
     #[track_caller]
-    pub(crate) fn check(&self, logs: &[String]) -> Verdict {
+    pub fn check(&self, logs: &[String]) -> Verdict {
         let found: Vec<BTreeMap<u64, String>> =
             logs.iter().enumerate().map(|(actor, log)| self.read(actor, log)).collect();
         // Numbers name the same texts everywhere.
@@ -107,7 +127,7 @@ impl Ledger {
         let of_fate = |wanted: Fate| {
             self.fates.iter().filter(move |(_, fate)| **fate == wanted).map(|(text, _)| text)
         };
-        let is_without = |text: &&String| !has_outbox(author(text));
+        let is_without = |text: &&String| !self.has_outbox(author(text));
         let unknown: Vec<&String> = of_fate(Fate::Unknown).filter(is_without).collect();
         Verdict {
             texts: self.fates.len(),
@@ -179,7 +199,7 @@ mod tests {
 
     /// Two actors, of whom the second said three texts: confirmed as 1, unknown, refused.
     fn ledger() -> (Ledger, [String; 3]) {
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::new(|actor| actor % 2 == 1);
         let texts = [(); 3].map(|()| ledger.write(1));
         ledger.settle(&texts[0], Fate::Confirmed(1));
         ledger.settle(&texts[2], Fate::Refused);
@@ -200,7 +220,7 @@ mod tests {
     #[test]
     fn a_queued_text_must_arrive_and_is_confirmed_once() {
         let queued = |more: &[Fate]| {
-            let mut ledger = Ledger::default();
+            let mut ledger = Ledger::new(|actor| actor % 2 == 1);
             let text = ledger.write(1);
             ledger.settle(&text, Fate::Queued);
             more.iter().for_each(|fate| ledger.settle(&text, *fate));
