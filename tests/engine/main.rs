@@ -6,6 +6,8 @@
 
 mod client;
 mod failures;
+mod faults;
+mod group;
 mod latency;
 mod raw;
 mod reading;

@@ -177,9 +177,13 @@ impl Server {
 
     /// Ends the process with SIGKILL.
     pub(crate) fn kill(&mut self) {
-        let mut child = self.child.take().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        self.end(Signal::KILL);
+    }
+
+    /// Ends the process with a signal.
+    pub(crate) fn end(&mut self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+        self.child.take().unwrap().wait().unwrap();
     }
 }
 

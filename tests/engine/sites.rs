@@ -1,81 +1,13 @@
 //! Sites: real programs that form one group over real servers.
 
-use std::fs;
-use std::process::{Command, Output};
+use std::process::Output;
 
-use support::coordinator::Coordinator;
 use support::member::Member;
-use support::{Timer, number, program};
+use support::{Timer, number};
 
+use crate::group::{TTL_S, found, founded, later, msend, run, start};
 use crate::raw::Raw;
 use crate::servers::{LONG, Servers};
-
-const TTL_S: u64 = 600;
-
-/// Options of a site of the group `g`.
-fn options(servers: &Servers, site: &str) -> Vec<String> {
-    let urls: Vec<String> = servers.all.iter().map(|server| server.url()).collect();
-    vec![
-        format!("engine={}", urls.join(",")),
-        "group=g".to_owned(),
-        format!("site={site}"),
-        format!("engine_replicas={}", servers.all.len()),
-        "engine_timeout=2".to_owned(),
-        "engine_bytes=256m".to_owned(),
-        "bind=127.0.0.1".to_owned(),
-        "allow_foreign_ip=yes".to_owned(),
-    ]
-}
-
-fn start(servers: &Servers, site: &str) -> Coordinator {
-    let options = options(servers, site);
-    Coordinator::start_site(TTL_S, &options.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
-/// Runs the program with a config file, to its end.
-fn run(servers: &Servers, first: &[&str], ttl_s: u64, site: &str) -> Output {
-    let path = servers.directory.path().join(format!("{site}.txt"));
-    let lines = options(servers, site).join("\n");
-    fs::write(&path, format!("0\n{ttl_s}\n{lines}\n")).unwrap();
-    Command::new(program("site")).args(first).arg(&path).output().unwrap()
-}
-
-/// Founds the group, once for all sites.
-fn found(servers: &Servers) {
-    let output = run(servers, &["--found"], TTL_S, "founder");
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(output.stdout, b"group g is founded: start its sites\n");
-}
-
-/// Servers with a founded group; `None` without the program.
-fn founded(count: usize) -> Option<Servers> {
-    let servers = Servers::start(count, "")?;
-    found(&servers);
-    Some(servers)
-}
-
-/// Sends a message again until it is accepted: an engine without a leader refuses for a while.
-#[track_caller]
-fn msend(member: &mut Member, text: &str) -> u64 {
-    let timer = Timer::start(LONG);
-    while timer.left().is_some() {
-        let (id, ip) = (member.id.clone(), member.ip.clone());
-        member.command.say(&format!("{id}#msend {text}#{ip}"));
-        let reply = later(member);
-        if reply.starts_with("OK msend ") {
-            return number(&reply, "seq");
-        }
-        assert!(reply.starts_with("ERR 506"), "{reply}");
-    }
-    panic!("{text} is never accepted")
-}
-
-/// Returns the next reply. It may wait for an election of the engine.
-#[track_caller]
-fn later(member: &mut Member) -> String {
-    let reply = member.command.line_within(Timer::start(LONG));
-    reply.unwrap_or_else(|missing| member.command.fail(&format!("no reply: {missing:?}")))
-}
 
 #[test]
 fn members_of_two_sites_get_each_others_messages_in_one_order() {

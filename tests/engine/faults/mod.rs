@@ -1,0 +1,5 @@
+//! Real faults of sites and servers under whole programs: signals, cut networks, lists that go back
+//! or are written by strangers, and full disks.
+
+mod site_program;
+mod storm;
