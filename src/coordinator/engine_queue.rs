@@ -6,20 +6,24 @@ use super::site_journal::EngineQueue;
 use crate::journal::{EntryKind, ListJob, ListPosition, ListReport};
 use crate::net::Full;
 use crate::net::engine::{
-    Engine, EngineEntry, EngineFault, EngineJob, EngineReport, EngineSubject,
+    Engine, EngineEntry, EngineFault, EngineJob, EngineReport, EngineStream, EngineSubject,
 };
+
+/// Reason for which a site ends if another stream has the name of its own one.
+pub(super) const MADE_AGAIN: &str = "the stream of the group was deleted and made again";
 
 /// The thread of the engine.
 #[derive(Debug)]
 pub(super) struct EngineThread {
     engine: Engine,
+    created_ns: u64,
     /// Job for which the thread had no room.
     refused: Option<EngineJob>,
 }
 
 impl EngineThread {
-    pub(super) fn new(engine: Engine) -> Self {
-        Self { engine, refused: None }
+    pub(super) fn new(engine: Engine, stream: &EngineStream) -> Self {
+        Self { engine, created_ns: stream.created_ns, refused: None }
     }
 }
 
@@ -46,6 +50,10 @@ impl EngineQueue for EngineThread {
 
     fn take_reports(&mut self, reports: &mut VecDeque<ListReport>) {
         reports.extend(self.engine.reports().into_iter().filter_map(translated));
+    }
+
+    fn created_ns(&self) -> Option<u64> {
+        Some(self.created_ns)
     }
 }
 
@@ -103,10 +111,7 @@ fn of_fault(fault: EngineFault) -> ListReport {
             let reason = "the stream of the group is gone: it was deleted in the engine";
             ListReport::Gone { reason: reason.into() }
         }
-        EngineFault::Recreated { .. } => {
-            let reason = "the stream of the group was deleted and made again";
-            ListReport::Gone { reason: reason.into() }
-        }
+        EngineFault::Recreated { .. } => ListReport::Gone { reason: MADE_AGAIN.into() },
         EngineFault::Rewound { last, .. } => ListReport::WentBack { last: ListPosition(last) },
         EngineFault::Rewritten { position } => {
             ListReport::WentBack { last: ListPosition(position).before() }

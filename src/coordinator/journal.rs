@@ -207,6 +207,15 @@ impl<W: WriterQueue> GroupJournal<W> {
         }
     }
 
+    /// Returns the time at which the stream of a site was made.
+    #[cfg(feature = "engine")]
+    pub(super) fn created_ns(&self) -> Option<u64> {
+        match self {
+            Self::Memory(_) | Self::Disk(_) => None,
+            Self::Site(site) => site.created_ns(),
+        }
+    }
+
     /// Returns the reason why this process cannot serve as a site.
     #[cfg(feature = "engine")]
     pub(super) fn site_end(&self) -> Option<&SiteEnd> {

@@ -97,9 +97,10 @@ pub enum CoordinatorError {
     /// The engine of a site cannot be used.
     #[cfg(feature = "engine")]
     Engine(crate::net::engine::EngineError),
-    /// This process cannot serve as a site.
+    /// This process cannot serve as a site. The second value is the time at which its stream was
+    /// made.
     #[cfg(feature = "engine")]
-    Site(crate::journal::SiteEnd),
+    Site(crate::journal::SiteEnd, Option<u64>),
     /// The coordinator at this endpoint does not answer, for this reason.
     Unhealthy(String, String),
 }
@@ -120,7 +121,7 @@ impl fmt::Display for CoordinatorError {
             #[cfg(feature = "engine")]
             Self::Engine(error) => error.fmt(f),
             #[cfg(feature = "engine")]
-            Self::Site(end) => end.fmt(f),
+            Self::Site(end, _) => end.fmt(f),
             Self::CutShort => f.write_str(
                 "ended at once, by a second signal, before everything was sent and written",
             ),
@@ -167,7 +168,7 @@ impl CoordinatorError {
             | Self::Unwritten(..)
             | Self::Unhealthy(..) => 1,
             #[cfg(feature = "engine")]
-            Self::Engine(_) | Self::Site(_) => 1,
+            Self::Engine(_) | Self::Site(..) => 1,
         }
     }
 }
@@ -219,8 +220,8 @@ fn serve_to_end(
             CoordinatorError::System("cannot use the socket of the service manager", error)
         })?;
         let result = serve_once(run, Start { inherited, site });
-        let Err(CoordinatorError::Site(end)) = &result else { return result };
-        let Some(again) = SiteStart::after(end) else { return result };
+        let Err(CoordinatorError::Site(end, created_ns)) = &result else { return result };
+        let Some(again) = SiteStart::after(end, *created_ns) else { return result };
         log::warn!("{end}: reading the list again");
         site = again;
     }
@@ -232,8 +233,8 @@ fn serve_once(run: &CoordinatorRun, start: Start) -> Result<(), CoordinatorError
     coordinator.run(&mut events)?;
     coordinator.close_journal(&mut events)?;
     #[cfg(feature = "engine")]
-    if let Some(end) = server::site::site_end(&coordinator) {
-        return Err(CoordinatorError::Site(end.clone()));
+    if let Some(error) = server::site::failure(&coordinator) {
+        return Err(error);
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mio::{Events, Poll, Waker};
 
 use super::CoordinatorError;
-use super::engine_queue::EngineThread;
+use super::engine_queue::{EngineThread, MADE_AGAIN};
 use super::journal::GroupJournal;
 use super::replica::Replica;
 use super::site_journal::{EngineJournal, EngineQueue};
@@ -84,6 +84,8 @@ pub(super) struct SiteStart {
     pub(super) doubt: Option<Doubt>,
     /// True if a new epoch must begin.
     pub(super) begins_epoch: bool,
+    /// Time at which the stream was made that this process served from before.
+    pub(super) created_ns: Option<u64>,
 }
 
 /// Reads the list of a group, and begins the life of this process. A signal stops the start.
@@ -96,6 +98,10 @@ pub(super) fn begin(
 ) -> Result<Startup, CoordinatorError> {
     let engine = &config.storage.engine;
     let (thread, stream) = open(&options(engine)?, poll)?;
+    let failed = |end| Err(CoordinatorError::Site(end, Some(stream.created_ns)));
+    if start.created_ns.is_some_and(|served| served != stream.created_ns) {
+        return failed(SiteEnd::Gone(MADE_AGAIN.into()));
+    }
     report_stream(engine, &stream);
     let options = SiteOptions {
         site: site_name(engine)?,
@@ -117,7 +123,7 @@ pub(super) fn begin(
         begin_due_epoch(&mut group, &mut journal, now);
         journal.commit(&mut group, now, || draw_random().ok());
         if let Some(end) = journal.site_end() {
-            return Err(CoordinatorError::Site(end.clone()));
+            return failed(end.clone());
         }
         if *journal.journal.phase() == SitePhase::Serving {
             break;
@@ -187,7 +193,7 @@ fn open(
     let waker = waker.map_err(|error| CoordinatorError::System("cannot wake the loop", error))?;
     let (engine, stream) =
         Engine::open(options, Arc::new(waker)).map_err(CoordinatorError::Engine)?;
-    Ok((EngineThread::new(engine), stream))
+    Ok((EngineThread::new(engine, &stream), stream))
 }
 
 fn site_name(engine: &EngineConfig) -> Result<SiteName, CoordinatorError> {
@@ -218,11 +224,12 @@ fn wait(poll: &mut Poll, events: &mut Events) -> Result<(), CoordinatorError> {
 }
 
 impl SiteStart {
-    /// Returns how a site starts again after this end; `None` if it must not.
-    pub(super) fn after(end: &SiteEnd) -> Option<Self> {
+    /// Returns how a site starts again after this end, with the same stream; `None` if it must not.
+    pub(super) fn after(end: &SiteEnd, created_ns: Option<u64>) -> Option<Self> {
+        let start = Self { created_ns, ..Self::default() };
         match end {
-            SiteEnd::Doubtful(doubt) => Some(Self { doubt: Some(*doubt), begins_epoch: false }),
-            SiteEnd::FellBehind(_) => Some(Self::default()),
+            SiteEnd::Doubtful(doubt) => Some(Self { doubt: Some(*doubt), ..start }),
+            SiteEnd::FellBehind(_) => Some(start),
             SiteEnd::NotFounded
             | SiteEnd::OtherRules { .. }
             | SiteEnd::NameInUse(_)

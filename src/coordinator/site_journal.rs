@@ -25,6 +25,11 @@ pub trait EngineQueue: fmt::Debug {
 
     /// Appends the reports since the last call, in order.
     fn take_reports(&mut self, reports: &mut VecDeque<ListReport>);
+
+    /// Returns the time in nanoseconds at which the stream of the list was made, if it is known.
+    fn created_ns(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Both sides of the journal of a site.
@@ -113,6 +118,11 @@ impl EngineJournal {
     /// Returns the reason why this process cannot serve.
     pub(super) fn site_end(&self) -> Option<&SiteEnd> {
         self.journal.ended()
+    }
+
+    /// Returns the time at which the stream of the list was made.
+    pub(super) fn created_ns(&self) -> Option<u64> {
+        self.engine.created_ns()
     }
 
     /// Begins the end of the journal.

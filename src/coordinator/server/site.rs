@@ -1,14 +1,14 @@
 //! A coordinator that is one site of several: its loop ends when its journal says so.
 
 #[cfg(feature = "engine")]
+use crate::coordinator::CoordinatorError;
+#[cfg(feature = "engine")]
 use crate::coordinator::commands::undecided;
 use crate::coordinator::platform::Platform;
 use crate::coordinator::server::Coordinator;
 #[cfg(feature = "engine")]
 use crate::coordinator::server::http;
 use crate::group::ConnId;
-#[cfg(feature = "engine")]
-use crate::journal::SiteEnd;
 #[cfg(feature = "engine")]
 use crate::protocol::Command;
 use crate::protocol::Request;
@@ -80,8 +80,10 @@ pub(in crate::coordinator) fn look_at_listeners<P: Platform>(coordinator: &mut C
 
 /// Returns the reason for which this process cannot serve as a site.
 #[cfg(feature = "engine")]
-pub(in crate::coordinator) fn site_end<P: Platform>(
+pub(in crate::coordinator) fn failure<P: Platform>(
     coordinator: &Coordinator<P>,
-) -> Option<&SiteEnd> {
-    coordinator.group.journal.site_end()
+) -> Option<CoordinatorError> {
+    let journal = &coordinator.group.journal;
+    let end = journal.site_end()?;
+    Some(CoordinatorError::Site(end.clone(), journal.created_ns()))
 }
