@@ -1,10 +1,15 @@
 //! Steps of tests: a founded group, its sites, and members that wait for the engine.
 
 use std::fs;
+use std::net::IpAddr;
 use std::process::{Command, Output};
+use std::thread;
+use std::time::Duration;
 
 use support::coordinator::Coordinator;
 use support::member::Member;
+use support::transcript::lock;
+use support::wire::Client;
 use support::{Timer, number, program};
 
 use crate::servers::{LONG, Servers};
@@ -55,6 +60,28 @@ pub(crate) fn founded(count: usize) -> Option<Servers> {
     Some(servers)
 }
 
+/// A server on this address, with a founded group.
+pub(crate) fn founded_at(ip: IpAddr) -> Option<Servers> {
+    let servers = Servers::start_at(ip)?;
+    found(&servers);
+    Some(servers)
+}
+
+/// Waits until something holds, for longer than an election of the engine takes.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let timer = Timer::start(LONG);
+    while !holds() {
+        assert!(timer.left().is_some(), "in vain waited for: {what}");
+        thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// Returns all that a site has said on standard error.
+pub(crate) fn stderr_of(site: &Coordinator) -> String {
+    String::from_utf8(lock(&site.transcript.stderr).clone()).unwrap()
+}
+
 /// Sends a message again until it is accepted: an engine without a leader refuses for a while.
 #[track_caller]
 pub(crate) fn msend(member: &mut Member, text: &str) -> u64 {
@@ -69,6 +96,23 @@ pub(crate) fn msend(member: &mut Member, text: &str) -> u64 {
         assert!(reply.starts_with("ERR 506"), "{reply}");
     }
     panic!("{text} is never accepted")
+}
+
+/// Sends a text of ann that stays undecided as long as the engine does not answer, and waits until
+/// others are refused.
+#[track_caller]
+pub(crate) fn send_undecided(ann: &mut Member, other: &mut Client) {
+    ann.command.say("ann#msend undecided#127.0.0.1");
+    // Its batch is sent before a batch of what follows.
+    other.check("ann#ping#127.0.0.1", "OK ping");
+    let timer = Timer::start(LONG);
+    loop {
+        let reply = other.ask("ann#msend x#127.0.0.1");
+        assert!(timer.left().is_some(), "never refused: {reply}");
+        if reply.starts_with("ERR 506") {
+            return;
+        }
+    }
 }
 
 /// Returns the next reply. It may wait for an election of the engine.

@@ -16,13 +16,13 @@ impl Raw {
         let stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
         let mut raw = Self { reader: BufReader::new(stream) };
-        raw.send("CONNECT {\"verbose\":false}\r\nSUB raw.inbox 1\r\nPING\r\n");
+        raw.send(b"CONNECT {\"verbose\":false}\r\nSUB raw.inbox 1\r\nPING\r\n");
         while raw.line() != "PONG\r\n" {}
         raw
     }
 
-    fn send(&mut self, text: &str) {
-        self.reader.get_mut().write_all(text.as_bytes()).unwrap();
+    fn send(&mut self, bytes: &[u8]) {
+        self.reader.get_mut().write_all(bytes).unwrap();
     }
 
     fn line(&mut self) -> String {
@@ -32,12 +32,15 @@ impl Raw {
     }
 
     /// Publishes, and returns the answer.
-    pub(crate) fn ask(&mut self, subject: &str, payload: &str) -> Value {
-        self.send(&format!("PUB {subject} raw.inbox {}\r\n{payload}\r\n", payload.len()));
+    pub(crate) fn ask(&mut self, subject: &str, payload: impl AsRef<[u8]>) -> Value {
+        let payload = payload.as_ref();
+        self.send(format!("PUB {subject} raw.inbox {}\r\n", payload.len()).as_bytes());
+        self.send(payload);
+        self.send(b"\r\n");
         loop {
             let line = self.line();
             if line == "PING\r\n" {
-                self.send("PONG\r\n");
+                self.send(b"PONG\r\n");
             }
             let Some(message) = line.strip_prefix("MSG ") else { continue };
             let length: usize = message.trim_end().rsplit(' ').next().unwrap().parse().unwrap();

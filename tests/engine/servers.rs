@@ -4,7 +4,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::TcpStream;
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -22,6 +22,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(40);
 /// One server. Its process ends with it.
 pub(crate) struct Server {
     pub(crate) name: String,
+    ip: IpAddr,
     port: ReservedPort,
     monitor: ReservedPort,
     directory: PathBuf,
@@ -47,18 +48,29 @@ fn program() -> Option<PathBuf> {
     None
 }
 
+pub(crate) fn copy(from: &Path, to: &Path) {
+    let done = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(done.success());
+}
+
 impl Servers {
     /// Starts `count` servers with further lines of configuration. `None` if there is no program.
     pub(crate) fn start(count: usize, further: &str) -> Option<Self> {
-        Self::start_with(count, further, "")
+        Self::start_with(Ipv4Addr::LOCALHOST.into(), count, further, "")
+    }
+
+    /// Starts one server on this address.
+    pub(crate) fn start_at(ip: IpAddr) -> Option<Self> {
+        Self::start_with(ip, 1, "", "")
     }
 
     /// Starts servers that sync each entry before they acknowledge it.
     pub(crate) fn start_syncing(count: usize) -> Option<Self> {
-        Self::start_with(count, "", ", sync_interval: always")
+        let ip = Ipv4Addr::LOCALHOST.into();
+        Self::start_with(ip, count, "", ", sync_interval: always")
     }
 
-    fn start_with(count: usize, further: &str, jetstream: &str) -> Option<Self> {
+    fn start_with(ip: IpAddr, count: usize, further: &str, jetstream: &str) -> Option<Self> {
         let program = program()?;
         let directory = TempDir::new().unwrap();
         let routes: Vec<ReservedPort> = (0..count).map(|_| ReservedPort::new()).collect();
@@ -70,7 +82,7 @@ impl Servers {
             fs::create_dir(&own).unwrap();
             let (port, monitor) = (ReservedPort::new(), ReservedPort::new());
             let mut config = format!(
-                "server_name: {name}\nlisten: 127.0.0.1:{port}\nhttp: 127.0.0.1:{monitor}\n\
+                "server_name: {name}\nlisten: {ip}:{port}\nhttp: 127.0.0.1:{monitor}\n\
                  jetstream {{ store_dir: {:?}, max_file_store: 4G{jetstream} }}\n{further}\n",
                 own.join("store")
             );
@@ -80,7 +92,7 @@ impl Servers {
                 let _ = writeln!(config, "cluster {{ name: gc, {listen} }}");
             }
             fs::write(own.join("nats.conf"), config).unwrap();
-            Server { name, port, monitor, directory: own, child: None }
+            Server { name, ip, port, monitor, directory: own, child: None }
         };
         let all = routes.iter().enumerate().map(server).collect();
         let mut servers = Self { all, directory };
@@ -102,6 +114,21 @@ impl Servers {
         NewStream { replicas, bytes_max: 1 << 30 }
     }
 
+    /// Copies the store of a server that does not run, and returns the copy.
+    pub(crate) fn keep(&self, index: usize) -> PathBuf {
+        let server = &self.all[index];
+        let kept = self.directory.path().join(format!("{}.kept", server.name));
+        copy(&server.store(), &kept);
+        kept
+    }
+
+    /// Replaces the store of a server that does not run.
+    pub(crate) fn put_back(&self, index: usize, kept: &Path) {
+        let store = self.all[index].store();
+        fs::remove_dir_all(&store).unwrap();
+        copy(kept, &store);
+    }
+
     pub(crate) fn named(&mut self, name: &str) -> &mut Server {
         self.all.iter_mut().find(|server| server.name == name).unwrap()
     }
@@ -109,7 +136,7 @@ impl Servers {
 
 impl Server {
     pub(crate) fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://{}:{}", self.ip, self.port)
     }
 
     pub(crate) fn monitor(&self) -> String {
@@ -140,7 +167,7 @@ impl Server {
     fn wait(&self) {
         let timer = Timer::start(LONG);
         while timer.left().is_some() {
-            let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port())) else {
+            let Ok(stream) = TcpStream::connect((self.ip, self.port())) else {
                 thread::yield_now();
                 continue;
             };

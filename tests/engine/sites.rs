@@ -5,7 +5,7 @@ use std::process::Output;
 use support::member::Member;
 use support::{Timer, number};
 
-use crate::group::{TTL_S, found, founded, later, msend, run, start};
+use crate::group::{TTL_S, found, founded, msend, run, start};
 use crate::raw::Raw;
 use crate::servers::{LONG, Servers};
 
@@ -109,49 +109,6 @@ fn a_site_serves_only_a_group_that_is_founded_with_its_settings() {
     says(&run(&servers, &[], TTL_S + 1, "oslo"), "ttl 600 s");
     let checked = run(&servers, &["--check"], TTL_S, "oslo");
     assert!(checked.status.success(), "{checked:?}");
-}
-
-#[test]
-fn requests_wait_for_the_engine_and_what_is_refused_is_in_no_log() {
-    let Some(mut servers) = founded(1) else { return };
-    let (oslo, cairo) = (start(&servers, "oslo"), start(&servers, "cairo"));
-    let (mut ann, mut bob) = (oslo.join("ann", "acks=1"), cairo.join("bob", "acks=1"));
-    ann.msend("before");
-    bob.socket().delivery(1, "ann", "before");
-    servers.all[0].kill();
-    // The batch under way stays undecided: its request waits. The next ones are refused at once.
-    ann.command.say("ann#msend undecided#127.0.0.1");
-    let mut other = oslo.client();
-    let timer = Timer::start(LONG);
-    loop {
-        let reply = other.ask("ann#msend x#127.0.0.1");
-        assert!(timer.left().is_some(), "never refused: {reply}");
-        if reply.starts_with("ERR 506") {
-            break;
-        }
-    }
-    servers.all[0].restart();
-    let undecided = later(&mut ann);
-    let next = msend(&mut bob, "after");
-    match undecided.strip_prefix("OK msend seq=") {
-        Some(_) => bob.socket().delivery(2, "ann", "undecided"),
-        None => {
-            assert!(undecided.starts_with("ERR 506"), "{undecided}");
-            0
-        }
-    };
-    ann.socket().delivery(next, "bob", "after");
-}
-
-#[test]
-fn sites_end_when_their_stream_is_deleted() {
-    let Some(servers) = founded(1) else { return };
-    let oslo = start(&servers, "oslo");
-    let mut ann = oslo.join("ann", "acks=1");
-    ann.msend("before");
-    Raw::connect(&servers.all[0]).api("DELETE", "");
-    let status = oslo.wait();
-    assert_eq!(status.code(), Some(1), "the stream of the group is gone");
 }
 
 #[test]

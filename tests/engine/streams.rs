@@ -1,20 +1,11 @@
 //! Streams that are deleted, created again, purged, put back, or full: no reader stays silent.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
-
 use groupcast::limits::engine::ENTRY_BYTES_MAX;
 use groupcast::net::engine::{Engine, EngineFault, EngineReport, NewStream};
 
 use crate::client::Client;
 use crate::raw::Raw;
 use crate::servers::Servers;
-
-fn copy(from: &Path, to: &Path) {
-    let done = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
-    assert!(done.success());
-}
 
 #[test]
 fn a_deleted_stream_and_one_that_is_created_again_are_faults() {
@@ -95,20 +86,16 @@ fn an_older_store_that_is_put_back_is_a_fault_for_those_who_have_read_more() {
     for _ in 0..5 {
         client.store(b"old");
     }
-    let server = &mut servers.all[0];
-    let (store, kept) = (server.store(), servers.directory.path().join("kept"));
-    server.kill();
-    copy(&store, &kept);
-    server.restart();
+    servers.all[0].kill();
+    let kept = servers.keep(0);
+    servers.all[0].restart();
     client.connected();
     for _ in 0..5 {
         client.store(b"new");
     }
-    let server = &mut servers.all[0];
-    server.kill();
-    fs::remove_dir_all(&store).unwrap();
-    copy(&kept, &store);
-    server.restart();
+    servers.all[0].kill();
+    servers.put_back(0, &kept);
+    servers.all[0].restart();
     // The reader that is online, and a start from a position.
     let rewound = EngineFault::Rewound { last: 5, expected: 10 };
     assert_eq!(client.fault(), rewound);
@@ -127,20 +114,16 @@ fn an_end_that_went_back_and_was_overtaken_at_once_is_a_fault() {
     Engine::found(&options, servers.new_stream()).unwrap();
     let mut client = Client::open(&options);
     client.store(b"one");
-    let server = &mut servers.all[0];
-    let (store, kept) = (server.store(), servers.directory.path().join("kept"));
-    server.kill();
-    copy(&store, &kept);
-    server.restart();
+    servers.all[0].kill();
+    let kept = servers.keep(0);
+    servers.all[0].restart();
     client.connected();
     client.read_from(1);
     client.store(b"two");
     assert_eq!(client.entries_through(2).len(), 2);
-    let server = &mut servers.all[0];
-    server.kill();
-    fs::remove_dir_all(&store).unwrap();
-    copy(&kept, &store);
-    server.restart();
+    servers.all[0].kill();
+    servers.put_back(0, &kept);
+    servers.all[0].restart();
     client.connected();
     // The feed brings a second entry 2.
     assert_eq!(Raw::connect(&servers.all[0]).ask("groupcast.g.log", "other")["seq"], 2);

@@ -1,5 +1,10 @@
 //! Real faults of sites and servers under whole programs: signals, cut networks, lists that go back
 //! or are written by strangers, and full disks.
 
+mod cut;
+mod full;
+mod restored;
+mod signals;
 mod site_program;
 mod storm;
+mod strangers;

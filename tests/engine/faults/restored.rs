@@ -1,0 +1,100 @@
+//! Older stores that are put back under servers: a loss is never silent.
+
+use support::coordinator::Coordinator;
+use support::participant::{Home, Running, texts};
+
+use crate::group::{eventually, founded, msend, start, stderr_of};
+use crate::raw::Raw;
+use crate::servers::Servers;
+
+#[test]
+fn an_older_store_of_one_server_of_three_loses_nothing() {
+    let Some(mut servers) = founded(3) else { return };
+    let (oslo, cairo) = (start(&servers, "oslo"), start(&servers, "cairo"));
+    let (mut ann, mut bob) = (oslo.join("ann", "acks=1"), cairo.join("bob", "acks=1"));
+    let epoch = bob.epoch().to_owned();
+    let mut last = 0;
+    let mut talk = |count: u64| {
+        for seq in last + 1..=last + count {
+            assert_eq!(msend(&mut ann, &format!("t{seq}")), seq);
+            bob.socket().delivery(seq, "ann", &format!("t{seq}"));
+        }
+        last += count;
+    };
+    talk(20);
+    let leader = leader(&servers);
+    let victim = servers.all.iter().position(|server| server.name != leader).unwrap();
+    servers.all[victim].kill();
+    let kept = servers.keep(victim);
+    servers.all[victim].restart();
+    talk(20);
+    servers.all[victim].kill();
+    servers.put_back(victim, &kept);
+    servers.all[victim].restart();
+    talk(20);
+    // Perhaps the server with the older store leads now.
+    servers.named(&leader).kill();
+    talk(20);
+    servers.named(&leader).restart();
+    talk(20);
+    for site in [&oslo, &cairo] {
+        assert_eq!(site.client().stats()["epoch"], epoch);
+    }
+}
+
+/// Returns the server that leads the stream.
+fn leader(servers: &Servers) -> String {
+    let state = Raw::connect(&servers.all[0]).api("INFO", "");
+    state["cluster"]["leader"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_older_list_ends_the_epoch_for_everybody_and_all_sites_go_on_alike() {
+    let Some(mut servers) = founded(3) else { return };
+    let sites = [start(&servers, "oslo"), start(&servers, "cairo")];
+    let [oslo, cairo] = [sites[0].address, sites[1].address];
+    let homes = [
+        Home::with_coordinators("ann", &[oslo, cairo]),
+        Home::with_coordinators("bob", &[cairo, oslo]),
+    ];
+    let mut people = homes.each_ref().map(|home| Running::start(home.command(&["-f", "--join"])));
+    people.iter_mut().for_each(|person| person.expect("OK register"));
+    let [ann, bob] = &mut people;
+    ann.write("msend old\n");
+    bob.expect("ann: old");
+    let all = 0..servers.all.len();
+    servers.all.iter_mut().for_each(|server| server.kill());
+    let kept: Vec<_> = all.clone().map(|index| servers.keep(index)).collect();
+    servers.all.iter_mut().for_each(|server| server.restart());
+    ann.write("msend lost\n");
+    eventually("bob gets it", || texts(&homes[1].log()).contains(&"lost"));
+    servers.all.iter_mut().for_each(|server| server.kill());
+    all.clone().for_each(|index| servers.put_back(index, &kept[index]));
+    servers.all.iter_mut().for_each(|server| server.restart());
+    // Both sites have read more than there is: they read the list again, and begin an epoch.
+    eventually("both sites read again", || {
+        sites.iter().all(|site| stderr_of(site).matches("list read: ").count() == 2)
+    });
+    let epoch_of = |site: &Coordinator| site.client().stats()["epoch"].clone();
+    eventually("one epoch", || epoch_of(&sites[0]) == epoch_of(&sites[1]));
+    let epoch = format!("# epoch {}", epoch_of(&sites[0]));
+    let last_epoch =
+        |home: &Home| home.log().lines().rfind(|line| line.starts_with("# epoch ")) == Some(&epoch);
+    eventually("both members know the epoch", || homes.iter().all(last_epoch));
+    for person in &mut people {
+        person.expect("* reconnected: OK reconnect ");
+        person.expect("* new epoch ");
+    }
+    let [ann, bob] = &mut people;
+    ann.write("msend to cairo\n");
+    bob.expect("ann: to cairo");
+    bob.write("msend to oslo\n");
+    ann.expect("bob: to oslo");
+    // In the new epoch a message may come again.
+    let (first, second) = (homes[0].log(), homes[1].log());
+    assert_eq!(texts(&first), ["to oslo"]);
+    assert_eq!(
+        (texts(&second)[..2].to_vec(), texts(&second).last()),
+        (vec!["old", "lost"], Some(&"to cairo"))
+    );
+}

@@ -1,0 +1,108 @@
+//! A stream that others write, empty or replace while sites run.
+
+use groupcast::journal::{SharedRules, SiteName, founding};
+use groupcast::protocol::Epoch;
+use groupcast::time::UnixMillis;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::group::{TTL_S, found, founded, run, start, stderr_of};
+use crate::raw::Raw;
+
+/// A batch that founds a group, as another program writes it.
+fn founding_batch() -> Vec<u8> {
+    let rules = SharedRules { ttl_ms: TTL_S * 1000, members_max: 10_000, drops_oldest: false };
+    founding(SiteName::parse("stranger").unwrap(), rules, Epoch::new(7), UnixMillis(1))
+}
+
+/// A batch of a later program.
+fn later_batch() -> Vec<u8> {
+    let mut batch = founding_batch();
+    batch.truncate(batch.len() - 8);
+    batch[2] += 1;
+    let checksum = xxh3_64(&batch).to_le_bytes();
+    batch.extend_from_slice(&checksum);
+    batch
+}
+
+#[test]
+fn entries_of_strangers_change_nothing_at_any_site() {
+    let Some(servers) = founded(1) else { return };
+    let (oslo, cairo) = (start(&servers, "oslo"), start(&servers, "cairo"));
+    let (mut ann, mut bob) = (oslo.join("ann", "acks=1"), cairo.join("bob", "acks=1"));
+    let mut stranger = Raw::connect(&servers.all[0]);
+    let entries = [&b""[..], b"hello", b"gc", &[0xff; 1000], &founding_batch()];
+    for (round, entry) in (1..).zip(entries) {
+        for subject in ["groupcast.g.log", "groupcast.g.snap"] {
+            assert!(stranger.ask(subject, entry)["seq"].is_u64());
+        }
+        assert_eq!(ann.msend(&format!("t{round}")), round);
+        bob.socket().delivery(round, "ann", &format!("t{round}"));
+    }
+    let seen = |site| stderr_of(site).matches(" does not count: ").count();
+    assert_eq!((seen(&oslo), seen(&cairo)), (5, 5), "each is reported");
+    // A start reads over them, too.
+    oslo.terminate();
+    assert_eq!(oslo.wait().code(), Some(0));
+    let oslo = oslo.start_again();
+    let mut eve = oslo.join("eve", "acks=1");
+    assert_eq!(bob.msend("last"), 6);
+    eve.socket().delivery(6, "bob", "last");
+}
+
+#[test]
+fn sites_end_when_a_later_program_writes_and_say_that_they_must_be_upgraded() {
+    let Some(servers) = founded(1) else { return };
+    let oslo = start(&servers, "oslo");
+    let mut ann = oslo.join("ann", "acks=1");
+    ann.msend("before");
+    Raw::connect(&servers.all[0]).ask("groupcast.g.log", later_batch());
+    assert_eq!(oslo.wait().code(), Some(1));
+    let expected = "another site writes batches of version 2, which this program cannot read: \
+                    upgrade this site";
+    let started = run(&servers, &[], TTL_S, "cairo");
+    assert_eq!(started.status.code(), Some(1));
+    for text in [stderr_of(&oslo), String::from_utf8(started.stderr).unwrap()] {
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn running_sites_go_on_over_a_purge_by_hand_and_a_start_says_what_is_missing() {
+    let Some(servers) = founded(1) else { return };
+    let (oslo, cairo) = (start(&servers, "oslo"), start(&servers, "cairo"));
+    let (mut ann, mut bob) = (oslo.join("ann", "acks=1"), cairo.join("bob", "acks=1"));
+    for seq in 1..=20 {
+        ann.msend(&format!("t{seq}"));
+    }
+    bob.socket().delivery(1, "ann", "t1");
+    Raw::connect(&servers.all[0]).api("PURGE", "");
+    for seq in 2..=20 {
+        bob.socket().delivery(seq, "ann", &format!("t{seq}"));
+    }
+    assert_eq!(bob.msend("after"), 21);
+    ann.socket().delivery(21, "bob", "after");
+    let output = run(&servers, &[], TTL_S, "lima");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("entries were removed by hand"), "{text}");
+    assert_eq!(ann.msend("the others still serve"), 22);
+}
+
+#[test]
+fn sites_end_when_their_stream_is_deleted_or_made_again() {
+    for is_made_again in [false, true] {
+        let Some(servers) = founded(1) else { return };
+        let (oslo, cairo) = (start(&servers, "oslo"), start(&servers, "cairo"));
+        let mut ann = oslo.join("ann", "acks=1");
+        ann.msend("before");
+        Raw::connect(&servers.all[0]).api("DELETE", "");
+        if is_made_again {
+            found(&servers);
+        }
+        for site in [oslo, cairo] {
+            assert_eq!(site.wait().code(), Some(1), "the stream of the group is gone");
+            let text = stderr_of(&site);
+            assert!(text.contains("ERROR") && text.contains("the stream of the group"), "{text}");
+        }
+    }
+}
