@@ -85,6 +85,14 @@ durability:
 	$(CARGO) build --release --locked --workspace
 	"$(TARGET)/release/bench" durability $(DURABILITY)
 
+# Several coordinators in one group; writes bench/SITES.md. `make engine` comes first.
+# Needs two cores to itself for 20 minutes; `make sites-figures SITES=--quick` is for trying.
+SITES = --out bench
+sites-figures:
+	$(CARGO) build --release --locked --workspace
+	$(CARGO) build --release --locked --features engine --bin site
+	"$(TARGET)/release/bench" sites $(SITES)
+
 # User instructions of units of work under callgrind, beside the figures in bench/instructions.txt.
 # `make instructions RECORD=1` keeps the new figures. An incremental build is other code.
 instructions:
@@ -200,6 +208,7 @@ help:
 	@echo "make figures  measure CPU, memory and latency on this machine"
 	@echo "make bench    compare it with other servers at the same work"
 	@echo "make durability  measure the price of a journal, beside other servers"
+	@echo "make sites-figures  measure sites: several coordinators over NATS JetStream"
 	@echo "make bench-peers  install the other servers (Debian, PyPI)"
 	@echo "make instructions  count instructions under callgrind, compare with the kept figures"
 	@echo "make micro    measure parsing, storing, reading and timers alone"
@@ -217,4 +226,4 @@ help:
 	@echo "make audit    look for known vulnerabilities of dependencies"
 	@echo "make clean    remove what was built"
 
-.PHONY: all audit bench bench-peers clean cluster-demo deb demo dist durability engine figures fuzz install instructions loadtest manual micro msrv notices site-torture test test-engine test-packages test-page torture uninstall check help
+.PHONY: all audit bench bench-peers clean cluster-demo deb demo dist durability engine figures fuzz install instructions loadtest manual micro msrv notices site-torture sites-figures test test-engine test-packages test-page torture uninstall check help

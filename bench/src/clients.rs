@@ -7,6 +7,7 @@
 //! ```
 
 use std::net::TcpStream;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result, bail};
@@ -137,7 +138,7 @@ impl Clients {
         stream: impl Into<Socket>,
         wire: Box<dyn Wire>,
         publishers: usize,
-        own: Option<usize>,
+        own: Range<usize>,
     ) -> Result<()> {
         let token = Token(2 * self.receivers.len());
         let link = Link::new(stream.into(), wire, self.poll.registry(), token)?;
@@ -291,7 +292,7 @@ impl Clients {
             }
         }
         accepted.into_iter().try_for_each(|(stream, wire)| {
-            self.add_receiver(TcpStream::from(stream), wire, 1, None)
+            self.add_receiver(TcpStream::from(stream), wire, 1, 0..0)
         })
     }
 
@@ -351,7 +352,11 @@ impl Clients {
     /// Messages of which the slowest receiver has its part.
     fn least_taken(&self) -> u64 {
         let published = self.progress.published;
-        let missing = self.receivers.iter().map(|(_, it)| it.due(published) - it.taken);
+        let own = |it: &Expectation| -> u64 {
+            let own = self.publishers.get(it.own.clone()).unwrap_or_default();
+            own.iter().map(|link| link.published).sum()
+        };
+        let missing = self.receivers.iter().map(|(_, it)| published - own(it) - it.taken);
         published - missing.max().unwrap_or(0).min(published)
     }
 

@@ -77,6 +77,11 @@ impl CommandSocket {
         Ok(())
     }
 
+    /// Sets the longest time that a read waits.
+    pub(crate) fn set_read_deadline(&self, wait: Duration) -> Result<()> {
+        Ok(self.stream.get_ref().tcp().set_read_timeout(Some(wait))?)
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.stream.get_mut().write_all(bytes).context("cannot write to a socket")
     }

@@ -12,6 +12,15 @@ use crate::peers::Peer;
 
 /// Describes the machine and the versions of some peers, a line each.
 pub(crate) fn describe(cores: Option<Cores>, peers: &[Peer]) -> Vec<String> {
+    describe_with(cores_line(cores), peers)
+}
+
+/// The same, where the servers and the clients share all cores.
+pub(crate) fn describe_shared(peers: &[Peer]) -> Vec<String> {
+    describe_with("all servers and the clients share the cores".to_owned(), peers)
+}
+
+fn describe_with(cores: String, peers: &[Peer]) -> Vec<String> {
     let model = CpuInfo::current().ok();
     let model = model.as_ref().and_then(|info| info.model_name(0)).unwrap_or("unknown");
     let memory = Meminfo::current().map_or(0.0, |info| info.mem_total as f64 / 1e9);
@@ -20,7 +29,7 @@ pub(crate) fn describe(cores: Option<Cores>, peers: &[Peer]) -> Vec<String> {
     let mut lines = vec![
         format!("processor: {model}, {cpus} cores may be used"),
         format!("memory: {memory:.1} GB; Linux {}", kernel.trim()),
-        cores_line(cores),
+        cores,
         format!("load average of the machine at the start (1, 5, 15 minutes): {}", load()),
     ];
     let revision = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();

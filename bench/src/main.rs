@@ -4,9 +4,9 @@
 //!   bench load ───────► load          many members, churn; every delivery verified
 //!   bench compare ────► cases ──┐     groupcast and its peers at the same work
 //!   bench cost ───────► cost ───┼─► peers: Server ─► Usage: CPU, memory, wake-ups from /proc
-//!   bench durability ─► ────────┘          Clients ─► Links with the Wire of the peer
-//!                       durability         Texts ─► every delivery verified
-//!                            └─► table: rounds, ratios, targets ─► document, plot
+//!   bench durability ─► ────────┤          Clients ─► Links with the Wire of the peer
+//!   bench sites ──────► sites ──┘          Texts ─► every delivery verified
+//!                           └──► table: rounds, ratios, targets ─► document, plot
 //!   bench instructions ► instructions     user instructions of units of work, under callgrind
 //! ```
 //!
@@ -24,6 +24,7 @@ mod compare;
 mod coordinator;
 mod cores;
 mod cost;
+mod directory;
 mod durability;
 mod instructions;
 mod link;
@@ -33,6 +34,7 @@ mod peers;
 mod plot;
 mod process;
 mod ranks;
+mod sites;
 mod socket;
 mod stream;
 mod table;
@@ -58,11 +60,12 @@ pub(crate) struct Subcommand {
     run: fn(&Matches) -> anyhow::Result<ExitCode>,
 }
 
-const SUBCOMMANDS: [Subcommand; 6] = [
+const SUBCOMMANDS: [Subcommand; 7] = [
     load::sweep::SUBCOMMAND,
     compare::SUBCOMMAND,
     cost::SUBCOMMAND,
     durability::SUBCOMMAND,
+    sites::SUBCOMMAND,
     instructions::SUBCOMMAND,
     peers::floor_server::SUBCOMMAND,
 ];

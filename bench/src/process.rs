@@ -71,11 +71,22 @@ impl Server {
 
     /// Sends SIGTERM and requires that the process ends with exit code 0.
     pub(crate) fn stop(self) -> Result<()> {
+        self.send_term()?;
+        self.wait()
+    }
+
+    /// Sends SIGTERM and waits until the process ends, with any exit code.
+    pub(crate) fn terminate(mut self) -> Result<()> {
+        self.send_term()?;
+        self.child.wait().with_context(|| format!("cannot wait for {}", self.name)).map(drop)
+    }
+
+    fn send_term(&self) -> Result<()> {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             let sent = kill_process(pid, Signal::TERM);
             sent.with_context(|| format!("cannot send {} a signal", self.name))?;
         }
-        self.wait()
+        Ok(())
     }
 
     /// Waits until the process ends, and requires exit code 0.
@@ -154,6 +165,19 @@ impl Usage {
 
     pub(crate) fn own() -> Result<Self> {
         Self::read(std::process::id(), "this process")
+    }
+
+    /// Usage of two processes together.
+    pub(crate) fn plus(self, other: &Self) -> Self {
+        Self {
+            rss_bytes: self.rss_bytes + other.rss_bytes,
+            rss_bytes_max: self.rss_bytes_max + other.rss_bytes_max,
+            threads: self.threads + other.threads,
+            cpu_ns: self.cpu_ns + other.cpu_ns,
+            runs: self.runs + other.runs,
+            sleeps: self.sleeps + other.sleeps,
+            preemptions: self.preemptions + other.preemptions,
+        }
     }
 
     /// Nanoseconds on a core from `earlier` to here.

@@ -35,11 +35,17 @@ pub(crate) struct Row {
     pub(crate) rounds: Vec<Option<Values>>,
     /// The first failure, or the reason why the row is not measured.
     pub(crate) fault: Option<String>,
+    /// The row is no alternative to the others: a ratio says nothing.
+    pub(crate) is_alone: bool,
 }
 
 impl Row {
     pub(crate) fn new(name: &str) -> Self {
         Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    pub(crate) fn alone(name: &str) -> Self {
+        Self { is_alone: true, ..Self::new(name) }
     }
 
     pub(crate) fn not_measured(name: &str, reason: String) -> Self {
@@ -139,9 +145,16 @@ impl fmt::Display for Table {
         let (columns, reference) = (self.columns(), self.rows.first());
         write!(f, "| |")?;
         let name = reference.map_or("", |row| row.name.as_str());
-        columns.iter().try_for_each(|column| write!(f, " {column} | × {name} |"))?;
+        let has_ratios = !self.rows.iter().all(|row| row.is_alone);
+        for column in &columns {
+            write!(f, " {column} |")?;
+            if has_ratios {
+                write!(f, " × {name} |")?;
+            }
+        }
         write!(f, "\n| --- |")?;
-        columns.iter().try_for_each(|_| write!(f, " ---: | ---: |"))?;
+        let line = if has_ratios { " ---: | ---: |" } else { " ---: |" };
+        columns.iter().try_for_each(|_| f.write_str(line))?;
         writeln!(f)?;
         for row in &self.rows {
             write!(f, "| {}{} |", row.name, row.note)?;
@@ -162,7 +175,10 @@ impl fmt::Display for Table {
                     }
                     (Some(_) | None, ..) => "—".to_owned(),
                 };
-                write!(f, " {cell} | {ratio} |")?;
+                write!(f, " {cell} |")?;
+                if has_ratios {
+                    write!(f, " {ratio} |")?;
+                }
             }
             writeln!(f)?;
         }

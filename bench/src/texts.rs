@@ -4,6 +4,7 @@
 //!   @ 003 0000042 abcdefghij…xyzab ~      publisher, number, the same letters in every text
 //! ```
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -42,8 +43,13 @@ impl Texts {
         &self.text
     }
 
+    /// Publisher and number of a text. `None` if nobody published it.
+    pub(crate) fn parse(&self, text: &[u8]) -> Option<(usize, u64)> {
+        parse(text, &self.tail)
+    }
+
     /// The texts that a receiver must get: those of all publishers except `own`.
-    pub(crate) fn expectation(&self, publishers: usize, own: Option<usize>) -> Expectation {
+    pub(crate) fn expectation(&self, publishers: usize, own: Range<usize>) -> Expectation {
         Expectation { tail: Arc::clone(&self.tail), next: vec![0; publishers], own, taken: 0 }
     }
 }
@@ -53,40 +59,34 @@ impl Texts {
 pub(crate) struct Expectation {
     tail: Arc<[u8]>,
     next: Vec<u64>,
-    own: Option<usize>,
+    /// Publishers that are the receiver itself.
+    pub(crate) own: Range<usize>,
     pub(crate) taken: u64,
 }
 
 impl Expectation {
-    /// Part of the first `published` messages that the receiver must get, if publishers take turns.
-    pub(crate) fn due(&self, published: u64) -> u64 {
-        let publishers = self.next.len() as u64;
-        let own = self.own.map_or(0, |own| (published + publishers - 1 - own as u64) / publishers);
-        published - own
-    }
-
     /// Verifies a text; returns its publisher and number.
     pub(crate) fn take(&mut self, text: &[u8]) -> Result<(usize, u64)> {
-        let found = self.parse(text);
-        let Some((publisher, number)) = found else {
+        let Some((publisher, number)) = parse(text, &self.tail) else {
             let shown = String::from_utf8_lossy(text.get(..text.len().min(40)).unwrap_or(text));
             bail!("nobody published {shown:?}, {} bytes", text.len());
         };
         match self.next.get_mut(publisher) {
-            Some(next) if *next == number && self.own != Some(publisher) => *next += 1,
+            Some(next) if *next == number && !self.own.contains(&publisher) => *next += 1,
             Some(next) => bail!("expected text {next} of publisher {publisher}, found {number}"),
             None => bail!("text {number} of unknown publisher {publisher}"),
         }
         self.taken += 1;
         Ok((publisher, number))
     }
+}
 
-    fn parse(&self, text: &[u8]) -> Option<(usize, u64)> {
-        let (head, tail) = text.split_at_checked(HEAD_BYTES)?;
-        let number = decimal(head.strip_prefix(b"@")?)?;
-        let publisher = usize::try_from(number / NUMBERS).ok()?;
-        (*tail == *self.tail).then_some((publisher, number % NUMBERS))
-    }
+/// Publisher and number of a text that ends with `tail`.
+fn parse(text: &[u8], tail: &[u8]) -> Option<(usize, u64)> {
+    let (head, found) = text.split_at_checked(HEAD_BYTES)?;
+    let number = decimal(head.strip_prefix(b"@")?)?;
+    let publisher = usize::try_from(number / NUMBERS).ok()?;
+    (found == tail).then_some((publisher, number % NUMBERS))
 }
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
     fn texts_are_as_long_as_asked_and_are_taken_in_order() {
         for bytes in [TEXT_BYTES_MIN, 13, 100, 16_384] {
             let mut texts = Texts::new(bytes);
-            let mut expectation = texts.expectation(3, None);
+            let mut expectation = texts.expectation(3, 0..0);
             for (publisher, number) in [(2, 0), (0, 0), (2, 1), (2, 2), (0, 1)] {
                 let text = texts.text(publisher, number).to_vec();
                 assert_eq!(text.len(), bytes);
@@ -112,7 +112,7 @@ mod tests {
         let mut texts = Texts::new(40);
         let first = texts.text(1, 0).to_vec();
         for (publisher, number) in [(1, 0), (1, 2), (0, 1), (2, 0), (3, 0)] {
-            let mut expectation = texts.expectation(3, Some(2));
+            let mut expectation = texts.expectation(3, 2..3);
             expectation.take(&first).unwrap();
             assert!(expectation.take(texts.text(publisher, number)).is_err(), "{publisher}");
         }
@@ -120,20 +120,8 @@ mod tests {
             let mut altered = first.clone();
             altered[at] ^= 1;
             // Publisher 0 is one digit away.
-            assert!(texts.expectation(3, Some(0)).take(&altered).is_err(), "byte {at}");
-            assert!(texts.expectation(3, None).take(&first[..at]).is_err(), "{at} bytes");
+            assert!(texts.expectation(3, 0..1).take(&altered).is_err(), "byte {at}");
+            assert!(texts.expectation(3, 0..0).take(&first[..at]).is_err(), "{at} bytes");
         }
-    }
-
-    #[test]
-    fn who_publishes_every_third_is_due_the_others() {
-        let texts = Texts::new(20);
-        for (own, due) in [(0, [0, 0, 1, 2, 2]), (1, [0, 1, 1, 2, 3]), (2, [0, 1, 2, 2, 3])] {
-            let expectation = texts.expectation(3, Some(own));
-            for (published, due) in due.into_iter().enumerate() {
-                assert_eq!(expectation.due(published as u64), due, "{own} {published}");
-            }
-        }
-        assert_eq!(texts.expectation(3, None).due(7), 7);
     }
 }

@@ -106,7 +106,7 @@ pub(crate) fn collect(
     wire: Box<dyn Wire>,
 ) -> Result<()> {
     let mut clients = Clients::new(text_bytes)?;
-    clients.add_receiver(stream, wire, 1, None)?;
+    clients.add_receiver(stream, wire, 1, 0..0)?;
     clients.receive(1, messages)?;
     clients.settle()
 }

@@ -71,7 +71,7 @@ fn floor(case: &Case, programs: &Programs, acks: bool) -> Result<Values> {
     timed(case, &floor.server, || {
         for _ in 0..case.plan.receivers {
             let wire = Box::new(Deliveries::copied(text_bytes, acks));
-            clients.add_receiver(floor.client(SUBSCRIBER)?, wire, 1, None)?;
+            clients.add_receiver(floor.client(SUBSCRIBER)?, wire, 1, 0..0)?;
         }
         clients.receive(case.plan.receivers, case.messages)
     })
@@ -86,7 +86,7 @@ fn redis_streams(case: &Case, programs: &Programs) -> Result<Values> {
     timed(case, &redis.server, || {
         for _ in 0..case.plan.receivers {
             let (stream, wire) = redis.reader(text_bytes)?;
-            clients.add_receiver(stream, wire, 1, None)?;
+            clients.add_receiver(stream, wire, 1, 0..0)?;
         }
         clients.receive(case.plan.receivers, case.messages)
     })
@@ -96,7 +96,7 @@ fn redis_streams(case: &Case, programs: &Programs) -> Result<Values> {
 pub(super) fn fill(floor: &Floor, case: &Case) -> Result<Clients> {
     let mut clients = Clients::new(case.plan.text_bytes)?;
     let wire = Box::new(Deliveries::copied(case.plan.text_bytes, false));
-    clients.add_receiver(floor.client(SUBSCRIBER)?, wire, 1, None)?;
+    clients.add_receiver(floor.client(SUBSCRIBER)?, wire, 1, 0..0)?;
     clients.add_publisher(floor.client(PUBLISHER)?, Box::new(Lines))?;
     clients.run(Pace::Behind(u64::MAX), Until::Messages(case.messages))?;
     Ok(clients)

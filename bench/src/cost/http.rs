@@ -57,7 +57,7 @@ fn latencies(setup: &Setup, report: &mut Report) -> Result<()> {
             }
             1..=RECEIVERS => {
                 let wire = Box::new(Deliveries::new(TEXT_BYTES, false));
-                clients.add_receiver(socket, wire, 1, None)?;
+                clients.add_receiver(socket, wire, 1, 0..0)?;
             }
             _ => drop(socket), // Offline members have series, too.
         }

@@ -102,7 +102,7 @@ fn the_first_are_served(setup: &Setup, report: &mut Report) -> Result<()> {
             let wire = Box::new(Requests::new(&id(0)));
             clients.add_publisher(coordinator.command()?.into_stream(), wire)?;
         } else {
-            clients.add_receiver(socket, Box::new(Deliveries::new(TEXT_BYTES, false)), 1, None)?;
+            clients.add_receiver(socket, Box::new(Deliveries::new(TEXT_BYTES, false)), 1, 0..0)?;
         }
     }
     clients.run(Pace::Every(INTERVAL), Until::Messages(MESSAGES))?;

@@ -12,7 +12,6 @@
 
 mod confirm;
 mod delivery;
-mod directory;
 mod disk;
 mod outbox;
 mod recovery;
@@ -27,10 +26,10 @@ use getopts::{Matches, Options};
 use crate::Subcommand;
 use crate::cli::{self, print};
 use crate::cores::raise_file_limit;
+use crate::directory::Directory;
 use crate::machine;
 use crate::peers::{Peer, Programs, installed, nats};
 use crate::table::{Table, Target, document, print_end};
-use directory::Directory;
 
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "durability",

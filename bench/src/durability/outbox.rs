@@ -132,7 +132,7 @@ fn write_lines(mut input: ChildStdin, count: u64) -> Result<ChildStdin> {
 
 /// Reads messages until all texts are there. Each must come once, in order.
 fn read_all(messages: Socket, count: u64) -> Result<()> {
-    let mut expectation = Texts::new(TEXT_BYTES).expectation(1, None);
+    let mut expectation = Texts::new(TEXT_BYTES).expectation(1, 0..0);
     let mut messages = BufReader::with_capacity(256 * 1024, messages);
     let mut line = Vec::new();
     while expectation.taken < count {

@@ -6,10 +6,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{Advice, fadvise};
 
-use super::directory::files;
 use super::{Measured, Setup, store};
 use crate::clients::{Pace, Until};
 use crate::clock;
+use crate::directory::files;
 use crate::table::{Row, Table, Target, Values, count};
 
 /// Values are scaled to this size of the journal.

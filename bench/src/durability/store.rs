@@ -69,9 +69,9 @@ impl Store {
             }
             Self::Nats => {
                 let nats = start_nats(setup, directory)?;
-                nats.create_stream()?;
+                nats.address.create_stream(1, -1)?;
                 for index in 0..publishers {
-                    nats.add_stream_publisher(&mut clients, index)?;
+                    nats.address.add_stream_publisher(&mut clients, index)?;
                 }
                 Ok(Connected { server: nats.server, clients })
             }
@@ -89,7 +89,7 @@ impl Store {
     pub(super) fn count(self, setup: &Setup, directory: &Path) -> Result<u64> {
         match self {
             Self::Groupcast => missed(&journaled(setup, directory, &[])?),
-            Self::Nats => start_nats(setup, directory)?.stream_length(),
+            Self::Nats => start_nats(setup, directory)?.address.stream_length(),
             Self::Redis => start_redis(setup, directory)?.stream_length(),
         }
     }

@@ -53,7 +53,7 @@ impl Group {
         for index in 0..members {
             let (id, mut command) = (format!("member{index}"), coordinator.command()?);
             let messages = listener.register(&mut command, &id, acks)?;
-            let expectation = texts.expectation(members, Some(index));
+            let expectation = texts.expectation(members, index..index + 1);
             let wire = Deliveries::new(TEXT_BYTES, acks);
             let (published, part) = (0, Vec::new());
             all.push(Member { id, command, messages, wire, expectation, published, part });

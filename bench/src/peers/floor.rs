@@ -52,7 +52,7 @@ impl Floor {
             let mut stream = self.client(SUBSCRIBER)?;
             stream.read_exact(&mut [0]).context("the floor does not greet")?;
             let wire = Box::new(Deliveries::copied(plan.text_bytes, acks));
-            clients.add_receiver(stream, wire, plan.publishers, None)?;
+            clients.add_receiver(stream, wire, plan.publishers, 0..0)?;
         }
         for _ in 0..plan.publishers {
             clients.add_publisher(self.client(PUBLISHER)?, Box::new(Lines))?;

@@ -17,7 +17,7 @@ pub(crate) fn connect(coordinator: &Coordinator, plan: Plan, acks: bool) -> Resu
     let mut setup = coordinator.command()?;
     for index in (0..plan.receivers).take_while(|_| !plan.are_same) {
         let stream = listener.register(&mut setup, &format!("receiver{index}"), acks)?;
-        clients.add_receiver(stream, deliveries(), plan.publishers, None)?;
+        clients.add_receiver(stream, deliveries(), plan.publishers, 0..0)?;
     }
     for index in 0..plan.publishers {
         let id = format!("publisher{index}");
@@ -25,7 +25,7 @@ pub(crate) fn connect(coordinator: &Coordinator, plan: Plan, acks: bool) -> Resu
         // Only an online member may send, so every publisher has a message socket.
         let messages = listener.register(&mut command, &id, acks)?;
         if plan.are_same {
-            clients.add_receiver(messages, deliveries(), plan.publishers, Some(index))?;
+            clients.add_receiver(messages, deliveries(), plan.publishers, index..index + 1)?;
         } else {
             clients.keep(messages);
         }

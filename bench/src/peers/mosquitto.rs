@@ -95,7 +95,7 @@ impl Mosquitto {
         for index in 0..plan.receivers {
             let mut stream = self.client(&format!("receiver{index}"), Session::Clean)?;
             Self::subscribe(&mut stream, qos)?;
-            clients.add_receiver(stream, Box::new(Client::new(qos)), plan.publishers, None)?;
+            clients.add_receiver(stream, Box::new(Client::new(qos)), plan.publishers, 0..0)?;
         }
         for index in 0..plan.publishers {
             let stream = self.client(&format!("publisher{index}"), Session::Clean)?;

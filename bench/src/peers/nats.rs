@@ -4,15 +4,16 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::installed::{free_address, reach};
 use super::{Connected, Plan, installed};
 use crate::clients::Clients;
-use crate::command::CommandSocket;
+use crate::command::{CommandSocket, DEADLINE};
 use crate::cores::Cores;
 use crate::process::Server;
 use crate::wire::{Frame, Framed, Wire, announced_length, first_line, push_counted, unexpected};
@@ -38,13 +39,18 @@ pub(crate) fn program(version: &str) -> PathBuf {
 }
 
 const HELLO: &str = "CONNECT {\"verbose\":false,\"pedantic\":false,\"lang\":\"bench\"}\r\n";
-const STREAM: &str = r#"{"name":"group","subjects":["group"],"storage":"file"}"#;
+/// The stream that publishers here write to.
+pub(crate) const STREAM: &str = "group";
 
 #[derive(Debug)]
 pub(crate) struct Nats {
     pub(crate) server: Server,
-    address: SocketAddr,
+    pub(crate) address: NatsAddress,
 }
+
+/// Address of a server, for clients.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NatsAddress(pub(crate) SocketAddr);
 
 impl Nats {
     /// Starts a server. With a directory, the server has JetStream there and syncs every message.
@@ -64,25 +70,27 @@ impl Nats {
         }
         let server = Server::start(PROGRAM, command.stdin(Stdio::null()), cores)?;
         reach(address)?;
-        Ok(Self { server, address })
+        Ok(Self { server, address: NatsAddress(address) })
     }
 
     pub(crate) fn connect(self, plan: Plan) -> Result<Connected> {
         let mut clients = Clients::new(plan.text_bytes)?;
         let wire = || Box::new(Client::new("group", "", Expected::Texts(plan.text_bytes)));
         for _ in 0..plan.receivers {
-            let stream = self.greet("SUB group 1\r\n")?.into_stream();
-            clients.add_receiver(stream, wire(), plan.publishers, None)?;
+            let stream = self.address.greet("SUB group 1\r\n")?.into_stream();
+            clients.add_receiver(stream, wire(), plan.publishers, 0..0)?;
         }
         for _ in 0..plan.publishers {
-            clients.add_publisher(self.greet("")?.into_stream(), wire())?;
+            clients.add_publisher(self.address.greet("")?.into_stream(), wire())?;
         }
         Ok(Connected { server: self.server, clients })
     }
+}
 
+impl NatsAddress {
     /// Connects, sends `request` and waits until the server has done it.
     fn greet(&self, request: &str) -> Result<CommandSocket> {
-        let (mut socket, mut line) = (CommandSocket::connect(self.address)?, String::new());
+        let (mut socket, mut line) = (CommandSocket::connect(self.0)?, String::new());
         socket.write(format!("{HELLO}{request}PING\r\n").as_bytes())?;
         // No bytes are lost in the buffer of the reader after the PONG: nobody publishes yet, and
         // the PING of the server comes first.
@@ -95,14 +103,25 @@ impl Nats {
         Ok(socket)
     }
 
-    pub(crate) fn create_stream(&self) -> Result<()> {
-        self.request("STREAM.CREATE", STREAM).map(drop)
+    /// Makes a stream that is stored by this number of servers, with at most `bytes_max` bytes; -1
+    /// is no limit.
+    pub(crate) fn create_stream(&self, replicas: usize, bytes_max: i64) -> Result<()> {
+        let config = json!({
+            "name": STREAM, "subjects": [STREAM], "storage": "file",
+            "num_replicas": replicas, "max_bytes": bytes_max,
+        });
+        self.request("STREAM.CREATE", STREAM, &config.to_string(), DEADLINE).map(drop)
     }
 
     pub(crate) fn stream_length(&self) -> Result<u64> {
-        let reply = self.request("STREAM.INFO", "")?;
+        let reply = self.stream_info(STREAM, DEADLINE)?;
         let length = reply.pointer("/state/messages").and_then(Value::as_u64);
         length.with_context(|| format!("no number of messages: {reply}"))
+    }
+
+    /// Asks for the state of a stream. A cluster without a leader does not answer.
+    pub(crate) fn stream_info(&self, stream: &str, wait: Duration) -> Result<Value> {
+        self.request("STREAM.INFO", stream, "", wait)
     }
 
     /// Adds a publisher that gets an acknowledgement for each message in the stream.
@@ -112,11 +131,12 @@ impl Nats {
         clients.add_publisher(stream, Box::new(Client::new(&acks, &acks, Expected::Acks(0))))
     }
 
-    /// Sends a request about the stream and returns the reply.
-    fn request(&self, what: &str, body: &str) -> Result<Value> {
+    /// Sends a request about a stream and returns the reply.
+    fn request(&self, what: &str, stream: &str, body: &str, wait: Duration) -> Result<Value> {
         let mut socket = self.greet("SUB answer 1\r\n")?;
+        socket.set_read_deadline(wait)?;
         let bytes = body.len();
-        let request = format!("PUB $JS.API.{what}.group answer {bytes}\r\n{body}\r\n");
+        let request = format!("PUB $JS.API.{what}.{stream} answer {bytes}\r\n{body}\r\n");
         socket.write(request.as_bytes())?;
         while !socket.line()?.starts_with("MSG answer 1 ") {}
         let reply: Value = serde_json::from_str(&socket.line()?)?;

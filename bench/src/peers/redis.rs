@@ -76,7 +76,7 @@ impl Redis {
         let mut clients = Clients::new(plan.text_bytes)?;
         for _ in 0..plan.receivers {
             let wire = Box::new(Subscriber::new(plan.text_bytes));
-            clients.add_receiver(self.subscribe()?, wire, plan.publishers, None)?;
+            clients.add_receiver(self.subscribe()?, wire, plan.publishers, 0..0)?;
         }
         let receivers = plan.receivers as u64;
         for _ in 0..plan.publishers {

@@ -34,7 +34,7 @@ impl Redis {
         let mut clients = Clients::new(plan.text_bytes)?;
         for _ in 0..plan.receivers {
             let (stream, wire) = self.reader(plan.text_bytes)?;
-            clients.add_receiver(stream, wire, plan.publishers, None)?;
+            clients.add_receiver(stream, wire, plan.publishers, 0..0)?;
         }
         for _ in 0..plan.publishers {
             clients.add_publisher(self.client()?, Box::new(Appender))?;

@@ -93,7 +93,7 @@ impl ZeroMq {
                 ensure!(subscription == SUBSCRIBE, unexpected("a subscription", &subscription));
             }
             let wire = Box::new(Receiver { text_bytes: plan.text_bytes });
-            clients.add_receiver(stream, wire, plan.publishers, None)?;
+            clients.add_receiver(stream, wire, plan.publishers, 0..0)?;
         }
         for publisher in publishers {
             clients.add_publisher(publisher, Box::new(Publisher))?;

@@ -7,4 +7,5 @@ mod durability;
 mod faulty;
 mod instructions;
 mod load;
+mod sites;
 mod support;

@@ -28,9 +28,17 @@ impl Directory {
         let (kind, source) = mount_of(mounts, &base).unwrap_or_else(unknown);
         let is_in_memory = IN_MEMORY.contains(&kind.as_str());
         ensure!(!is_in_memory, "{inside}: {kind} is in memory (--directory)");
-        let directory = tempfile::Builder::new().prefix("durability-").tempdir_in(&base);
+        let directory = tempfile::Builder::new().prefix("bench-").tempdir_in(&base);
         let directory = directory.context(inside)?;
         Ok(Self { directory, file_system: format!("{kind} on {source}") })
+    }
+
+    /// Moves a directory that is in this one beside this one, so that it stays.
+    pub(crate) fn keep(&self, directory: &Path) -> Result<PathBuf> {
+        let (own, name) = (self.directory.path(), directory.file_name().unwrap_or_default());
+        let kept = own.with_file_name(format!("bench-kept-{}", name.to_string_lossy()));
+        fs::rename(directory, &kept).context("cannot keep a directory")?;
+        Ok(kept)
     }
 
     /// Creates an empty directory in this one.
@@ -40,7 +48,7 @@ impl Directory {
 }
 
 /// Lists the files of a directory with their sizes, without subdirectories.
-pub(super) fn files(directory: &Path) -> Result<Vec<(PathBuf, u64)>> {
+pub(crate) fn files(directory: &Path) -> Result<Vec<(PathBuf, u64)>> {
     let entries = fs::read_dir(directory);
     let mut files = Vec::new();
     for entry in entries.with_context(|| format!("cannot read {}", directory.display()))? {
