@@ -34,9 +34,8 @@ impl Raw {
     /// Publishes, and returns the answer.
     pub(crate) fn ask(&mut self, subject: &str, payload: impl AsRef<[u8]>) -> Value {
         let payload = payload.as_ref();
-        self.send(format!("PUB {subject} raw.inbox {}\r\n", payload.len()).as_bytes());
-        self.send(payload);
-        self.send(b"\r\n");
+        let head = format!("PUB {subject} raw.inbox {}\r\n", payload.len());
+        self.send(&[head.as_bytes(), payload, b"\r\n"].concat());
         loop {
             let line = self.line();
             if line == "PING\r\n" {

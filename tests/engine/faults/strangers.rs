@@ -1,5 +1,7 @@
 //! A stream that others write, empty or replace while sites run.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use groupcast::journal::{SharedRules, SiteName, founding};
 use groupcast::protocol::Epoch;
 use groupcast::time::UnixMillis;
@@ -47,6 +49,28 @@ fn entries_of_strangers_change_nothing_at_any_site() {
     let mut eve = oslo.join("eve", "acks=1");
     assert_eq!(bob.msend("last"), 6);
     eve.socket().delivery(6, "bob", "last");
+}
+
+#[test]
+fn copies_of_batches_that_come_late_change_nothing() {
+    let Some(servers) = founded(1) else { return };
+    let (oslo, cairo) = (start(&servers, "oslo"), start(&servers, "cairo"));
+    let (mut ann, mut bob) = (oslo.join("ann", "acks=1"), cairo.join("bob", "acks=1"));
+    let mut raw = Raw::connect(&servers.all[0]);
+    for round in 1..=10 {
+        // These texts have no numbers of their sender, by which a copy could be told.
+        assert_eq!(ann.msend(&format!("t{round}")), round);
+        bob.socket().delivery(round, "ann", &format!("t{round}"));
+        let last = raw.api("INFO", "")["state"]["last_seq"].as_u64().unwrap();
+        for position in (last - 2..=last).rev() {
+            let entry = raw.api("MSG.GET", &format!("{{\"seq\":{position}}}"));
+            let (subject, data) = (&entry["message"]["subject"], &entry["message"]["data"]);
+            let data = STANDARD.decode(data.as_str().unwrap()).unwrap();
+            assert!(raw.ask(subject.as_str().unwrap(), data)["seq"].is_u64());
+        }
+    }
+    assert_eq!(bob.msend("last"), 11);
+    ann.socket().delivery(11, "bob", "last");
 }
 
 #[test]
