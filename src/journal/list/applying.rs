@@ -17,6 +17,8 @@ pub(super) struct Application<'a, S: Recorded> {
     pub(super) list: &'a mut ListState,
     pub(super) state: &'a mut S,
     pub(super) position: ListPosition,
+    /// Last entry that the site of the batch had read.
+    pub(super) seen: ListPosition,
     pub(super) site: &'a SiteName,
     /// True if the batch is of this process.
     pub(super) is_own: bool,
@@ -41,7 +43,13 @@ impl<S: Recorded> Application<'_, S> {
         let accepted = self.list.time;
         let fact = fact(record, accepted);
         match *record {
-            ListRecord::Found { .. } | ListRecord::Epoch { .. } => self.put(fact, ticket),
+            ListRecord::Found { epoch, .. } | ListRecord::Epoch { epoch } => {
+                if !self.list.may_begin_epoch(self.seen) {
+                    return self.withdraw(fact, ticket);
+                }
+                self.list.begin_epoch(epoch);
+                self.put(fact, ticket);
+            }
             ListRecord::Life | ListRecord::End => self.end_visits(),
             ListRecord::Enter { owner, address, start, id } => {
                 let was_member = self.state.member_state(id).is_some();

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::names::{ListPosition, SiteName};
 use super::record::SharedRules;
 use super::state::{EntryKind, VoidReason};
+use crate::protocol::Epoch;
 use crate::time::UnixMillis;
 
 /// Job for the engine.
@@ -126,6 +127,8 @@ pub struct Doubt {
     pub position: ListPosition,
     /// The chain there.
     pub chain: super::chain::Chain,
+    /// The epoch there.
+    pub epoch: Epoch,
 }
 
 impl fmt::Display for SiteEnd {

@@ -83,6 +83,14 @@ impl<T: Copy + PartialEq> Proposals<T> {
         self.waiting.push_back(RecordBatch { records, tickets: vec![ticket] });
     }
 
+    /// Adds a record that makes the next batch alone, before all proposals that wait.
+    pub(super) fn add_first(&mut self, record: &ListRecord<'_>) {
+        let mut records = Vec::new();
+        record.encode(&mut records);
+        self.waiting_bytes = self.waiting_bytes.saturating_add(records.len());
+        self.waiting.push_front(RecordBatch { records, tickets: vec![None] });
+    }
+
     /// Returns the bytes of proposals that are not under way.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.waiting_bytes

@@ -149,8 +149,8 @@ impl<S: Replicated> ReportHandler<'_, S> {
             }
         }
         let (site, list, state) = (&header.site, &mut journal.list, &mut *self.state);
-        let has_joined = &mut journal.has_joined;
-        Application { list, state, position, site, is_own, at, index: 0, has_joined }
+        let (seen, has_joined) = (header.seen, &mut journal.has_joined);
+        Application { list, state, position, seen, site, is_own, at, index: 0, has_joined }
             .apply(batch, tickets);
         if is_own && journal.phase == SitePhase::Beginning {
             journal.phase = SitePhase::Serving;
@@ -166,9 +166,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
         }
         let is_mine = journal.proposals.under_way.as_ref().is_some_and(|mine| mine.bytes == bytes);
         match reason {
-            // A start reads the leader's history: the other site was shown another one.
-            VoidReason::OtherHistory { .. } if journal.phase == SitePhase::Replay => (),
-            VoidReason::OtherHistory { .. } => journal.doubt(),
+            VoidReason::OtherHistory { position, .. } => journal.compare_again(position),
             VoidReason::TooOld if is_mine => journal.upkeep.repetition.renew = true,
             VoidReason::TooManySites if is_mine => journal.end(SiteEnd::TooManySites),
             VoidReason::OtherLife if is_mine && journal.phase == SitePhase::Beginning => {
@@ -222,8 +220,10 @@ impl<S: Replicated> ReportHandler<'_, S> {
         let journal = &mut *self.journal;
         journal.list = list;
         journal.collector = Collector::default();
-        // Entries from before the snapshot are gone, and with them perhaps messages.
-        journal.options.begins_epoch |= base > first.before();
+        if base > first.before() {
+            // Entries from before the snapshot are gone, and with them perhaps messages.
+            journal.doubtful_epoch = Some(self.state.epoch());
+        }
         journal.phase = SitePhase::Replay;
         journal.jobs.push_back(ListJob::ReadFrom(base.next()));
     }
@@ -248,7 +248,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
         if let Some(doubt) = journal.options.doubt
             && journal.list.check_chain(doubt.position, doubt.chain) != ChainCheck::Same
         {
-            journal.options.begins_epoch = true;
+            journal.doubtful_epoch = Some(doubt.epoch);
         }
         let known = journal.list.site(&journal.options.site).filter(|it| !it.has_ended);
         journal.phase = match known {

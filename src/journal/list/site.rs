@@ -22,7 +22,7 @@ use super::snapshot::Collector;
 use super::state::{EntryKind, ListState};
 use super::upkeep::Upkeep;
 use crate::facts::{Fact, Journal, MemberState, Replicated};
-use crate::protocol::Seq;
+use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, Now};
 
 /// Settings of the journal of a site.
@@ -79,6 +79,8 @@ pub struct SiteJournal<T> {
     pub(super) collector: Collector,
     /// Last seq that was forgotten, as the state machine knows it.
     pub(super) horizon: Option<Seq>,
+    /// Epoch that must end, unless it has ended already.
+    pub(super) doubtful_epoch: Option<Epoch>,
     pub(super) upkeep: Upkeep,
     /// True if a member came to this site since the last question.
     pub(super) has_joined: bool,
@@ -128,6 +130,7 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
             notices: VecDeque::new(),
             collector: Collector::default(),
             horizon: None,
+            doubtful_epoch: None,
             upkeep: Upkeep::default(),
             has_joined: false,
         }
@@ -190,10 +193,22 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
         }
     }
 
+    /// Decides who must compare its history with the list, after a batch of a site that was shown
+    /// another history and had read as far as `seen`. A site that has begun since has just read the
+    /// list, so it is the other one, which does so when it reads a batch of this life.
+    pub(super) fn compare_again(&mut self, seen: ListPosition) {
+        let own = self.list.site(&self.options.site);
+        let knows_this_life = own.is_some_and(|own| own.began_at <= seen);
+        if self.phase == SitePhase::Serving && knows_this_life && self.list.may_begin_epoch(seen) {
+            self.doubt();
+        }
+    }
+
     /// Ends the service because the engine showed two histories.
     pub(super) fn doubt(&mut self) {
         let (position, chain): (ListPosition, Chain) = (self.list.position(), self.list.chain());
-        self.end(SiteEnd::Doubtful(Doubt { position, chain }));
+        let epoch = self.list.epoch.epoch;
+        self.end(SiteEnd::Doubtful(Doubt { position, chain, epoch }));
     }
 
     /// Returns the header of the next batch of this life.

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A piece has a header, and then encoded fields. The first bytes of the joined pieces are the
-//! state of the list: settings, time, chain values, sites, homes, marks. The members follow.
+//! state of the list: settings, time, epoch, chain values, sites, homes, marks. The members follow.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -16,7 +16,7 @@ use super::record::{
     put_address, put_owner, put_rules, put_short, put_visit, take_address, take_owner, take_rules,
     take_short, take_visit,
 };
-use super::state::{Collecting, ListState, SiteState, SnapshotMark};
+use super::state::{Collecting, ListEpoch, ListState, SiteState, SnapshotMark};
 use crate::facts::{Fact, MemberState, Ordered, Recorded};
 use crate::journal::fields::{take, take_id, take_seq, take_u64};
 use crate::limits::list::PIECE_BYTES_MAX;
@@ -161,7 +161,11 @@ fn put_list(list: &ListState, out: &mut Vec<u8>) {
     if let Some(rules) = list.rules {
         put_rules(rules, out);
     }
-    out.extend_from_slice(&list.time.0.to_le_bytes());
+    let ListEpoch { epoch, began_at, is_doubtful } = list.epoch;
+    for field in [list.time.0, epoch.as_u64(), began_at.0] {
+        out.extend_from_slice(&field.to_le_bytes());
+    }
+    out.push(u8::from(is_doubtful));
     put_count(list.chain.values().count(), out);
     for (position, chain) in list.chain.values() {
         out.extend_from_slice(&position.0.to_le_bytes());
@@ -200,14 +204,16 @@ fn put_list(list: &ListState, out: &mut Vec<u8>) {
 
 fn take_list(bytes: &mut &[u8]) -> Option<ListState> {
     let rules = Some(take_rules(bytes)?);
-    let time = UnixMillis(take_u64(bytes)?);
+    let (time, epoch) = (UnixMillis(take_u64(bytes)?), Epoch::new(take_u64(bytes)?));
+    let (began_at, [is_doubtful]) = (ListPosition(take_u64(bytes)?), take(bytes)?);
+    let epoch = ListEpoch { epoch, began_at, is_doubtful: is_doubtful == 1 };
     let mut values = Vec::new();
     for _ in 0..take_count(bytes)? {
         let position = ListPosition(take_u64(bytes)?);
         values.push((position, Chain(u128::from_le_bytes(take(bytes)?))));
     }
     let chain = ChainWindow::restore(values);
-    let mut list = ListState { chain, time, rules, ..ListState::default() };
+    let mut list = ListState { chain, time, rules, epoch, ..ListState::default() };
     for _ in 0..take_count(bytes)? {
         let name = SiteName::parse(str::from_utf8(take_short(bytes)?).ok()?)?;
         let life = Life { began: ListPosition(take_u64(bytes)?), random: take_u64(bytes)? };

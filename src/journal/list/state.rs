@@ -16,7 +16,7 @@ use super::names::{Life, ListPosition, SiteName};
 use super::record::{ListRecord, SharedRules};
 use super::snapshot::{PieceHeader, SnapshotName, read_piece};
 use crate::limits::list::{HORIZON_SLACK_MS, SITE_DEAD_MS, SITES_MAX, SNAPSHOT_MARKS_MAX};
-use crate::protocol::Seq;
+use crate::protocol::{Epoch, Seq};
 use crate::time::UnixMillis;
 
 /// Kind of an entry: the subject under which it is stored.
@@ -36,12 +36,31 @@ pub struct ListState {
     /// Time of the last batch that counted. It never goes back.
     pub(super) time: UnixMillis,
     pub(super) rules: Option<SharedRules>,
+    pub(super) epoch: ListEpoch,
     pub(super) sites: BTreeMap<SiteName, SiteState>,
     pub(super) homes: Homes,
     /// Whole snapshots, oldest first.
     pub(super) marks: VecDeque<SnapshotMark>,
     /// The newest snapshot, while pieces of it are missing.
     pub(super) collecting: Option<Collecting>,
+}
+
+/// Epoch of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ListEpoch {
+    pub(super) epoch: Epoch,
+    /// Entry in which the epoch began.
+    pub(super) began_at: ListPosition,
+    /// True once a batch came from a site that was shown another history in this epoch. The site
+    /// may have confirmed messages that the list does not have, so a new epoch must begin.
+    pub(super) is_doubtful: bool,
+}
+
+impl Default for ListEpoch {
+    fn default() -> Self {
+        let (epoch, began_at) = (Epoch::new(0), ListPosition::ZERO);
+        Self { epoch, began_at, is_doubtful: false }
+    }
 }
 
 /// A snapshot of which pieces are missing.
@@ -193,6 +212,17 @@ impl ListState {
         self.marks.iter().take_while(is_over).last().map_or(Seq::ZERO, |mark| mark.last)
     }
 
+    /// Returns true if a site that has read as far as `seen` may begin another epoch. A site that has
+    /// not read the start of the current one does not know that its reason was dealt with.
+    pub(super) fn may_begin_epoch(&self, seen: ListPosition) -> bool {
+        seen >= self.epoch.began_at
+    }
+
+    /// Begins an epoch in the entry that was read last.
+    pub(super) fn begin_epoch(&mut self, epoch: Epoch) {
+        self.epoch = ListEpoch { epoch, began_at: self.position(), is_doubtful: false };
+    }
+
     /// Compares the chain that was seen at a position before a restart.
     pub(super) fn check_chain(&self, position: ListPosition, chain: Chain) -> ChainCheck {
         self.chain.check(position, chain)
@@ -212,7 +242,12 @@ impl ListState {
                 self.accept(position, &batch);
                 Judgement::Counts(batch)
             }
-            (Err(reason), _) => Judgement::Void(reason),
+            (Err(reason), _) => {
+                if let VoidReason::OtherHistory { position, .. } = &reason {
+                    self.epoch.is_doubtful |= *position >= self.epoch.began_at;
+                }
+                Judgement::Void(reason)
+            }
             (Ok(()), Err(_)) => Judgement::Void(VoidReason::Damaged),
         }
     }

@@ -208,6 +208,25 @@ fn a_batch_of_a_site_that_was_shown_another_history_is_void() {
 }
 
 #[test]
+fn another_history_makes_the_epoch_doubtful_until_a_site_that_knows_begins_the_next_one() {
+    let mut list = founded();
+    let life = encode(&header("oslo", 1, &list), &[ListRecord::Life]);
+    counts(&mut list, &life);
+    let misled = BatchHeader { chain: Chain(17), ..header("oslo", 2, &list) };
+    let reason = VoidReason::OtherHistory { position: list.position(), chain: Chain(17) };
+    let other = header("oslo", 2, &list);
+    is_void(&mut list, &encode(&misled, &[]), reason);
+    assert!(list.epoch.is_doubtful);
+    counts(&mut list, &encode(&other, &[]));
+    list.begin_epoch(Epoch::new(2));
+    assert!(!list.epoch.is_doubtful);
+    assert!(!list.may_begin_epoch(other.seen), "it has not read of the new epoch");
+    assert!(list.may_begin_epoch(list.position()));
+    is_void(&mut list, &encode(&misled, &[]), reason);
+    assert!(!list.epoch.is_doubtful, "all members were told since");
+}
+
+#[test]
 fn a_group_is_founded_once() {
     let mut list = ListState::default();
     let life = encode(&header("oslo", 1, &list), &[ListRecord::Life]);

@@ -163,7 +163,7 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
             SitePhase::Beginning if self.proposals.is_idle() => self.try_to_begin(now, &mut draw),
             SitePhase::Serving => {
                 self.put_cursors(state, now.steady);
-                self.begin_batch(now);
+                self.begin_batch(now, &mut draw);
                 self.run_snapshots(state, now, &mut draw);
             }
             SitePhase::Snapshot(_) | SitePhase::Replay => self.read_again(now.steady),
@@ -191,8 +191,11 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
 
     /// Begins the life of this process: its first batch has the life, and perhaps a new epoch.
     fn try_to_begin(&mut self, now: Now, draw: &mut dyn FnMut() -> Option<u64>) {
-        let bits = if self.options.begins_epoch { draw() } else { None };
-        if self.options.begins_epoch && bits.is_none() {
+        let (epoch, options) = (&self.list.epoch, &self.options);
+        let is_doubtful = epoch.is_doubtful || self.doubtful_epoch == Some(epoch.epoch);
+        let begins_epoch = options.begins_epoch || is_doubtful;
+        let bits = if begins_epoch { draw() } else { None };
+        if begins_epoch && bits.is_none() {
             return; // The next turn tries again.
         }
         self.life = Life { began: self.list.position(), ..self.life };
@@ -221,10 +224,15 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
         }
     }
 
-    /// Begins the next batch, or an empty one if the last one is long ago.
-    fn begin_batch(&mut self, now: Now) {
+    /// Begins the next batch, or an empty one if the last one is long ago. A doubtful epoch ends with
+    /// the next batch of one site.
+    fn begin_batch(&mut self, now: Now, draw: &mut dyn FnMut() -> Option<u64>) {
         if self.proposals.under_way.is_some() {
             return;
+        }
+        if self.list.epoch.is_doubtful && self.list.lowest_live() == Some(&self.options.site) {
+            let Some(epoch) = draw().map(Epoch::new) else { return };
+            self.proposals.add_first(&ListRecord::Epoch { epoch });
         }
         let pulse_at = self.upkeep.batch_at.plus(PULSE_MS);
         if self.proposals.has_waiting() || pulse_at <= now.steady {

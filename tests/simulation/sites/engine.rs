@@ -2,7 +2,7 @@
 //! and sometimes goes back to an earlier state.
 
 use bytes::Bytes;
-use groupcast::journal::{EntryKind, ListPosition, ListReport};
+use groupcast::journal::{EntryKind, ListBatch, ListPosition, ListReport};
 use groupcast::time::UnixMillis;
 use support::rng::Rng;
 
@@ -89,6 +89,23 @@ impl Engine {
         for (_, kind, bytes) in due {
             self.store(now, kind, bytes);
         }
+    }
+
+    /// Returns an entry that was published, and that the leader has not stored. A server that went
+    /// back may show it.
+    pub(super) fn unstored(&mut self, rng: &mut Rng) -> Option<StoredEntry> {
+        let (_, kind, bytes) = self.late.get(rng.index(self.late.len().max(1)))?.clone();
+        self.has_lost = true;
+        let (position, stored) = (self.last + 1, self.refuses_until);
+        Some(StoredEntry { position, stored, kind, bytes })
+    }
+
+    /// Returns true if the list has a batch of this life that was made after reading `position`.
+    pub(super) fn has_batch(&self, random: u64, position: u64) -> bool {
+        self.entries.iter().any(|entry| {
+            let batch = ListBatch::read(&entry.bytes).ok();
+            batch.is_some_and(|it| it.header.life.random == random && it.header.seen.0 >= position)
+        })
     }
 
     pub(super) fn purge(&mut self, below: u64) {

@@ -35,11 +35,17 @@ pub(super) struct SiteProcess {
     /// Replies that were not looked at.
     pub(super) replies: Vec<(usize, String, String)>,
     pub(super) open: Vec<LinkId>,
+    /// Random part of its life.
+    pub(super) random: u64,
+    /// First entry that the list does not have as this process read it.
+    pub(super) misled_at: Option<u64>,
+    /// Batches after which the process crashes.
+    pub(super) batches_left: Option<u64>,
     requests: usize,
 }
 
 impl SiteProcess {
-    pub(super) fn new(journal: SiteJournal<Ticket>) -> Self {
+    pub(super) fn new(journal: SiteJournal<Ticket>, random: u64) -> Self {
         Self {
             group: Group::recovering(rules()),
             journal,
@@ -48,6 +54,9 @@ impl SiteProcess {
             waiting: BTreeMap::new(),
             replies: Vec::new(),
             open: Vec::new(),
+            random,
+            misled_at: None,
+            batches_left: None,
             requests: 0,
         }
     }

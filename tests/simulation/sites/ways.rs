@@ -30,8 +30,13 @@ impl World {
                 process.feed.next = self.engine.first;
                 continue;
             }
-            let Some(entry) = self.engine.at(next) else { break };
-            let report = entry.report();
+            let report = match self.engine.at(next) {
+                Some(entry) => entry.report(),
+                None => match self.other_entry(process) {
+                    Some(report) => report,
+                    None => break,
+                },
+            };
             process.feed.next += 1;
             process.journal.handle(report, &mut process.group, now);
             process.run_effects(now);
@@ -50,9 +55,19 @@ impl World {
         }
     }
 
+    /// Shows a site an entry that the list will not have at this position.
+    fn other_entry(&mut self, process: &mut SiteProcess) -> Option<ListReport> {
+        let lies = self.may_lose && !self.is_calm && process.is_serving() && self.rng.percent(2);
+        let entry = lies.then(|| self.engine.unstored(&mut self.rng)).flatten()?;
+        process.misled_at.get_or_insert(entry.position);
+        self.see("another history");
+        Some(entry.report())
+    }
+
     pub(super) fn run_job(&mut self, process: &mut SiteProcess, job: ListJob) {
         match job {
             ListJob::Publish { tag, kind, bytes } => {
+                process.batches_left = process.batches_left.map(|left| left.saturating_sub(1));
                 let now = START_UNIX + self.now;
                 let due = self.now + self.rng.below(40);
                 let done = self.engine.publish(&mut self.rng, now, kind, bytes, self.is_calm);
