@@ -172,10 +172,16 @@ impl Members {
         if let Presence::Offline { since } = member.presence {
             self.offline.remove(&(since, slot));
         }
+        let is_online = match site {
+            MemberSite::Here => member.link.is_some(),
+            MemberSite::Elsewhere { is_online } => is_online,
+        };
+        let is_same = member.presence.is_online() == is_online;
+        let since = if is_same { member.presence.since() } else { now };
         member.presence = match site {
-            MemberSite::Here if member.link.is_some() => Presence::Online { since: now },
-            MemberSite::Here => Presence::Offline { since: now },
-            MemberSite::Elsewhere { is_online } => Presence::Elsewhere { is_online, since: now },
+            MemberSite::Here if is_online => Presence::Online { since },
+            MemberSite::Here => Presence::Offline { since },
+            MemberSite::Elsewhere { .. } => Presence::Elsewhere { is_online, since },
         };
         self.update_offline(slot, now);
     }

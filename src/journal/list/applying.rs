@@ -109,7 +109,9 @@ impl<S: Recorded> Application<'_, S> {
             None => self.state.member_state(id).is_none_or(|member| member.owner == before),
             Some(visit) => {
                 let home = self.list.homes.of(id);
-                home.is_some_and(|home| home.visit == visit && !home.is_online)
+                let is_offline =
+                    |home: &&Home| !home.is_online || !self.list.is_live_name(&home.site);
+                home.filter(is_offline).is_some_and(|home| home.visit == visit)
             }
         }
     }

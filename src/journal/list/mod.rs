@@ -22,6 +22,7 @@ mod batch;
 mod chain;
 mod homes;
 mod io;
+mod locating;
 mod names;
 mod proposals;
 mod reading;

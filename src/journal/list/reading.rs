@@ -9,7 +9,7 @@ use super::proposals::BatchUnderWay;
 use super::site::{SiteJournal, SitePhase};
 use super::snapshot::{Collector, PieceHeader, restore};
 use super::state::{EntryKind, Judgement, VoidReason};
-use crate::facts::{Fact, MemberSite, Ordered, Replicated};
+use crate::facts::{Fact, Ordered, Replicated};
 use crate::limits::list::RIVAL_WATCH_MS;
 use crate::time::{Millis, Now, UnixMillis};
 
@@ -98,6 +98,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
             }
         };
         self.move_horizon(at);
+        self.locate_changes(at);
         self.check_rival();
         applied
     }
@@ -149,7 +150,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
             }
         }
         let (site, list, state) = (&header.site, &mut journal.list, &mut *self.state);
-        let (seen, has_joined) = (header.seen, &mut journal.has_joined);
+        let (seen, has_joined) = (header.seen, &mut journal.located.has_joined);
         Application { list, state, position, seen, site, is_own, at, index: 0, has_joined }
             .apply(batch, tickets);
         if is_own && journal.phase == SitePhase::Beginning {
@@ -261,22 +262,10 @@ impl<S: Replicated> ReportHandler<'_, S> {
         self.locate_all(steady);
     }
 
-    /// Tells the site of each member: a recovery knows no other site.
-    fn locate_all(&mut self, at: Millis) {
-        let journal = &*self.journal;
-        for (id, home) in journal.list.homes().all() {
-            let site = match home.site == journal.options.site {
-                true => MemberSite::Here,
-                false => MemberSite::Elsewhere { is_online: home.is_online },
-            };
-            put(self.state, Fact::Located { id, site }, at);
-        }
-    }
-
     fn move_horizon(&mut self, at: Millis) {
         let seq = self.journal.list.horizon();
-        if self.journal.horizon != Some(seq) {
-            self.journal.horizon = Some(seq);
+        if self.journal.located.horizon != Some(seq) {
+            self.journal.located.horizon = Some(seq);
             self.put(Fact::Horizon { seq }, at);
         }
     }
@@ -286,6 +275,6 @@ impl<S: Replicated> ReportHandler<'_, S> {
     }
 }
 
-fn put<S: Replicated>(state: &mut S, fact: Fact<'_>, at: Millis) {
+pub(super) fn put<S: Replicated>(state: &mut S, fact: Fact<'_>, at: Millis) {
     state.apply(fact, Ordered { ticket: None, is_committed: true }, at);
 }

@@ -15,6 +15,7 @@ use super::applying::fact;
 use super::batch::BatchHeader;
 use super::chain::Chain;
 use super::io::{Doubt, ListJob, ListNotice, SiteEnd};
+use super::locating::Located;
 use super::names::{Life, ListPosition, MemberVisit, SiteName};
 use super::proposals::{Proposals, RecordBatch};
 use super::record::{ListRecord, SharedRules};
@@ -77,13 +78,10 @@ pub struct SiteJournal<T> {
     pub(super) jobs: VecDeque<ListJob>,
     pub(super) notices: VecDeque<ListNotice>,
     pub(super) collector: Collector,
-    /// Last seq that was forgotten, as the state machine knows it.
-    pub(super) horizon: Option<Seq>,
+    pub(super) located: Located,
     /// Epoch that must end, unless it has ended already.
     pub(super) doubtful_epoch: Option<Epoch>,
     pub(super) upkeep: Upkeep,
-    /// True if a member came to this site since the last question.
-    pub(super) has_joined: bool,
 }
 
 impl<S: Replicated> Journal<S> for SiteJournal<S::Ticket> {
@@ -129,10 +127,9 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
             jobs: VecDeque::from([ListJob::ReadFrom(ListPosition(first.0.max(1)))]),
             notices: VecDeque::new(),
             collector: Collector::default(),
-            horizon: None,
+            located: Located::default(),
             doubtful_epoch: None,
             upkeep: Upkeep::default(),
-            has_joined: false,
         }
     }
 
@@ -172,7 +169,7 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
     /// Returns true if a member came to this site since the last call: its message socket may have
     /// bytes due.
     pub fn take_joined(&mut self) -> bool {
-        std::mem::take(&mut self.has_joined)
+        std::mem::take(&mut self.located.has_joined)
     }
 
     /// Returns true if nothing waits for the list.
@@ -253,7 +250,8 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
             }
             Fact::Deregistered { id } => {
                 let before = state.member_state(id)?.owner;
-                let forgotten = if S::is_timed(ticket) { Some(self.visit_here(id)?) } else { None };
+                let home = self.list.homes().of(id).filter(|home| self.decides_for(home));
+                let forgotten = if S::is_timed(ticket) { Some(home?.visit) } else { None };
                 ListRecord::Leave { before, forgotten, id }
             }
             Fact::Accepted { sender, number, text, .. } => {

@@ -42,7 +42,8 @@ pub(super) struct PieceHeader {
     pub(super) name: SnapshotName,
     pub(super) index: u32,
     pub(super) count: u32,
-    /// Last seq, and the time of the list, at the base.
+    /// Chain, last seq, and time of the list, at the base.
+    pub(super) chain: Chain,
     pub(super) last: Seq,
     pub(super) time: UnixMillis,
 }
@@ -50,7 +51,7 @@ pub(super) struct PieceHeader {
 impl PieceHeader {
     /// Returns true for two pieces of one snapshot.
     pub(super) fn is_of(&self, other: &Self) -> bool {
-        let same = |it: &Self| (it.count, it.last, it.time);
+        let same = |it: &Self| (it.count, it.chain, it.last, it.time);
         self.name == other.name && same(self) == same(other)
     }
 }
@@ -110,9 +111,9 @@ pub(super) fn pieces<S: Recorded>(
     let chunks: Vec<&[u8]> = content.chunks(PIECE_BYTES_MAX).collect();
     let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
     let name = SnapshotName { base: list.position(), site: site.clone(), random };
-    let (last, time) = (state.position().last, list.time);
+    let (chain, last, time) = (list.chain(), state.position().last, list.time);
     let piece = |(index, chunk): (u32, &&[u8])| {
-        let header = PieceHeader { name: name.clone(), index, count, last, time };
+        let header = PieceHeader { name: name.clone(), index, count, chain, last, time };
         encode_piece(&header, chunk)
     };
     (0..).zip(&chunks).map(piece).collect()
@@ -129,12 +130,13 @@ fn encode_piece(header: &PieceHeader, chunk: &[u8]) -> Vec<u8> {
 }
 
 fn put_piece_header(header: &PieceHeader, out: &mut Vec<u8>) {
-    let PieceHeader { name, index, count, last, time } = header;
+    let PieceHeader { name, index, count, chain, last, time } = header;
     put_short(name.site.as_str(), out);
     out.extend_from_slice(&name.base.0.to_le_bytes());
     out.extend_from_slice(&name.random.to_le_bytes());
     out.extend_from_slice(&index.to_le_bytes());
     out.extend_from_slice(&count.to_le_bytes());
+    out.extend_from_slice(&chain.0.to_le_bytes());
     out.extend_from_slice(&last.as_u64().to_le_bytes());
     out.extend_from_slice(&time.0.to_le_bytes());
 }
@@ -143,9 +145,10 @@ fn take_piece_header(bytes: &mut &[u8]) -> Option<PieceHeader> {
     let site = SiteName::parse(str::from_utf8(take_short(bytes)?).ok()?)?;
     let (base, random) = (ListPosition(take_u64(bytes)?), take_u64(bytes)?);
     let (index, count) = (take_count(bytes)?, take_count(bytes)?);
+    let chain = Chain(u128::from_le_bytes(take(bytes)?));
     let (last, time) = (take_seq(bytes)?, UnixMillis(take_u64(bytes)?));
     let name = SnapshotName { base, site, random };
-    let header = PieceHeader { name, index, count, last, time };
+    let header = PieceHeader { name, index, count, chain, last, time };
     (index < count && count <= PIECES_MAX).then_some(header)
 }
 
@@ -174,12 +177,11 @@ fn put_list(list: &ListState, out: &mut Vec<u8>) {
     put_count(list.sites.len(), out);
     for (name, site) in &list.sites {
         put_short(name.as_str(), out);
-        for field in
-            [site.life.began.0, site.life.random, site.began_at.0, site.number, site.time.0]
-        {
+        let SiteState { life, began_at, number, seen, time, has_ended } = site;
+        for field in [life.began.0, life.random, began_at.0, *number, seen.0, time.0] {
             out.extend_from_slice(&field.to_le_bytes());
         }
-        out.push(u8::from(site.has_ended));
+        out.push(u8::from(*has_ended));
     }
     put_count(list.homes.all().count(), out);
     for (id, home) in list.homes.all() {
@@ -218,8 +220,9 @@ fn take_list(bytes: &mut &[u8]) -> Option<ListState> {
         let name = SiteName::parse(str::from_utf8(take_short(bytes)?).ok()?)?;
         let life = Life { began: ListPosition(take_u64(bytes)?), random: take_u64(bytes)? };
         let (began_at, number) = (ListPosition(take_u64(bytes)?), take_u64(bytes)?);
-        let (time, [has_ended]) = (UnixMillis(take_u64(bytes)?), take(bytes)?);
-        let state = SiteState { life, began_at, number, time, has_ended: has_ended == 1 };
+        let (seen, time) = (ListPosition(take_u64(bytes)?), UnixMillis(take_u64(bytes)?));
+        let has_ended = take(bytes)? == [1];
+        let state = SiteState { life, began_at, number, seen, time, has_ended };
         list.sites.insert(name, state);
     }
     list.homes = take_homes(bytes)?;

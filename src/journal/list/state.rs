@@ -80,6 +80,8 @@ pub struct SiteState {
     pub began_at: ListPosition,
     /// Number of the last batch that counted.
     pub number: u64,
+    /// Last entry that the site had read when it made that batch.
+    pub seen: ListPosition,
     /// Time of the list at that batch.
     pub time: UnixMillis,
     /// True if the life ended in good order.
@@ -195,11 +197,26 @@ impl ListState {
         !site.has_ended && self.time.0.saturating_sub(site.time.0) < SITE_DEAD_MS
     }
 
+    /// Returns true if the group has a live site of this name.
+    pub(super) fn is_live_name(&self, name: &SiteName) -> bool {
+        self.sites.get(name).is_some_and(|site| self.is_live(site))
+    }
+
     /// Returns the live site with the lowest name, which does what one site must do for all.
     #[must_use]
     pub fn lowest_live(&self) -> Option<&SiteName> {
         let mut live = self.sites.iter().filter(|(_, site)| self.is_live(site));
         live.next().map(|(name, _)| name)
+    }
+
+    /// Returns the newest snapshot from which a start gets all messages after `needed`, and before
+    /// which entries can be removed. All live sites have confirmed its history since, and another
+    /// snapshot follows, because servers that lose their newest entries may lose a snapshot.
+    pub(super) fn last_needed_snapshot(&self, needed: Seq) -> Option<SnapshotMark> {
+        let live = self.sites.values().filter(|site| self.is_live(site));
+        let agreed = live.map(|site| site.seen).min()?;
+        let is_enough = |mark: &&SnapshotMark| mark.last < needed && mark.base <= agreed;
+        self.marks.iter().rev().skip(1).find(is_enough).copied()
     }
 
     /// Returns the last seq that no member can go back to, and whose owner is forgotten. It follows
@@ -269,6 +286,8 @@ impl ListState {
         match &mut self.collecting {
             Some(open) if open.header.is_of(&header) => *open.has.get_mut(index)? = true,
             Some(open) if open.header.name.base > base => return None,
+            // Its site was shown another history.
+            _ if self.chain.check(base, header.chain) != ChainCheck::Same => return None,
             Some(_) | None => {
                 let mut has = vec![false; usize::try_from(header.count).ok()?];
                 *has.get_mut(index)? = true;
@@ -319,20 +338,20 @@ impl ListState {
 
     /// Applies what a batch that counts says about its site, and the time.
     fn accept(&mut self, position: ListPosition, batch: &ListBatch<'_>) {
-        let BatchHeader { site, life, number, time, .. } = &batch.header;
+        let BatchHeader { site, life, number, seen, time, .. } = &batch.header;
         self.time = self.time.max(*time);
         let time = self.time;
         match batch.records().next() {
             Some(ListRecord::Found { rules, .. }) => self.rules = Some(rules),
             Some(ListRecord::Life) => {
-                let (life, number, began_at) = (*life, *number, position);
-                let state = SiteState { life, began_at, number, time, has_ended: false };
+                let (life, number, seen, began_at) = (*life, *number, *seen, position);
+                let state = SiteState { life, began_at, number, seen, time, has_ended: false };
                 self.sites.insert(site.clone(), state);
             }
             Some(_) | None => {
                 let has_ended = batch.records().any(|record| record == ListRecord::End);
                 if let Some(state) = self.sites.get_mut(site) {
-                    *state = SiteState { number: *number, time, has_ended, ..*state };
+                    *state = SiteState { number: *number, seen: *seen, time, has_ended, ..*state };
                 }
             }
         }

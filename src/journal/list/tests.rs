@@ -296,3 +296,42 @@ fn a_snapshot_restores_the_list_and_the_members() {
 fn of_ip() -> PeerName {
     PeerName::Address(address().ip())
 }
+
+#[test]
+fn entries_are_removed_before_an_older_snapshot_on_which_all_live_sites_agree() {
+    let mut list = founded();
+    for site in ["cairo", "oslo"] {
+        let entry = encode(&header(site, 1, &list), &[ListRecord::Life]);
+        counts(&mut list, &entry);
+    }
+    let mut bases = Vec::new();
+    for _ in 0..2 {
+        bases.push(list.position());
+        let position = list.position().next();
+        for piece in pieces(&list, &group(), &name("cairo"), position.0) {
+            list.read_piece(position, &piece);
+        }
+    }
+    let needed = |list: &ListState| list.last_needed_snapshot(Seq::new(1)).map(|mark| mark.base);
+    let entry = encode(&header("cairo", 2, &list), &[]);
+    counts(&mut list, &entry);
+    assert_eq!(needed(&list), None, "oslo has not confirmed the history of the snapshot");
+    let entry = encode(&header("oslo", 2, &list), &[]);
+    counts(&mut list, &entry);
+    assert_eq!(needed(&list), Some(bases[0]));
+    assert_eq!(list.last_needed_snapshot(Seq::ZERO), None, "all messages are needed");
+}
+
+#[test]
+fn a_snapshot_of_another_history_does_not_count() {
+    let mut list = founded();
+    let mut other = founded();
+    let position = list.position().next();
+    let entry = encode(&header("oslo", 1, &other), &[ListRecord::Life]);
+    counts(&mut other, &entry);
+    is_void(&mut list, b"a stranger", VoidReason::Damaged);
+    let [piece] = &pieces(&other, &group(), &name("oslo"), 1)[..] else { panic!("one piece") };
+    assert_eq!(list.read_piece(position.next(), piece), None);
+    let [piece] = &pieces(&list, &group(), &name("oslo"), 1)[..] else { panic!("one piece") };
+    assert!(list.read_piece(list.position().next(), piece).is_some());
+}

@@ -6,7 +6,7 @@ use super::reading::ReportHandler;
 use super::record::ListRecord;
 use super::site::{SiteJournal, SitePhase};
 use super::snapshot::{SnapshotName, pieces};
-use super::state::{EntryKind, SnapshotMark};
+use super::state::EntryKind;
 use crate::facts::Replicated;
 use crate::limits::list::{
     LIST_CURSORS_MS, PUBLISH_AGAIN_MS, PUBLISH_PAUSE_MS, PULSE_MS, READ_BACK_MS,
@@ -302,12 +302,10 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
         self.purge(state);
     }
 
-    /// Removes entries that no start needs: those of a snapshot after which all needed messages
-    /// come.
+    /// Removes entries that no start needs.
     fn purge<S: Replicated<Ticket = T>>(&mut self, state: &S) {
         let needed: Seq = state.needed().min(state.kept_for_newcomers());
-        let is_enough = |mark: &&SnapshotMark| mark.last < needed;
-        if let Some(mark) = self.list.marks.iter().rev().find(is_enough) {
+        if let Some(mark) = self.list.last_needed_snapshot(needed) {
             self.jobs.push_back(ListJob::Purge { below: mark.base.next() });
         }
     }

@@ -16,6 +16,8 @@ pub(super) struct MovingClient {
     /// Number of the text that is sent, and of the last one that was accepted.
     number: u64,
     accepted: u64,
+    /// Number of its registrations: each one numbers its texts from 1.
+    registrations: u64,
     is_online: bool,
     since: u64,
 }
@@ -62,6 +64,9 @@ impl World {
 
     pub(super) fn look_at_replies(&mut self, process: &mut SiteProcess) {
         let epoch = process.group.epoch();
+        if std::mem::take(&mut process.forgotten) > 0 {
+            self.see("forgotten");
+        }
         for (_, request, reply) in std::mem::take(&mut process.replies) {
             if request.contains("#send ") {
                 self.on_sent(&reply);
@@ -112,6 +117,10 @@ impl World {
             let is_member = process.group.member_state(MOVER).is_some();
             let verb = if is_member { "reconnect" } else { "register" };
             process.request(&format!("{MOVER}#{verb} here acks=1#-"), now);
+            if !is_member {
+                self.mover.registrations += 1;
+                self.mover.accepted = 0;
+            }
             self.mover.seat = seat;
             self.mover.is_online = true;
             self.mover.request = None;
@@ -127,7 +136,8 @@ impl World {
         // A text without an answer is sent again with its number.
         let number = member.published.max(self.mover.accepted) + 1;
         self.mover.number = number;
-        let request = process.request(&format!("{MOVER}#send {number} m{number}#-"), now);
+        let text = format!("m{}.{number}", self.mover.registrations);
+        let request = process.request(&format!("{MOVER}#send {number} {text}#-"), now);
         self.mover.request = Some((number, request));
         self.mover.since = self.now;
     }

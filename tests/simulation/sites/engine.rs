@@ -2,7 +2,7 @@
 //! and sometimes goes back to an earlier state.
 
 use bytes::Bytes;
-use groupcast::journal::{EntryKind, ListBatch, ListPosition, ListReport};
+use groupcast::journal::{EntryKind, ListBatch, ListPosition, ListReport, ListState};
 use groupcast::time::UnixMillis;
 use support::rng::Rng;
 
@@ -83,9 +83,20 @@ impl Engine {
         }
     }
 
-    /// Stores the late entries whose time has come.
-    pub(super) fn store_late(&mut self, now: u64) {
-        let due: Vec<_> = self.late.extract_if(.., |(at, ..)| *at <= now).collect();
+    /// Stores the late entries whose time has come, and the batches of earlier processes that could
+    /// take the number of the next batch.
+    pub(super) fn store_late(&mut self, now: u64, list: &ListState) {
+        let is_worst = |bytes: &Bytes| {
+            let batch = ListBatch::read(bytes).ok();
+            batch.is_some_and(|it| {
+                let site = list.site(&it.header.site);
+                site.is_some_and(|site| {
+                    site.life != it.header.life && site.number + 1 == it.header.number
+                })
+            })
+        };
+        let due: Vec<_> =
+            self.late.extract_if(.., |(at, _, bytes)| *at <= now || is_worst(bytes)).collect();
         for (_, kind, bytes) in due {
             self.store(now, kind, bytes);
         }
@@ -114,8 +125,12 @@ impl Engine {
     }
 
     /// Puts an older state back: the last entries are gone, and their positions come again.
+    /// It never goes back behind the start of its first snapshot: then the group would be over.
     pub(super) fn go_back(&mut self, entries: usize) {
-        let left = self.entries.len().saturating_sub(entries).max(1);
+        let is_piece = |entry: &StoredEntry| entry.kind == EntryKind::Snapshot;
+        let piece = self.entries.iter().position(is_piece).filter(|_| self.first > 1);
+        let needed = piece.map_or(1, |first| first + 1);
+        let left = self.entries.len().saturating_sub(entries).max(needed);
         self.entries.truncate(left);
         self.last = self.entries.last().map_or(0, |entry| entry.position);
         self.has_lost = true;

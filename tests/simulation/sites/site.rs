@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use groupcast::facts::Recorded as _;
-use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Origin, SocketEnd, Ticket};
-use groupcast::journal::{ListReport, SiteJournal, SitePhase};
+use groupcast::group::{
+    ChangeKind, ConnId, Effect, Group, Input, LinkId, Origin, SocketEnd, Ticket,
+};
+use groupcast::journal::{ListReport, ListState, SiteJournal, SitePhase};
 use groupcast::protocol::{Epoch, Request};
 use groupcast::time::Now;
 
@@ -22,6 +24,13 @@ pub(super) struct Feed {
     pub(super) is_silent: bool,
 }
 
+/// What must be the same at all sites at one position.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SiteStateCopy {
+    pub(super) list: ListState,
+    group: String,
+}
+
 /// A process of a site.
 #[derive(Debug)]
 pub(super) struct SiteProcess {
@@ -35,6 +44,8 @@ pub(super) struct SiteProcess {
     /// Replies that were not looked at.
     pub(super) replies: Vec<(usize, String, String)>,
     pub(super) open: Vec<LinkId>,
+    /// Members that were forgotten since the last look.
+    pub(super) forgotten: u64,
     /// Random part of its life.
     pub(super) random: u64,
     /// First entry that the list does not have as this process read it.
@@ -54,6 +65,7 @@ impl SiteProcess {
             waiting: BTreeMap::new(),
             replies: Vec::new(),
             open: Vec::new(),
+            forgotten: 0,
             random,
             misled_at: None,
             batches_left: None,
@@ -85,7 +97,11 @@ impl SiteProcess {
                     self.group.handle(Input::DrawnEpoch(epoch), now, &mut self.journal);
                 }
                 Effect::Connect { .. } | Effect::List { .. } => panic!("nobody asks for it"),
-                Effect::MemberChange(_) | Effect::Backlog(_) => (),
+                Effect::MemberChange(change) => {
+                    let is_forgotten = matches!(change.change, ChangeKind::Forgotten { .. });
+                    self.forgotten += u64::from(is_forgotten);
+                }
+                Effect::Backlog(_) => (),
             }
         }
     }
@@ -129,9 +145,9 @@ impl SiteProcess {
 
     /// Returns what must be the same at all sites at one position. Own seqs are left out: a site
     /// may know a higher cursor of its own member, and forgets what is below.
-    pub(super) fn digest(&self) -> String {
-        let (list, group) = (self.journal.list(), &self.group);
-        let mut text = format!("{list:?} {:?} {:?}", group.epoch(), group.last());
+    pub(super) fn state(&self) -> SiteStateCopy {
+        let (list, group) = (self.journal.list().clone(), &self.group);
+        let mut text = format!("{:?} {:?}", group.epoch(), group.last());
         for (member, _) in group.member_states() {
             write!(
                 text,
@@ -145,6 +161,6 @@ impl SiteProcess {
             )
             .unwrap();
         }
-        text
+        SiteStateCopy { list, group: text }
     }
 }
