@@ -377,8 +377,8 @@ const SITE_PURPOSE: &str = "serves one site of a group: several coordinators wit
 const SITE_FILE: &str = "\
 The config file is that of the coordinator, with further keys from --engine to
 --engine-bytes. A site needs engine=, group= and site=. The group is made once,
-with --found. ttl, max_members and overflow are those of the group: each site
-needs the same values. data_dir, presence and forget_after are not for sites.
+with --found. ttl, max_members, overflow and presence are those of the group:
+each site needs the same values. data_dir is not for sites.
 ";
 
 const EXIT_CODES: &str = "\

@@ -98,7 +98,7 @@ fn is_site(config: &CoordinatorConfig) -> bool {
 
 /// Returns true for a key of the engine, and for one that all sites of a group share.
 fn is_of_group(name: &str) -> bool {
-    let is_shared = ["max_members", "overflow"].contains(&name);
+    let is_shared = ["max_members", "overflow", "presence"].contains(&name);
     is_shared || name.starts_with("engine") || ["group", "site"].contains(&name)
 }
 

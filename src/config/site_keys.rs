@@ -196,12 +196,6 @@ pub(super) fn check(config: &CoordinatorConfig, written: &WrittenKeys) -> Result
         Some(_) | None => Ok(()),
     };
     refused("data_dir", "none: the engine keeps the journal of a site")?;
-    if config.presence.is_announced {
-        refused("presence", "no: sites do not announce who comes and goes")?;
-    }
-    if config.presence.forget_after_ms > 0 {
-        refused("forget_after", "0: sites do not forget members")?;
-    }
     if config.max_line > SITE_LINE_BYTES_HIGHEST {
         let highest = value::show_size(value::wide(SITE_LINE_BYTES_HIGHEST));
         refused("max_line", &format!("at most {highest}: a batch must have room for a line"))?;

@@ -206,6 +206,7 @@ fn shared_rules(config: &CoordinatorConfig) -> SharedRules {
         ttl_ms: config.ttl_s.saturating_mul(1000),
         members_max: u32::try_from(config.counts.max_members).unwrap_or(u32::MAX),
         drops_oldest: config.overflow == Overflow::DropOldest,
+        announces: config.presence.is_announced,
     }
 }
 

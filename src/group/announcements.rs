@@ -270,8 +270,9 @@ impl Announcements {
         at: Millis,
     ) -> bool {
         let Announcement { id, change } = announcement;
-        let Self { delay_ms: Some(delay_ms), ids, .. } = self else { return false };
-        let Some(it) = ids.get_mut(id) else { return false };
+        let Some(it) = self.ids.get_mut(id).filter(|_| self.delay_ms.is_some()) else {
+            return false;
+        };
         it.is_proposed = false;
         let announced = Announced::after(change);
         let is_known = match change {
@@ -281,7 +282,7 @@ impl Announcements {
             }
         };
         let is_possible = is_member == (announced != Announced::Absent);
-        if is_known || !is_possible || at < it.earliest(*delay_ms) {
+        if is_known || !is_possible {
             return false;
         }
         (it.announced, it.at) = (announced, Some(at));

@@ -28,4 +28,6 @@ pub(super) fn locate(group: &mut Group, id: &str, site: MemberSite) {
     let Some(slot) = group.state.members.find(id) else { return };
     let now = group.now;
     group.state.members.locate(slot, site, now);
+    group.state.announcements.joined(id, site != MemberSite::Here);
+    group.state.update_announcement(id);
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 
+use crate::facts::Announced;
 use crate::protocol::{Seq, is_id};
 
 /// Takes the next `N` bytes.
@@ -52,4 +53,23 @@ pub(super) fn take_seq(bytes: &mut &[u8]) -> Option<Seq> {
 pub(super) fn take_id<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
     let id = std::str::from_utf8(std::mem::take(bytes)).ok()?;
     is_id(id).then_some(id)
+}
+
+/// Returns the byte of an announced state.
+pub(super) fn announced_byte(announced: Announced) -> u8 {
+    match announced {
+        Announced::Absent => 0,
+        Announced::Online => 1,
+        Announced::Offline => 2,
+    }
+}
+
+/// Takes an announced state.
+pub(super) fn take_announced(bytes: &mut &[u8]) -> Option<Announced> {
+    match take(bytes)? {
+        [0] => Some(Announced::Absent),
+        [1] => Some(Announced::Online),
+        [2] => Some(Announced::Offline),
+        _ => None,
+    }
 }

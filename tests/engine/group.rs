@@ -34,21 +34,36 @@ pub(crate) fn options(servers: &Servers, site: &str) -> Vec<String> {
 
 /// Starts a site.
 pub(crate) fn start(servers: &Servers, site: &str) -> Coordinator {
-    let options = options(servers, site);
+    start_with(servers, site, &[])
+}
+
+/// Starts a site with further options.
+pub(crate) fn start_with(servers: &Servers, site: &str, more: &[&str]) -> Coordinator {
+    let mut options = options(servers, site);
+    options.extend(more.iter().map(|it| (*it).to_owned()));
     Coordinator::start_site(TTL_S, &options.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Runs the program with a config file, to its end.
 pub(crate) fn run(servers: &Servers, first: &[&str], ttl_s: u64, site: &str) -> Output {
+    run_with(servers, first, ttl_s, site, &[])
+}
+
+fn run_with(servers: &Servers, first: &[&str], ttl_s: u64, site: &str, more: &[&str]) -> Output {
     let path = servers.directory.path().join(format!("{site}.txt"));
-    let lines = options(servers, site).join("\n");
-    fs::write(&path, format!("0\n{ttl_s}\n{lines}\n")).unwrap();
+    let (lines, more) = (options(servers, site).join("\n"), more.join("\n"));
+    fs::write(&path, format!("0\n{ttl_s}\n{lines}\n{more}\n")).unwrap();
     Command::new(program("site")).args(first).arg(&path).output().unwrap()
 }
 
 /// Founds the group, once for all sites.
 pub(crate) fn found(servers: &Servers) {
-    let output = run(servers, &["--found"], TTL_S, "founder");
+    found_with(servers, &[]);
+}
+
+/// Founds the group with further options.
+pub(crate) fn found_with(servers: &Servers, more: &[&str]) {
+    let output = run_with(servers, &["--found"], TTL_S, "founder", more);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(output.stdout, b"group g is founded: start its sites\n");
 }

@@ -9,6 +9,7 @@ mod failures;
 mod faults;
 mod group;
 mod latency;
+mod presence;
 mod raw;
 mod reading;
 mod security;

@@ -10,7 +10,7 @@
 //! one reply: the one that follows from the order.
 
 mod clients;
-mod proposed;
+pub(crate) mod proposed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -275,7 +275,7 @@ impl World {
             Ticket::Link(link) => self.sites[at].conns[&link],
             Ticket::Forgotten | Ticket::Nobody => return,
         };
-        let (members, last) = outcome(self.list.iter().map(|listed| (&listed.fact, listed.at)));
+        let (members, last) = outcome(self.list.iter().map(|listed| &listed.fact));
         let reply = match fact {
             Proposed::Registered { id, .. } if members.contains_key(id) => {
                 "ERR 409 already a member"

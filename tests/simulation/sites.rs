@@ -41,6 +41,7 @@ const IDS: [&str; 5] = ["ann", "amy", "bob", "boris", "eve"];
 const MOVER: &str = "mover";
 const TTL_MS: u64 = 120_000;
 const MEMBERS_MAX: usize = 5;
+const PRESENCE_DELAY_MS: u64 = 2_000;
 const FORGET_AFTER_MS: u64 = 30_000;
 const ENGINE_TIMEOUT_MS: u64 = 10_000;
 const STEPS: u64 = 2_000;
@@ -72,7 +73,7 @@ pub(crate) fn rules() -> Rules {
         members_max: MEMBERS_MAX,
         members_per_address_max: 10,
         forget_after_ms: FORGET_AFTER_MS,
-        presence_delay_ms: None,
+        presence_delay_ms: Some(PRESENCE_DELAY_MS),
         backlog_bytes_max: 1 << 20,
         overflow: Overflow::Reject,
         keep: 5,
@@ -83,7 +84,12 @@ pub(crate) fn rules() -> Rules {
 }
 
 fn shared() -> SharedRules {
-    SharedRules { ttl_ms: TTL_MS, members_max: MEMBERS_MAX as u32, drops_oldest: false }
+    SharedRules {
+        ttl_ms: TTL_MS,
+        members_max: MEMBERS_MAX as u32,
+        drops_oldest: false,
+        announces: true,
+    }
 }
 
 /// A site, running or not.

@@ -28,14 +28,14 @@ use std::io::Write as _;
 use std::num::NonZeroU64;
 
 use crate::facts::{Announced, MemberState};
-use crate::journal::fields::{take_id, take_number, take_seq};
+use crate::journal::fields::{announced_byte, take_announced, take_id, take_number, take_seq};
 use crate::limits::{
     DELIVERY_EXTRA_BYTES, GROUP_TIME_MS_MAX, LINE_BYTES_HIGHEST, RECORD_TIME_MS_MAX,
 };
 use crate::protocol::{Delivery, Epoch, Seq};
 use crate::time::{Millis, UnixMillis};
 
-use fields::{announced_byte, put_member, take_announced, take_member};
+use fields::{put_member, take_member};
 
 pub(super) use crate::journal::fields::{take, take_u64};
 pub use kind::RecordKind;

@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 use super::homes::Home;
 use super::names::SiteName;
 use super::reading::{ReportHandler, put};
-use super::site::{SiteJournal, SitePhase};
+use super::site::SitePhase;
+use super::state::ListState;
 use crate::facts::{Fact, MemberSite, Replicated};
 use crate::protocol::Seq;
 use crate::time::Millis;
@@ -30,32 +31,31 @@ pub(super) struct Located {
     decides: bool,
 }
 
-impl<T: Copy + PartialEq> SiteJournal<T> {
-    /// Returns true if this site decides when a member is forgotten, or announced as offline.
-    pub(super) fn decides_for(&self, home: &Home) -> bool {
-        home.site == self.options.site
-            || (self.located.decides && self.located.silent.contains(&home.site))
+impl Located {
+    /// Returns true if the site `own` decides when a member is forgotten, or announced as offline.
+    pub(super) fn decides_for(&self, home: &Home, own: &SiteName) -> bool {
+        home.site == *own || (self.decides && self.silent.contains(&home.site))
     }
 
-    fn member_site(&self, home: &Home) -> MemberSite {
-        if self.decides_for(home) {
+    fn member_site(&self, home: &Home, own: &SiteName) -> MemberSite {
+        if self.decides_for(home, own) {
             return MemberSite::Here;
         }
-        let is_online = home.is_online && !self.located.silent.contains(&home.site);
-        MemberSite::Elsewhere { is_online }
+        MemberSite::Elsewhere { is_online: home.is_online && !self.silent.contains(&home.site) }
     }
+}
 
-    fn silent_sites(&self) -> BTreeSet<SiteName> {
-        let others = self.list.sites().filter(|(name, _)| **name != self.options.site);
-        let silent = others.filter(|(_, site)| !self.list.is_live(site));
-        silent.map(|(name, _)| name.clone()).collect()
-    }
+fn silent_sites(list: &ListState, own: &SiteName) -> BTreeSet<SiteName> {
+    let others = list.sites().filter(|(name, _)| *name != own);
+    let silent = others.filter(|(_, site)| !list.is_live(site));
+    silent.map(|(name, _)| name.clone()).collect()
 }
 
 impl<S: Replicated> ReportHandler<'_, S> {
     /// Locates all members: a recovery knows no other site.
     pub(super) fn locate_all(&mut self, at: Millis) {
-        self.journal.located.silent = self.journal.silent_sites();
+        let journal = &mut *self.journal;
+        journal.located.silent = silent_sites(&journal.list, &journal.options.site);
         self.locate(at, |_| true);
     }
 
@@ -67,7 +67,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
         }
         let decides = journal.list.lowest_live() == Some(&journal.options.site);
         let has_changed = std::mem::replace(&mut journal.located.decides, decides) != decides;
-        let silent = journal.silent_sites();
+        let silent = silent_sites(&journal.list, &journal.options.site);
         if silent == journal.located.silent && !has_changed {
             return;
         }
@@ -81,7 +81,8 @@ impl<S: Replicated> ReportHandler<'_, S> {
     fn locate(&mut self, at: Millis, is_due: impl Fn(&Home) -> bool) {
         let journal = &*self.journal;
         for (id, home) in journal.list.homes().all().filter(|(_, home)| is_due(home)) {
-            put(self.state, Fact::Located { id, site: journal.member_site(home) }, at);
+            let site = journal.located.member_site(home, &journal.options.site);
+            put(self.state, Fact::Located { id, site }, at);
         }
     }
 }

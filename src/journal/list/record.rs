@@ -17,7 +17,7 @@ use std::num::NonZeroU64;
 use super::names::{ListPosition, MemberVisit};
 use crate::journal::fields::{put_ip, take, take_id, take_ip, take_seq, take_u64};
 use crate::limits::ID_BYTES_MAX;
-use crate::protocol::{Epoch, KeyName, PeerName, Seq, Text};
+use crate::protocol::{ANNOUNCER, Epoch, KeyName, PeerName, Seq, Text};
 
 /// Bytes before the body of a record.
 pub(super) const RECORD_HEADER_BYTES: usize = size_of::<u32>() + 1;
@@ -33,6 +33,8 @@ pub struct SharedRules {
     pub members_max: u32,
     /// True for `overflow=drop-oldest`.
     pub drops_oldest: bool,
+    /// True for `presence=yes`.
+    pub announces: bool,
 }
 
 /// A proposal of a site. The reader of the list decides whether it counts.
@@ -254,7 +256,7 @@ impl<'a> ListRecord<'a> {
             SAY => Self::Say {
                 visit: some_visit(take_visit(body)?),
                 number: NonZeroU64::new(take_u64(body)?),
-                id: take_id(&mut take_short(body)?)?,
+                id: take_sender(body)?,
                 text: Text::checked(std::mem::take(body))?,
             },
             ACKED => {
@@ -264,6 +266,12 @@ impl<'a> ListRecord<'a> {
             _ => return None,
         })
     }
+}
+
+/// Takes the id of a member, or the sender of announcements.
+fn take_sender<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
+    let mut sender = take_short(bytes)?;
+    if sender == ANNOUNCER.as_bytes() { Some(ANNOUNCER) } else { take_id(&mut sender) }
 }
 
 const _: () = assert!(ID_BYTES_MAX <= u8::MAX as usize, "the length of an id has one byte");
@@ -286,16 +294,19 @@ pub(super) fn put_rules(rules: SharedRules, out: &mut Vec<u8>) {
     out.extend_from_slice(&rules.ttl_ms.to_le_bytes());
     out.extend_from_slice(&rules.members_max.to_le_bytes());
     out.push(u8::from(rules.drops_oldest));
+    out.push(u8::from(rules.announces));
 }
 
 pub(super) fn take_rules(bytes: &mut &[u8]) -> Option<SharedRules> {
     let (ttl_ms, members_max) = (take_u64(bytes)?, u32::from_le_bytes(take(bytes)?));
-    let [drops_oldest] = take(bytes)?;
-    (drops_oldest <= 1).then_some(SharedRules {
+    let [drops_oldest, announces] = take(bytes)?;
+    let rules = SharedRules {
         ttl_ms,
         members_max,
         drops_oldest: drops_oldest == 1,
-    })
+        announces: announces == 1,
+    };
+    (drops_oldest <= 1 && announces <= 1).then_some(rules)
 }
 
 pub(super) fn put_owner(owner: PeerName, out: &mut Vec<u8>) {

@@ -23,7 +23,7 @@ use super::snapshot::Collector;
 use super::state::{EntryKind, ListState};
 use super::upkeep::Upkeep;
 use crate::facts::{Fact, Journal, MemberState, Replicated};
-use crate::protocol::{Epoch, Seq};
+use crate::protocol::{ANNOUNCER, Epoch, Seq};
 use crate::time::{Millis, Now};
 
 /// Settings of the journal of a site.
@@ -250,12 +250,17 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
             }
             Fact::Deregistered { id } => {
                 let before = state.member_state(id)?.owner;
-                let home = self.list.homes().of(id).filter(|home| self.decides_for(home));
+                let own = &self.options.site;
+                let home = self.list.homes().of(id);
+                let home = home.filter(|home| self.located.decides_for(home, own));
                 let forgotten = if S::is_timed(ticket) { Some(home?.visit) } else { None };
                 ListRecord::Leave { before, forgotten, id }
             }
             Fact::Accepted { sender, number, text, .. } => {
-                let visit = Some(self.visit_here(sender)?);
+                let visit = match sender {
+                    ANNOUNCER => None,
+                    _ => Some(self.visit_here(sender)?),
+                };
                 ListRecord::Say { visit, number, id: sender, text }
             }
             Fact::NewEpoch { epoch } => ListRecord::Epoch { epoch },

@@ -18,7 +18,7 @@ use super::record::{
 };
 use super::state::{Collecting, ListEpoch, ListState, SiteState, SnapshotMark};
 use crate::facts::{Fact, MemberState, Ordered, Recorded};
-use crate::journal::fields::{take, take_id, take_seq, take_u64};
+use crate::journal::fields::{announced_byte, take, take_announced, take_id, take_seq, take_u64};
 use crate::limits::list::PIECE_BYTES_MAX;
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, UnixMillis};
@@ -270,6 +270,11 @@ fn put_group<S: Recorded>(list: &ListState, state: &S, out: &mut Vec<u8>) {
             out.extend_from_slice(&last.as_u64().to_le_bytes());
         }
     }
+    put_count(state.announced_states().count(), out);
+    for (id, announced) in state.announced_states() {
+        put_short(id, out);
+        out.push(announced_byte(announced));
+    }
 }
 
 fn restore_group<S: Recorded>(bytes: &mut &[u8], state: &mut S, at: Millis) -> Option<()> {
@@ -292,6 +297,10 @@ fn restore_group<S: Recorded>(bytes: &mut &[u8], state: &mut S, at: Millis) -> O
         if !ranges.is_empty() {
             put(Fact::Own { id, ranges: &ranges });
         }
+    }
+    for _ in 0..take_count(bytes)? {
+        let (id, announced) = (take_id(&mut take_short(bytes)?)?, take_announced(bytes)?);
+        put(Fact::Announced { id, announced });
     }
     put(Fact::AllNamed);
     bytes.is_empty().then_some(())

@@ -12,10 +12,11 @@ use super::state::{Judgement, ListState, VoidReason};
 use crate::facts::{Fact, Ordered, Recorded as _, StateMachine as _};
 use crate::group::{Group, Rules};
 use crate::limits::Overflow;
-use crate::protocol::{Epoch, KeyName, PeerName, Seq, Text};
+use crate::protocol::{ANNOUNCER, Epoch, KeyName, PeerName, Seq, Text};
 use crate::time::{Millis, UnixMillis};
 
-const RULES: SharedRules = SharedRules { ttl_ms: 60_000, members_max: 9, drops_oldest: true };
+const RULES: SharedRules =
+    SharedRules { ttl_ms: 60_000, members_max: 9, drops_oldest: true, announces: true };
 
 fn name(name: &str) -> SiteName {
     SiteName::parse(name).unwrap()
@@ -43,7 +44,7 @@ fn records() -> Vec<ListRecord<'static>> {
         ListRecord::Leave { before: ip, forgotten: None, id },
         ListRecord::Leave { before: key, forgotten: Some(visit()), id },
         ListRecord::Say { visit: Some(visit()), number, id, text },
-        ListRecord::Say { visit: None, number: None, id: "*", text },
+        ListRecord::Say { visit: None, number: None, id: ANNOUNCER, text },
         ListRecord::Acked { visit: visit(), acked, id },
         ListRecord::Gone { visit: visit(), id },
     ]
@@ -68,8 +69,7 @@ fn encode(header: &BatchHeader, records: &[ListRecord<'_>]) -> Vec<u8> {
 
 #[test]
 fn a_batch_is_read_as_it_was_written() {
-    let mut all = records();
-    all.retain(|record| !matches!(record, ListRecord::Say { id: "*", .. }));
+    let all = records();
     let header = header("oslo", 3, &ListState::default());
     let bytes = encode(&header, &all);
     let batch = ListBatch::read(&bytes).unwrap();

@@ -9,8 +9,6 @@ use groupcast::group::{Group, Ticket};
 use groupcast::protocol::{ANNOUNCER, Announcement, Epoch, PeerName, PresenceChange, Seq};
 use groupcast::time::{Now, UnixMillis};
 
-use super::PRESENCE_DELAY_MS;
-
 /// A fact that is on its way.
 #[derive(Clone, Debug)]
 pub(super) enum Proposed {
@@ -107,11 +105,11 @@ pub(super) fn is_it(reply: &str, expected: &str) -> bool {
 
 /// Returns each member with its last accepted number, and the last message, after all these facts.
 pub(super) fn outcome<'a>(
-    facts: impl Iterator<Item = (&'a Proposed, u64)>,
+    facts: impl Iterator<Item = &'a Proposed>,
 ) -> (BTreeMap<&'a String, u64>, u64) {
     let (mut members, mut last) = (BTreeMap::new(), 0);
-    let mut announced = BTreeMap::new();
-    for (fact, at) in facts {
+    let mut announced = AnnouncedChanges::new();
+    for fact in facts {
         match fact {
             Proposed::Registered { id, .. } => {
                 members.entry(id).or_insert(0);
@@ -122,7 +120,7 @@ pub(super) fn outcome<'a>(
             Proposed::Accepted { sender, text, .. } if sender == ANNOUNCER => {
                 let Announcement { id, change } = Announcement::parse(text).unwrap();
                 let is_member = members.keys().any(|member| *member == id);
-                last += u64::from(is_announced(&mut announced, id, change, is_member, at));
+                last += u64::from(is_announced(&mut announced, id, change, is_member));
             }
             Proposed::Accepted { sender, number, .. } => {
                 let Some(published) = members.get_mut(sender) else { continue };
@@ -139,29 +137,26 @@ pub(super) fn outcome<'a>(
     (members, last)
 }
 
-/// The change that was announced last of each id, and its time.
-type Announcements<'a> = BTreeMap<&'a str, (PresenceChange, u64)>;
+/// The change that was announced last of each id.
+pub(crate) type AnnouncedChanges = BTreeMap<String, PresenceChange>;
 
-/// Takes an announcement, unless the facts before it made it wrong or untimely.
-fn is_announced<'a>(
-    announced: &mut Announcements<'a>,
-    id: &'a str,
+/// Takes an announcement, unless the facts before it made it wrong.
+pub(crate) fn is_announced(
+    announced: &mut AnnouncedChanges,
+    id: &str,
     change: PresenceChange,
     is_member: bool,
-    at: u64,
 ) -> bool {
     use PresenceChange::{Deregistered, Offline, Online, Registered};
-    let last = announced.get(id);
-    let was = last.map_or(Deregistered, |(change, _)| *change);
+    let was = announced.get(id).copied().unwrap_or(Deregistered);
     let is_new = match change {
         Registered => was == Deregistered,
         Online => was == Offline || was == Deregistered,
         Offline | Deregistered => was != change,
     };
-    let is_early = last.is_some_and(|(_, last)| at < last + PRESENCE_DELAY_MS);
-    let is_taken = is_new && !is_early && is_member == (change != Deregistered);
+    let is_taken = is_new && is_member == (change != Deregistered);
     if is_taken {
-        announced.insert(id, (change, at));
+        announced.insert(id.to_owned(), change);
     }
     is_taken
 }

@@ -2,19 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use groupcast::journal::{ListBatch, ListPosition, ListRecord, MemberVisit, SiteState};
+use groupcast::journal::{ListBatch, ListPosition, ListRecord, MemberVisit, SiteName, SiteState};
+use groupcast::protocol::Announcement;
 
 use super::site::SiteProcess;
+use crate::replicated::proposed::{AnnouncedChanges, is_announced};
 
 /// Current visits of the members, and the numbers of their texts.
 #[derive(Debug, Default)]
 pub(super) struct RecordModel {
     members: BTreeMap<String, ModelMember>,
+    announced: AnnouncedChanges,
 }
 
 #[derive(Debug)]
 struct ModelMember {
+    site: SiteName,
     visit: MemberVisit,
+    is_online: bool,
     published: u64,
 }
 
@@ -28,25 +33,31 @@ impl RecordModel {
         after: &SiteProcess,
         members_max: usize,
     ) -> u64 {
-        let mut messages = 0;
+        let (mut messages, site) = (0, &batch.header.site);
+        let is_live = |name: &SiteName| {
+            let list = after.journal.list();
+            list.site(name).is_some_and(|site| list.is_live(site))
+        };
         for (index, record) in (0..).zip(batch.records()) {
             let visit = MemberVisit { position: ListPosition(position), index };
             match record {
                 ListRecord::Enter { id, .. } if self.members.len() < members_max => {
-                    let member = ModelMember { visit, published: 0 };
+                    let site = site.clone();
+                    let member = ModelMember { site, visit, is_online: true, published: 0 };
                     self.members.entry(id.to_owned()).or_insert(member);
                 }
                 ListRecord::Return { id, .. } => {
-                    self.members.entry(id.to_owned()).and_modify(|member| member.visit = visit);
+                    self.members.entry(id.to_owned()).and_modify(|member| {
+                        (member.visit, member.is_online) = (visit, true);
+                        member.site = site.clone();
+                    });
                 }
                 ListRecord::Leave { forgotten: None, id, .. } => drop(self.members.remove(id)),
                 ListRecord::Leave { forgotten: Some(visit), id, .. } => {
-                    let home = after.journal.list().homes().of(id);
-                    let is_left = home.is_none_or(|home| home.visit != visit);
-                    let is_current = self.members.get(id).is_some_and(|it| it.visit == visit);
-                    if is_left && is_current {
-                        self.members.remove(id);
-                    }
+                    self.members.retain(|member, it| {
+                        let is_offline = !it.is_online || !is_live(&it.site);
+                        member != id || it.visit != visit || !is_offline
+                    });
                 }
                 ListRecord::Say { visit: Some(visit), number, id, .. } => {
                     let Some(member) = self.members.get_mut(id) else { continue };
@@ -56,14 +67,25 @@ impl RecordModel {
                         messages += 1;
                     }
                 }
+                ListRecord::Gone { visit, id } => {
+                    let member = self.members.get_mut(id).filter(|it| it.visit == visit);
+                    member.into_iter().for_each(|member| member.is_online = false);
+                }
+                ListRecord::Life | ListRecord::End => {
+                    let here = self.members.values_mut().filter(|member| member.site == *site);
+                    here.for_each(|member| member.is_online = false);
+                }
+                ListRecord::Say { visit: None, text, .. } => {
+                    let text = String::from_utf8_lossy(text.as_bytes());
+                    let Announcement { id, change } = Announcement::parse(&text).unwrap();
+                    let is_member = self.members.contains_key(id);
+                    let is_new = is_announced(&mut self.announced, id, change, is_member);
+                    messages += u64::from(is_new);
+                }
                 ListRecord::Enter { .. }
-                | ListRecord::Say { visit: None, .. }
                 | ListRecord::Found { .. }
                 | ListRecord::Epoch { .. }
-                | ListRecord::Life
-                | ListRecord::End
-                | ListRecord::Acked { .. }
-                | ListRecord::Gone { .. } => (),
+                | ListRecord::Acked { .. } => (),
             }
         }
         messages

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use groupcast::facts::Recorded as _;
+use groupcast::facts::{Announced, Recorded as _};
 use groupcast::group::{
     ChangeKind, ConnId, Effect, Group, Input, LinkId, Origin, SocketEnd, Ticket,
 };
@@ -121,6 +121,7 @@ impl SiteProcess {
 
     /// Delivers all that is due, and acknowledges some of it.
     pub(super) fn deliver(&mut self, acks: bool, now: Now) {
+        self.input(Input::Tick, now);
         for link in self.open.clone() {
             for _ in 0..4 {
                 let Some(run) = self.group.run_for(link) else { break };
@@ -161,6 +162,8 @@ impl SiteProcess {
             )
             .unwrap();
         }
+        let announced = group.announced_states().filter(|(_, it)| *it != Announced::Absent);
+        write!(text, "\n{:?}", announced.collect::<Vec<_>>()).unwrap();
         SiteStateCopy { list, group: text }
     }
 }

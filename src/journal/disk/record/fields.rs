@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::RecordKind;
-use crate::facts::{Announced, MemberState};
+use crate::facts::MemberState;
 use crate::journal::fields::{put_ip, take, take_id, take_ip, take_number, take_seq, take_u64};
 use crate::protocol::{KeyName, PeerName};
 
@@ -58,23 +58,4 @@ pub(super) fn take_member<'a>(kind: RecordKind, body: &mut &'a [u8]) -> Option<M
 /// Returns true for the kinds with the number of the last `send`, or 0, and the start.
 fn has_start(kind: RecordKind) -> bool {
     matches!(kind, RecordKind::StartedMember | RecordKind::KeyedMember)
-}
-
-/// Returns the byte of an announced state.
-pub(super) fn announced_byte(announced: Announced) -> u8 {
-    match announced {
-        Announced::Absent => 0,
-        Announced::Online => 1,
-        Announced::Offline => 2,
-    }
-}
-
-/// Takes an announced state.
-pub(super) fn take_announced(bytes: &mut &[u8]) -> Option<Announced> {
-    match take(bytes)? {
-        [0] => Some(Announced::Absent),
-        [1] => Some(Announced::Online),
-        [2] => Some(Announced::Offline),
-        _ => None,
-    }
 }
