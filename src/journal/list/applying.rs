@@ -44,11 +44,11 @@ impl<S: Recorded> Application<'_, S> {
         let fact = fact(record, accepted);
         match *record {
             ListRecord::Found { epoch, .. } | ListRecord::Epoch { epoch } => {
-                if !self.list.may_begin_epoch(self.seen) {
-                    return self.withdraw(fact, ticket);
+                if self.list.begin_epoch(epoch, self.seen) {
+                    self.put(fact, ticket);
+                } else {
+                    self.withdraw(fact, ticket);
                 }
-                self.list.begin_epoch(epoch);
-                self.put(fact, ticket);
             }
             ListRecord::Life | ListRecord::End => self.end_visits(),
             ListRecord::Enter { owner, address, start, id } => {
@@ -60,8 +60,9 @@ impl<S: Recorded> Application<'_, S> {
                 }
             }
             ListRecord::Return { before, owner, address, acked, id } => {
+                // It is refused.
                 let Some(member) = self.state.member_state(id) else {
-                    return self.put(fact, ticket); // It is refused.
+                    return self.put(fact, ticket);
                 };
                 if member.owner != before && member.owner != owner {
                     return self.withdraw(fact, ticket);
@@ -93,10 +94,7 @@ impl<S: Recorded> Application<'_, S> {
             }
             ListRecord::Gone { visit, id } => {
                 if self.list.homes.is_current(id, visit) {
-                    self.list.homes.set_offline(id);
-                    if !self.is_own {
-                        self.locate(id, MemberSite::Elsewhere { is_online: false });
-                    }
+                    self.set_offline(id);
                 }
             }
         }
@@ -141,6 +139,13 @@ impl<S: Recorded> Application<'_, S> {
         let site =
             if self.is_own { MemberSite::Here } else { MemberSite::Elsewhere { is_online: true } };
         self.locate(id, site);
+    }
+
+    fn set_offline(&mut self, id: &str) {
+        self.list.homes.set_offline(id);
+        if !self.is_own {
+            self.locate(id, MemberSite::Elsewhere { is_online: false });
+        }
     }
 
     fn locate(&mut self, id: &str, site: MemberSite) {

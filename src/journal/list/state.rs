@@ -229,15 +229,20 @@ impl ListState {
         self.marks.iter().take_while(is_over).last().map_or(Seq::ZERO, |mark| mark.last)
     }
 
-    /// Returns true if a site that has read as far as `seen` may begin another epoch. A site that has
-    /// not read the start of the current one does not know that its reason was dealt with.
+    /// Returns true if a site that has read as far as `seen` may begin another epoch. A site that
+    /// has not read the start of the current one does not know that its reason was dealt with.
     pub(super) fn may_begin_epoch(&self, seen: ListPosition) -> bool {
         seen >= self.epoch.began_at
     }
 
-    /// Begins an epoch in the entry that was read last.
-    pub(super) fn begin_epoch(&mut self, epoch: Epoch) {
-        self.epoch = ListEpoch { epoch, began_at: self.position(), is_doubtful: false };
+    /// Begins an epoch in the entry that was read last. Returns false if its site had not read
+    /// enough.
+    pub(super) fn begin_epoch(&mut self, epoch: Epoch, seen: ListPosition) -> bool {
+        let may_begin = self.may_begin_epoch(seen);
+        if may_begin {
+            self.epoch = ListEpoch { epoch, began_at: self.position(), is_doubtful: false };
+        }
+        may_begin
     }
 
     /// Compares the chain that was seen at a position before a restart.

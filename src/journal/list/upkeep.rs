@@ -224,8 +224,8 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
         }
     }
 
-    /// Begins the next batch, or an empty one if the last one is long ago. A doubtful epoch ends with
-    /// the next batch of one site.
+    /// Begins the next batch, or an empty one if the last one is long ago. A doubtful epoch ends
+    /// with the next batch of one site.
     fn begin_batch(&mut self, now: Now, draw: &mut dyn FnMut() -> Option<u64>) {
         if self.proposals.under_way.is_some() {
             return;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use groupcast::journal::{ListBatch, ListPosition, ListRecord, MemberVisit, SiteName, SiteState};
-use groupcast::protocol::Announcement;
+use groupcast::protocol::{Announcement, Text};
 
 use super::site::SiteProcess;
 use crate::replicated::proposed::{AnnouncedChanges, is_announced};
@@ -76,11 +76,7 @@ impl RecordModel {
                     here.for_each(|member| member.is_online = false);
                 }
                 ListRecord::Say { visit: None, text, .. } => {
-                    let text = String::from_utf8_lossy(text.as_bytes());
-                    let Announcement { id, change } = Announcement::parse(&text).unwrap();
-                    let is_member = self.members.contains_key(id);
-                    let is_new = is_announced(&mut self.announced, id, change, is_member);
-                    messages += u64::from(is_new);
+                    messages += u64::from(self.takes_announcement(text));
                 }
                 ListRecord::Enter { .. }
                 | ListRecord::Found { .. }
@@ -89,6 +85,13 @@ impl RecordModel {
             }
         }
         messages
+    }
+
+    fn takes_announcement(&mut self, text: Text<'_>) -> bool {
+        let text = String::from_utf8_lossy(text.as_bytes());
+        let Announcement { id, change } = Announcement::parse(&text).unwrap();
+        let is_member = self.members.contains_key(id);
+        is_announced(&mut self.announced, id, change, is_member)
     }
 }
 
