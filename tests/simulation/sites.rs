@@ -283,7 +283,7 @@ impl World {
                 self.see("doubt");
             }
             Some(SiteEnd::FellBehind(_)) => self.see("fell behind"),
-            Some(SiteEnd::NameInUse(_) | SiteEnd::Superseded(_)) => self.see("name in use"),
+            Some(SiteEnd::NameInUse(_)) => self.see("name in use"),
             Some(SiteEnd::NoSnapshot) if self.may_lose => self.see("no snapshot"),
             Some(end) => panic!("seed={}: {end}", self.seed),
         }

@@ -60,16 +60,14 @@ impl<S: Recorded> Application<'_, S> {
                 }
             }
             ListRecord::Return { before, owner, address, acked, id } => {
-                // It is refused.
-                let Some(member) = self.state.member_state(id) else {
-                    return self.put(fact, ticket);
-                };
+                let member = self.state.member_state(id);
+                let Some(member) = member else { return self.put(fact, ticket) }; // Refused.
                 if member.owner != before && member.owner != owner {
                     return self.withdraw(fact, ticket);
                 }
                 let acked = self.kept(acked);
-                let before = member.owner;
-                self.put(Some(Fact::Returned { id, before, owner, address, acked }), ticket);
+                let fact = Fact::Returned { id, before: member.owner, owner, address, acked };
+                self.put(Some(fact), ticket);
                 self.begin_visit(id, acked);
             }
             ListRecord::Leave { before, forgotten, id } => {

@@ -2,7 +2,7 @@
 //! and sometimes goes back to an earlier state.
 
 use bytes::Bytes;
-use groupcast::journal::{EntryKind, ListBatch, ListPosition, ListReport, ListState};
+use groupcast::journal::{EntryKind, ListBatch, ListPosition, ListReport, ListState, SiteName};
 use groupcast::time::UnixMillis;
 use support::rng::Rng;
 
@@ -84,15 +84,14 @@ impl Engine {
     }
 
     /// Stores the late entries whose time has come, and the batches of earlier processes that could
-    /// take the number of the next batch.
+    /// take the number of the next batch, or begin an earlier life again.
     pub(super) fn store_late(&mut self, now: u64, list: &ListState) {
         let is_worst = |bytes: &Bytes| {
             let batch = ListBatch::read(bytes).ok();
             batch.is_some_and(|it| {
                 let site = list.site(&it.header.site);
-                site.is_some_and(|site| {
-                    site.life != it.header.life && site.number + 1 == it.header.number
-                })
+                let is_next = |number| [1, number + 1].contains(&it.header.number);
+                site.is_some_and(|site| site.life != it.header.life && is_next(site.number))
             })
         };
         let due: Vec<_> =
@@ -104,8 +103,14 @@ impl Engine {
 
     /// Returns an entry that was published, and that the leader has not stored. A server that went
     /// back may show it.
-    pub(super) fn unstored(&mut self, rng: &mut Rng) -> Option<StoredEntry> {
-        let (_, kind, bytes) = self.late.get(rng.index(self.late.len().max(1)))?.clone();
+    /// Often it is a batch of the site that reads it, whose clients then get their replies.
+    pub(super) fn unstored(&mut self, rng: &mut Rng, reader: &SiteName) -> Option<StoredEntry> {
+        let is_own =
+            |bytes: &Bytes| ListBatch::read(bytes).is_ok_and(|batch| batch.header.site == *reader);
+        let own = self.late.iter().rposition(|(_, _, bytes)| is_own(bytes));
+        let any = rng.index(self.late.len().max(1));
+        let index = own.filter(|_| rng.percent(80)).unwrap_or(any);
+        let (_, kind, bytes) = self.late.get(index)?.clone();
         self.has_lost = true;
         let (position, stored) = (self.last + 1, self.refuses_until);
         Some(StoredEntry { position, stored, kind, bytes })

@@ -33,11 +33,8 @@ impl RecordModel {
         after: &SiteProcess,
         members_max: usize,
     ) -> u64 {
-        let (mut messages, site) = (0, &batch.header.site);
-        let is_live = |name: &SiteName| {
-            let list = after.journal.list();
-            list.site(name).is_some_and(|site| list.is_live(site))
-        };
+        let (mut messages, site, list) = (0, &batch.header.site, after.journal.list());
+        let is_live = |name: &SiteName| list.site(name).is_some_and(|site| list.is_live(site));
         for (index, record) in (0..).zip(batch.records()) {
             let visit = MemberVisit { position: ListPosition(position), index };
             match record {

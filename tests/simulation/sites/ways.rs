@@ -1,5 +1,6 @@
 //! The ways between a site and the engine: jobs, answers, entries.
 
+use groupcast::facts::Recorded as _;
 use groupcast::group::Input;
 use groupcast::journal::{ListJob, ListPosition, ListReport};
 use groupcast::time::Now;
@@ -38,7 +39,13 @@ impl World {
                 },
             };
             process.feed.next += 1;
+            let (last, was_serving) = (process.group.last(), process.is_serving());
             process.journal.handle(report, &mut process.group, now);
+            for (seq, _, at) in process.group.lines(last) {
+                // The clock of a site that runs does not count: only the time of reading.
+                let is_right = if was_serving { at == now.steady } else { at <= now.steady };
+                assert!(is_right, "seed={}: {seq} is from {at}, now is {}", self.seed, now.steady);
+            }
             process.run_effects(now);
             if process.group.is_epoch_due() {
                 process.input(Input::EpochCommitted, now);
@@ -58,8 +65,12 @@ impl World {
     /// Shows a site an entry that the list will not have at this position.
     fn other_entry(&mut self, process: &mut SiteProcess) -> Option<ListReport> {
         let lies = self.may_lose && !self.is_calm && process.is_serving() && self.rng.percent(2);
-        let entry = lies.then(|| self.engine.unstored(&mut self.rng)).flatten()?;
+        let name = process.journal.name().clone();
+        let entry = lies.then(|| self.engine.unstored(&mut self.rng, &name)).flatten()?;
         process.misled_at.get_or_insert(entry.position);
+        if self.rng.percent(50) {
+            process.batches_left = Some(self.rng.between(1, 3));
+        }
         self.see("another history");
         Some(entry.report())
     }
