@@ -12,7 +12,12 @@ use crate::raw::Raw;
 
 /// A batch that founds a group, as another program writes it.
 fn founding_batch() -> Vec<u8> {
-    let rules = SharedRules { ttl_ms: TTL_S * 1000, members_max: 10_000, drops_oldest: false };
+    let rules = SharedRules {
+        ttl_ms: TTL_S * 1000,
+        members_max: 10_000,
+        drops_oldest: false,
+        announces: false,
+    };
     founding(SiteName::parse("stranger").unwrap(), rules, Epoch::new(7), UnixMillis(1))
 }
 
