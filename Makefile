@@ -36,7 +36,7 @@ test-packages: deb dist
 	sh tests/packages/run.sh
 
 clean:
-	rm -f coordinator participant
+	rm -f coordinator participant site
 	$(CARGO) clean
 
 demo: all
@@ -145,6 +145,7 @@ test:
 	    $(CARGO) test --locked --workspace --exclude groupcast-micro --exclude groupcast-page
 	$(CARGO) test --locked --features engine --lib -- journal::list commands::pending
 	$(CARGO) test --locked --features engine --test simulation sites::
+	$(CARGO) test --locked --features engine --test manual
 	@if test -x "$(TARGET)/engine/bin/nats-server"; then $(MAKE) test-engine; \
 	else echo "SKIPPED make test-engine: no nats-server in $(TARGET)/engine: make engine" >&2; fi
 
@@ -161,7 +162,7 @@ test-page:
 # The man pages and completions in config, after a change of an option, a key, a command or a page in
 # tests/manual/pages. A test of `make test` fails if they are old.
 manual:
-	GROUPCAST_RENEW=1 $(CARGO) test --quiet --locked --test manual committed
+	GROUPCAST_RENEW=1 $(CARGO) test --quiet --locked --features engine --test manual committed
 
 # The oldest Rust that Cargo.toml promises builds both programs.
 msrv:

@@ -9,15 +9,20 @@ prefix=${PREFIX:-/usr/local}
 zsh=${ZSH_COMPLETIONS:-share/zsh/site-functions}
 doc=share/doc/groupcast
 
+# The program `site` needs a build with the feature `engine`: it is put only if it was built.
+optional=
+test "$action" = install -a ! -x "$programs/site" || optional=site
+
 # Each file: its mode, its source, and its path below PREFIX.
 list() {
-    for program in coordinator participant; do
+    for program in coordinator participant $optional; do
         echo "755 $programs/$program bin/groupcast-$program"
         echo "644 config/completions/groupcast-$program share/bash-completion/completions/groupcast-$program"
         echo "644 config/completions/_groupcast-$program $zsh/_groupcast-$program"
         echo "644 config/completions/groupcast-$program.fish share/fish/vendor_completions.d/groupcast-$program.fish"
     done
     for page in config/man/*; do
+        case $page in */groupcast-site.*) test -n "$optional" || continue ;; esac
         echo "644 $page share/man/man${page##*.}/${page##*/}"
     done
     for unit in config/systemd/*.service config/systemd/*.socket; do
@@ -30,7 +35,7 @@ list() {
         echo "644 $document $doc/$document"
     done
     echo "644 config/packages/third-party-licences.txt $doc/third-party-licences.txt"
-    for sample in config/coordinator.txt config/participant*.txt config/*.json config/*.yml config/logrotate config/openrc/*; do
+    for sample in config/coordinator.txt config/participant*.txt ${optional:+config/site1.txt config/nats.conf} config/*.json config/*.yml config/logrotate config/openrc/*; do
         test ! -e "$sample" || echo "644 $sample $doc/examples/${sample#config/}"
     done
 }

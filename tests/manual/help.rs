@@ -88,6 +88,24 @@ impl Program {
         program
     }
 
+    /// Returns the programs of this build. `site` needs the feature `engine`.
+    pub(crate) fn all() -> Vec<Self> {
+        vec![
+            Self::coordinator(),
+            Self::participant(),
+            #[cfg(feature = "engine")]
+            Self::site(),
+        ]
+    }
+
+    #[cfg(feature = "engine")]
+    pub(crate) fn site() -> Self {
+        let help = run(env!("CARGO_BIN_EXE_site"), &["--help"]);
+        let mut program = Self::parse("groupcast-site", &help);
+        program.exit_codes.retain(|(_, meaning)| !meaning.contains("participant"));
+        program
+    }
+
     pub(crate) fn participant() -> Self {
         let path = env!("CARGO_BIN_EXE_participant");
         let mut program = Self::parse("groupcast-participant", &run(path, &["--help"]));
@@ -97,19 +115,23 @@ impl Program {
         program
     }
 
-    /// Returns the keys of the config file, as the program names them for a wrong one.
+    /// Returns the keys of the config file, as the program names them for a wrong one. The page of
+    /// `site` has those that a coordinator does not have.
     pub(crate) fn keys(&self) -> Vec<String> {
-        let (path, text) = match self.name {
-            "groupcast-coordinator" => (env!("CARGO_BIN_EXE_coordinator"), "0\n60\nwrong=1\n"),
-            _ => (env!("CARGO_BIN_EXE_participant"), "a\na.log\n127.0.0.1 1\nwrong=1\n"),
-        };
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("config.txt");
-        std::fs::write(&file, text).unwrap();
-        let output = Command::new(path).arg("--check").arg(&file).output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        let (_, keys) = stderr.trim_end().split_once("found \"wrong\", expected ").unwrap();
-        keys.split(", ").map(str::to_owned).collect()
+        let coordinator = || keys_of(env!("CARGO_BIN_EXE_coordinator"), "0\n60\nwrong=1\n");
+        match self.name {
+            "groupcast-coordinator" => coordinator(),
+            #[cfg(feature = "engine")]
+            "groupcast-site" => {
+                let (mut keys, others) = (
+                    keys_of(env!("CARGO_BIN_EXE_site"), "0\n60\nwrong=1\n"),
+                    coordinator(),
+                );
+                keys.retain(|key| !others.contains(key));
+                keys
+            }
+            _ => keys_of(env!("CARGO_BIN_EXE_participant"), "a\na.log\n127.0.0.1 1\nwrong=1\n"),
+        }
     }
 
     fn parse(name: &'static str, help: &str) -> Self {
@@ -132,6 +154,17 @@ impl Program {
             commands: Vec::new(),
         }
     }
+}
+
+/// Returns the keys that the error for a wrong key names.
+fn keys_of(program: &str, text: &str) -> Vec<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.txt");
+    std::fs::write(&file, text).unwrap();
+    let output = Command::new(program).arg("--check").arg(&file).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let (_, keys) = stderr.trim_end().split_once("found \"wrong\", expected ").unwrap();
+    keys.split(", ").map(str::to_owned).collect()
 }
 
 fn run(program: &str, arguments: &[&str]) -> String {

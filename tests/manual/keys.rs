@@ -37,6 +37,16 @@ pub(crate) fn of_coordinator(sample: &str, program: &Program) -> Vec<ConfigKey> 
     sample.split("\n\n").filter_map(key).collect()
 }
 
+/// Returns the keys that only a site has, with the words of the help.
+#[cfg(feature = "engine")]
+pub(crate) fn of_site(program: &Program) -> Vec<ConfigKey> {
+    let key = |name: String| {
+        let option = program.options.iter().find(|it| it.long.replace('-', "_") == name).unwrap();
+        ConfigKey { name, hint: option.hint.clone().unwrap(), about: option.about.clone() }
+    };
+    program.keys().into_iter().map(key).collect()
+}
+
 /// Returns the keys of a participant: the paragraph about its file in the help has `key=value`.
 pub(crate) fn of_participant(program: &Program) -> Vec<ConfigKey> {
     let words = program.file.split([' ', ',']).map(|word| word.trim_end_matches('.'));

@@ -1,4 +1,4 @@
-//! The man pages and completions in `config`, made from the tables of both programs.
+//! The man pages and completions in `config`, made from the tables of the programs.
 //!
 //! ```text
 //!   --help, help, config/coordinator.txt ──▶ tables ─┬─ tests/manual/pages ──▶ config/man
@@ -6,6 +6,7 @@
 //! ```
 //!
 //! A committed file that is not what the tables say fails a test; `make manual` renews all of them.
+//! The files of the program `site` are made and checked with the feature `engine`.
 
 #![cfg(test)]
 
@@ -42,28 +43,44 @@ fn made() -> Vec<MadeFile> {
     assert!(coordinator_keys.len() > 20 && participant_keys.len() > 3, "{participant_keys:?}");
     let for_coordinator = Tables { program: &coordinator, keys: &coordinator_keys };
     let for_participant = Tables { program: &participant, keys: &participant_keys };
+    #[cfg(feature = "engine")]
+    let site = Program::site();
+    #[cfg(feature = "engine")]
+    let site_keys = keys::of_site(&site);
+    #[cfg(feature = "engine")]
+    let for_site = Tables { program: &site, keys: &site_keys };
     let pages = pages().into_iter().map(|name| {
         let source = format!("tests/manual/pages/{name}");
-        let is_participant = name.starts_with("groupcast-participant");
-        let tables = if is_participant { &for_participant } else { &for_coordinator };
-        (Path::new("config/man").join(name), tables.fill(&source, &read(Path::new(&source))))
+        let tables = match name.as_str() {
+            #[cfg(feature = "engine")]
+            name if is_of_site(name) => &for_site,
+            name if name.starts_with("groupcast-participant") => &for_participant,
+            _ => &for_coordinator,
+        };
+        (Path::new("config/man").join(&name), tables.fill(&source, &read(Path::new(&source))))
     });
-    let completions = [&coordinator, &participant].map(|program| {
+    let completions = Program::all().into_iter().flat_map(|program| {
         let file = |name: String| Path::new("config/completions").join(name);
         [
-            (file(program.name.to_owned()), completions::bash(program)),
-            (file(format!("_{}", program.name)), completions::zsh(program)),
-            (file(format!("{}.fish", program.name)), completions::fish(program)),
+            (file(program.name.to_owned()), completions::bash(&program)),
+            (file(format!("_{}", program.name)), completions::zsh(&program)),
+            (file(format!("{}.fish", program.name)), completions::fish(&program)),
         ]
     });
-    pages.chain(completions.into_iter().flatten()).collect()
+    pages.chain(completions).collect()
 }
 
-/// Names of the man pages.
+/// Returns true for a file of the program `site`, which only the feature `engine` has.
+fn is_of_site(name: &str) -> bool {
+    name.trim_start_matches('_').starts_with("groupcast-site")
+}
+
+/// Names of the man pages of the programs of this build.
 fn pages() -> Vec<String> {
     let entries = fs::read_dir(top().join("tests/manual/pages")).unwrap();
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| cfg!(feature = "engine") || !is_of_site(name));
     names.sort();
     names
 }
@@ -94,7 +111,12 @@ fn the_committed_pages_and_completions_are_what_the_tables_say() {
     assert!(old.is_empty(), "not what the tables say, `make manual` renews them: {old:#?}");
     for directory in ["config/man", "config/completions"] {
         for entry in fs::read_dir(top().join(directory)).unwrap() {
-            let path = Path::new(directory).join(entry.unwrap().file_name());
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if !cfg!(feature = "engine") && is_of_site(&name) {
+                eprintln!("SKIPPED {name}: this build has no site (--features engine)");
+                continue;
+            }
+            let path = Path::new(directory).join(name);
             assert!(files.iter().any(|(made, _)| *made == path), "{}", path.display());
         }
     }
@@ -103,7 +125,7 @@ fn the_committed_pages_and_completions_are_what_the_tables_say() {
 #[test]
 fn every_option_and_key_stands_in_the_pages_and_completions() {
     let read = |path: String| read(Path::new(&path));
-    for program in [Program::coordinator(), Program::participant()] {
+    for program in Program::all() {
         let name = program.name;
         assert!(program.options.len() > 20, "{:?}", program.options);
         let page = read(format!("config/man/{name}.1"));

@@ -56,6 +56,8 @@ fn each_shell_completes_options_and_their_values() {
             ("groupcast-coordinator --overflow r", "reject"),
             ("groupcast-coordinator --bind ", ""),
             ("groupcast-coordinator --log-level i", "info"),
+            ("groupcast-site --engine-r", "--engine-replicas"),
+            ("groupcast-site --engine-replicas ", "1 3 5"),
             ("groupcast-participant --no-l", "--no-log"),
             ("groupcast-participant --execute re", "register reconnect"),
             ("groupcast-participant -e sta", "stats status"),
@@ -63,7 +65,7 @@ fn each_shell_completes_options_and_their_values() {
             assert_eq!(shell.candidates(line), set(expected), "{}: {line}", shell.program);
         }
         for line in ["groupcast-coordinator --access _", "groupcast-coordinator --check _"] {
-            let expected = set("_groupcast-coordinator _groupcast-participant");
+            let expected = set("_groupcast-coordinator _groupcast-participant _groupcast-site");
             assert_eq!(shell.candidates(line), expected, "{}: {line}", shell.program);
         }
     }
@@ -71,7 +73,7 @@ fn each_shell_completes_options_and_their_values() {
 
 #[test]
 fn each_shell_completes_every_option() {
-    let programs = [Program::coordinator(), Program::participant()];
+    let programs = Program::all();
     for shell in Shell::all() {
         for program in &programs {
             let found = shell.candidates(&format!("{} --", program.name));
