@@ -153,6 +153,8 @@ pub enum Fact<'a> {
     Located {
         /// Id of the member.
         id: &'a str,
+        /// Name of the site.
+        name: &'a str,
         /// The site, as this coordinator sees it.
         site: MemberSite,
     },

@@ -55,7 +55,7 @@ impl StateMachine for Group {
                 FactApplier::new(self, ticket, at).apply_entered(id, owner, address, start);
             }
             #[cfg(feature = "engine")]
-            Fact::Located { id, site } => super::sites::locate(self, id, site),
+            Fact::Located { id, name, site } => super::sites::locate(self, id, name, site),
             #[cfg(feature = "engine")]
             Fact::Horizon { seq } => state.history.horizon = Some(seq),
             Fact::Recovered { epoch } => {

@@ -15,6 +15,8 @@ use super::member::Member;
 use super::per_address::PerAddress;
 use super::presence::Presence;
 use super::registration::Registration;
+#[cfg(feature = "engine")]
+use super::sites::SiteNames;
 use crate::access::OwnedIds;
 #[cfg(feature = "engine")]
 use crate::facts::MemberSite;
@@ -41,6 +43,9 @@ pub(super) struct Members {
     pub(super) per_address: PerAddress,
     /// Ids of members, and of registrations under way, by owner.
     pub(super) owned: OwnedIds,
+    /// Names of the sites at which members are.
+    #[cfg(feature = "engine")]
+    pub(super) site_names: SiteNames,
 }
 
 impl Members {
@@ -167,7 +172,12 @@ impl Members {
 
     /// Notes that a member is at this site of several, or at another one.
     #[cfg(feature = "engine")]
-    pub(super) fn locate(&mut self, slot: MemberSlot, site: MemberSite, now: Millis) {
+    pub(super) fn locate(
+        &mut self,
+        slot: MemberSlot,
+        (name, site): (&str, MemberSite),
+        now: Millis,
+    ) {
         let Some(member) = self.slots.get_mut(slot.index()) else { return };
         if let Presence::Offline { since } = member.presence {
             self.offline.remove(&(since, slot));
@@ -183,6 +193,7 @@ impl Members {
             MemberSite::Here => Presence::Offline { since },
             MemberSite::Elsewhere { .. } => Presence::Elsewhere { is_online, since },
         };
+        self.site_names.set(slot, name);
         self.update_offline(slot, now);
     }
 

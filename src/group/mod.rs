@@ -77,6 +77,8 @@ pub use io::{AccessRules, Effect, Input, Origin, Rules, Sha256};
 pub use member_change::{ChangeKind, MemberChange, OfflineCause, SocketEnd};
 pub use outbound::Run;
 pub use per_address::{Network, PerAddress};
+#[cfg(feature = "engine")]
+pub use sites::site_of;
 pub use stats::{Gauges, Stats};
 pub use status::{
     MemberStatus, WaitingMembers, acked_after, member_statuses, waiting_members, written_after,

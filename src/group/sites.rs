@@ -1,7 +1,7 @@
 //! Several sites that form one group: members that are at other sites.
 
 use super::Group;
-use super::ids::Ticket;
+use super::ids::{MemberSlot, Ticket};
 use crate::facts::{MemberSite, Replicated};
 use crate::protocol::Seq;
 use crate::time::Millis;
@@ -24,10 +24,50 @@ impl Replicated for Group {
 }
 
 /// Notes that a member is at this site, or at another one.
-pub(super) fn locate(group: &mut Group, id: &str, site: MemberSite) {
+pub(super) fn locate(group: &mut Group, id: &str, name: &str, site: MemberSite) {
     let Some(slot) = group.state.members.find(id) else { return };
     let now = group.now;
-    group.state.members.locate(slot, site, now);
+    group.state.members.locate(slot, (name, site), now);
     group.state.announcements.joined(id, site != MemberSite::Here);
     group.state.update_announcement(id);
+}
+
+/// Returns the name of the site of a member; `None` if there is one coordinator only.
+#[must_use]
+pub fn site_of<'a>(group: &'a Group, id: &str) -> Option<&'a str> {
+    let members = &group.state.members;
+    members.site_names.of(members.find(id)?)
+}
+
+/// Names of the sites of the members. A name stays until the process ends, and a group has at most
+/// `SITES_MAX` of them.
+#[derive(Debug, Default)]
+pub(super) struct SiteNames {
+    names: Vec<Box<str>>,
+    /// Index of the name of each member's site, by the index of its slot. The next member of a slot
+    /// is located before anybody asks.
+    by_slot: Vec<Option<usize>>,
+}
+
+impl SiteNames {
+    /// Keeps the name of the site of a member.
+    pub(super) fn set(&mut self, slot: MemberSlot, name: &str) {
+        let known = self.names.iter().position(|known| **known == *name);
+        let found = known.unwrap_or_else(|| {
+            self.names.push(name.into());
+            self.names.len().saturating_sub(1)
+        });
+        let index = slot.index();
+        if self.by_slot.len() <= index {
+            self.by_slot.resize(index.saturating_add(1), None);
+        }
+        if let Some(known) = self.by_slot.get_mut(index) {
+            *known = Some(found);
+        }
+    }
+
+    fn of(&self, slot: MemberSlot) -> Option<&str> {
+        let found = (*self.by_slot.get(slot.index())?)?;
+        self.names.get(found).map(|name| &**name)
+    }
 }

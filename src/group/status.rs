@@ -22,6 +22,9 @@ pub struct MemberStatus<'a> {
     pub pending_bytes: u64,
     /// Age of the oldest one of these messages in milliseconds; 0 if there is none.
     pub lag_ms: u64,
+    /// Site of the member; `None` if there is one coordinator only.
+    #[cfg(feature = "engine")]
+    pub site: Option<&'a str>,
 }
 
 /// Returns the states of the members whose ids come after `id`, in byte order of the ids.
@@ -44,6 +47,8 @@ pub fn member_statuses<'a>(
                 _ => state.history.bytes_from(member.acked().next().max(state.history.front())),
             },
             lag_ms: oldest.map_or(0, |accepted| now.since(accepted)),
+            #[cfg(feature = "engine")]
+            site: super::site_of(group, &member.id),
         }
     })
 }

@@ -37,6 +37,25 @@ impl fmt::Display for MemberLine<'_> {
     }
 }
 
+/// A line after `OK members`, of one of several coordinators.
+#[cfg(feature = "engine")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SiteMemberLine<'a> {
+    /// The line of a coordinator.
+    pub line: MemberLine<'a>,
+    /// Site at which the member is, or was last.
+    pub site: &'a str,
+}
+
+#[cfg(feature = "engine")]
+impl fmt::Display for SiteMemberLine<'_> {
+    /// Writes the line without its LF.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, site } = self;
+        write!(f, "{line} site={site}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,6 +74,11 @@ mod tests {
             let (pending, acked, seconds, oldest_s) = (3, Seq::new(7), 61, 5);
             let line = MemberLine { id: "bob", online, address, pending, acked, seconds, oldest_s };
             assert_eq!(line.to_string(), expected);
+            #[cfg(feature = "engine")]
+            assert_eq!(
+                SiteMemberLine { line, site: "oslo" }.to_string(),
+                format!("{expected} site=oslo")
+            );
         }
     }
 }

@@ -34,6 +34,8 @@ pub use limit_reached::LimitReached;
 pub use line::{LineBuffer, TooLong};
 pub use malformed::Malformed;
 pub use member_line::MemberLine;
+#[cfg(feature = "engine")]
+pub use member_line::SiteMemberLine;
 pub use message::{Ack, BadLine, Delivery, MessageLine, TimeText};
 pub use number::{Epoch, Seq};
 pub use query::{Listing, Query};

@@ -38,8 +38,20 @@ impl fmt::Display for MembersTableRow<'_> {
                 &shown(oldest.map(seconds)),
             ],
             f,
-        )
+        )?;
+        // Only several coordinators tell it, so the head has no column for it.
+        #[cfg(feature = "engine")]
+        if let Some(site) = words.find_map(site_of) {
+            write!(f, "  at {}", escaped(site))?;
+        }
+        Ok(())
     }
+}
+
+/// Returns the site behind `site=`: several coordinators tell it.
+#[cfg(feature = "engine")]
+fn site_of(word: &str) -> Option<&str> {
+    word.strip_prefix("site=")
 }
 
 /// Returns the number behind `key=`.
@@ -82,5 +94,12 @@ mod tests {
         ] {
             assert_eq!(MembersTableRow(line).to_string(), row, "{line:?}");
         }
+    }
+
+    #[cfg(feature = "engine")]
+    #[test]
+    fn a_row_ends_with_the_site_if_there_are_several() {
+        let line = "bob online 10.0.0.1:9000 pending=0 acked=7 seconds=9 oldest=0 site=oslo x=y";
+        assert!(MembersTableRow(line).to_string().ends_with(" -  at oslo"), "{line}");
     }
 }

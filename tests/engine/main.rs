@@ -9,6 +9,7 @@ mod failures;
 mod faults;
 mod group;
 mod latency;
+mod operation;
 mod presence;
 mod raw;
 mod reading;

@@ -123,10 +123,8 @@ impl Program {
             "groupcast-coordinator" => coordinator(),
             #[cfg(feature = "engine")]
             "groupcast-site" => {
-                let (mut keys, others) = (
-                    keys_of(env!("CARGO_BIN_EXE_site"), "0\n60\nwrong=1\n"),
-                    coordinator(),
-                );
+                let (mut keys, others) =
+                    (keys_of(env!("CARGO_BIN_EXE_site"), "0\n60\nwrong=1\n"), coordinator());
                 keys.retain(|key| !others.contains(key));
                 keys
             }

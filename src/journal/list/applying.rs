@@ -147,7 +147,8 @@ impl<S: Recorded> Application<'_, S> {
     }
 
     fn locate(&mut self, id: &str, site: MemberSite) {
-        self.put(Some(Fact::Located { id, site }), None);
+        let Some(name) = self.list.homes.of(id).map(|home| home.site.clone()) else { return };
+        self.put(Some(Fact::Located { id, name: name.as_str(), site }), None);
     }
 
     /// The members at a site are offline when its process ends, or begins again.

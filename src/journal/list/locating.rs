@@ -82,7 +82,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
         let journal = &*self.journal;
         for (id, home) in journal.list.homes().all().filter(|(_, home)| is_due(home)) {
             let site = journal.located.member_site(home, &journal.options.site);
-            put(self.state, Fact::Located { id, site }, at);
+            put(self.state, Fact::Located { id, name: home.site.as_str(), site }, at);
         }
     }
 }

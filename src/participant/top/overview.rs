@@ -110,6 +110,8 @@ impl Overview {
             let (lag, acked) = (row.pending.to_string(), row.acked.to_string());
             line(&row.id, &row.state, &lag, &acked, &row.address)
         }));
+        #[cfg(feature = "engine")]
+        add_sites(&rows, &mut lines);
         lines
     }
 
@@ -122,6 +124,19 @@ impl Overview {
         };
         let found = chosen.then_with(|| a.id.cmp(&b.id));
         if self.is_reversed { found.reverse() } else { found }
+    }
+}
+
+/// Appends the sites of the members to the head and to the rows, if there are several.
+#[cfg(feature = "engine")]
+fn add_sites(rows: &[&MemberRow], lines: &mut [String]) {
+    if rows.iter().all(|row| row.site.is_empty()) {
+        return;
+    }
+    let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+    let sites = std::iter::once("SITE").chain(rows.iter().map(|row| &*row.site));
+    for (line, site) in lines.iter_mut().zip(sites) {
+        *line = format!("{line:width$}  {site}");
     }
 }
 

@@ -24,6 +24,9 @@ pub(super) struct MemberRow {
     /// Number of messages that the member has not got yet.
     pub(super) pending: u64,
     pub(super) acked: u64,
+    /// Site of the member; empty if there is one coordinator only.
+    #[cfg(feature = "engine")]
+    pub(super) site: String,
 }
 
 /// Reason why a coordinator gave no sample.
@@ -144,6 +147,8 @@ impl MemberRow {
             match key {
                 "pending" => row.pending = value.parse().ok()?,
                 "acked" => row.acked = value.parse().ok()?,
+                #[cfg(feature = "engine")]
+                "site" => row.site = value.to_owned(),
                 _ => (),
             }
         }
@@ -184,7 +189,7 @@ mod tests {
         assert_eq!((found.count("messages_in"), found.count("epoch")), (Some(40), None));
         let (id, state, address) =
             ("bob".to_owned(), "offline".to_owned(), "[::1]:9000".to_owned());
-        let row = MemberRow { id, state, address, pending: 2, acked: 17 };
+        let row = MemberRow { id, state, address, pending: 2, acked: 17, ..MemberRow::default() };
         assert_eq!(found.members, [row]);
     }
 

@@ -170,3 +170,23 @@ fn one_of_something_is_singular() {
     assert_eq!(lines[3], "backlog   1 message, 1.5 KiB; 1 expired, 2 dropped, 1 gap");
     assert!(lines[4].starts_with("journal   1 B in 1 segment, "), "{lines:?}");
 }
+
+#[cfg(feature = "engine")]
+#[test]
+fn the_site_of_a_member_is_the_last_column_if_there_are_several() {
+    let mut reader = SampleReader::default();
+    let lines = [
+        "OK stats 1",
+        "uptime_s 7",
+        "OK members 2",
+        "ann online 10.0.0.1:9000 pending=0 acked=9 site=oslo",
+        "bob offline 10.0.0.102:9000 pending=2 acked=7 site=cairo",
+    ];
+    let found = lines.map(|line| reader.take(line, Millis::new(1_000)).unwrap());
+    let sample = found.into_iter().flatten().next().unwrap();
+    let shown = Overview::default().draw("hub:5000", (None, Some(&sample)), None, SIZE);
+    let rows = shown.get(shown.len() - 3..).unwrap();
+    let begin = rows[0].find("SITE").unwrap();
+    let sites: Vec<&str> = rows.iter().map(|row| &row[begin..]).collect();
+    assert_eq!(sites, ["SITE", "cairo", "oslo"], "{rows:#?}");
+}
