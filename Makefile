@@ -158,6 +158,8 @@ test-engine:
 test-page:
 	$(CARGO) build --locked --bin coordinator
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-2} $(CARGO) test --locked -p groupcast-page
+	$(CARGO) build --locked --features engine --bin coordinator # Its page has a table of sites.
+	$(CARGO) test --locked -p groupcast-page sites::
 
 # The man pages and completions in config, after a change of an option, a key, a command or a page in
 # tests/manual/pages. A test of `make test` fails if they are old.

@@ -4,8 +4,10 @@
 //! Names follow the conventions of Prometheus: a prefix, base units, `_total` for counters. A limit
 //! ends in `_limit`, so that a program can divide the value by its limit.
 
+mod site_metrics;
 mod stats_keys;
 
+pub use site_metrics::SITE_METRICS;
 pub use stats_keys::{STATS, StatsKey, StatsPart};
 
 /// Prefix of all names.
@@ -100,23 +102,23 @@ impl MetricEntry {
 
 /// Declares the metrics with their entries, in the order of all lists.
 macro_rules! metrics {
-    ($($metric:ident => $entry:expr,)*) => {
+    ($($(#[$attribute:meta])* $metric:ident => $entry:expr,)*) => {
         /// A metric of the coordinator.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         #[expect(missing_docs, reason = "the entries describe the metrics")]
         pub enum Metric {
-            $($metric,)*
+            $($(#[$attribute])* $metric,)*
         }
 
         impl Metric {
             /// All metrics, in the order of all lists.
-            pub const ALL: &[Self] = &[$(Self::$metric,)*];
+            pub const ALL: &[Self] = &[$($(#[$attribute])* Self::$metric,)*];
 
             /// Returns the entry of the table.
             #[must_use]
             pub const fn entry(self) -> MetricEntry {
                 match self {
-                    $(Self::$metric => $entry,)*
+                    $($(#[$attribute])* Self::$metric => $entry,)*
                 }
             }
         }
@@ -285,17 +287,70 @@ metrics! {
         "member_since_timestamp_seconds",
         "Unix time at which the member became online or offline.",
     ).by("member"),
+    #[cfg(feature = "engine")]
+    SiteInfo => site_metrics::SITE_INFO,
+    #[cfg(feature = "engine")]
+    ListPosition => site_metrics::LIST_POSITION,
+    #[cfg(feature = "engine")]
+    ListLag => site_metrics::LIST_LAG,
+    #[cfg(feature = "engine")]
+    ListEntryAge => site_metrics::LIST_ENTRY_AGE,
+    #[cfg(feature = "engine")]
+    ListSnapshotAge => site_metrics::LIST_SNAPSHOT_AGE,
+    #[cfg(feature = "engine")]
+    ListVoid => site_metrics::LIST_VOID,
+    #[cfg(feature = "engine")]
+    ListWithdrawn => site_metrics::LIST_WITHDRAWN,
+    #[cfg(feature = "engine")]
+    EngineConnected => site_metrics::ENGINE_CONNECTED,
+    #[cfg(feature = "engine")]
+    EngineElections => site_metrics::ENGINE_ELECTIONS,
+    #[cfg(feature = "engine")]
+    EngineWaiting => site_metrics::ENGINE_WAITING,
+    #[cfg(feature = "engine")]
+    EngineWaitingBytes => site_metrics::ENGINE_WAITING_BYTES,
+    #[cfg(feature = "engine")]
+    EngineWaitingLimit => site_metrics::ENGINE_WAITING_LIMIT,
+    #[cfg(feature = "engine")]
+    SiteLive => site_metrics::SITE_LIVE,
+    #[cfg(feature = "engine")]
+    SiteEnded => site_metrics::SITE_ENDED,
+    #[cfg(feature = "engine")]
+    SiteBatchAge => site_metrics::SITE_BATCH_AGE,
+    #[cfg(feature = "engine")]
+    SitePosition => site_metrics::SITE_POSITION,
+    #[cfg(feature = "engine")]
+    SiteMembers => site_metrics::SITE_MEMBERS,
+    #[cfg(feature = "engine")]
+    SiteMembersOnline => site_metrics::SITE_MEMBERS_ONLINE,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// All entries, also those of metrics that this build does not have.
+    fn entries() -> impl Iterator<Item = MetricEntry> {
+        let has = |entry: &&MetricEntry| {
+            Metric::ALL.iter().any(|metric| metric.entry().name == entry.name)
+        };
+        let others = SITE_METRICS.iter().filter(move |entry| !has(entry));
+        Metric::ALL.iter().map(|metric| metric.entry()).chain(others.copied())
+    }
+
+    #[cfg(feature = "engine")]
+    #[test]
+    fn the_metrics_of_a_site_are_the_last_ones_of_the_table() {
+        let all: Vec<&str> = entries().map(|entry| entry.name).collect();
+        let of_site: Vec<&str> = SITE_METRICS.iter().map(|entry| entry.name).collect();
+        assert!(all.ends_with(&of_site), "{all:?}");
+    }
+
     #[test]
     fn names_follow_the_conventions_and_stand_once() {
         let mut names = std::collections::BTreeSet::new();
-        for metric in Metric::ALL {
-            let MetricEntry { name, kind, label, help, buckets } = metric.entry();
+        for entry in entries() {
+            let MetricEntry { name, kind, label, help, buckets } = entry;
             assert!(names.insert(name), "{name} stands twice");
             let is_word = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
             assert!(name.bytes().all(is_word), "{name}");
@@ -306,8 +361,7 @@ mod tests {
             assert_eq!(buckets == NO_BUCKETS, kind != MetricKind::Histogram, "{name}");
             assert!(buckets.bounds.is_sorted(), "{name}");
         }
-        for metric in Metric::ALL {
-            let name = metric.entry().name;
+        for MetricEntry { name, .. } in entries() {
             if let Some(limited) = name.strip_suffix("_limit") {
                 let has_value = names.contains(limited) || limited == "request_line_bytes";
                 assert!(has_value, "{name} limits nothing");

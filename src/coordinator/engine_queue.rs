@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::site_journal::EngineQueue;
+use super::site_journal::{EngineLook, EngineQueue};
 use crate::journal::{EntryKind, ListJob, ListPosition, ListReport};
 use crate::net::Full;
 use crate::net::engine::{
@@ -19,11 +19,57 @@ pub(super) struct EngineThread {
     created_ns: u64,
     /// Job for which the thread had no room.
     refused: Option<EngineJob>,
+    facts: EngineFacts,
+}
+
+/// What the reports have told of the engine.
+#[derive(Debug, Default)]
+struct EngineFacts {
+    is_connected: bool,
+    failure: String,
+    leader: String,
+    elections: u64,
+    last: u64,
+}
+
+impl EngineFacts {
+    fn take(&mut self, report: &EngineReport) {
+        match report {
+            EngineReport::Connected { .. } => self.is_connected = true,
+            EngineReport::Disconnected { reason } => {
+                self.is_connected = false;
+                self.failure.clone_from(reason);
+            }
+            EngineReport::Stream(stream) => {
+                self.last = stream.last;
+                if stream.leader.is_empty() || stream.leader == self.leader {
+                    return; // There is none during an election.
+                }
+                if !self.leader.is_empty() {
+                    self.elections = self.elections.saturating_add(1);
+                    let (old, new) = (&self.leader, &stream.leader);
+                    log::info!("engine: {new} leads the list, and no longer {old}");
+                }
+                self.leader.clone_from(&stream.leader);
+            }
+            EngineReport::Entry(_)
+            | EngineReport::Missing { .. }
+            | EngineReport::CaughtUp { .. }
+            | EngineReport::Stored { .. }
+            | EngineReport::NotStored { .. }
+            | EngineReport::StreamUnknown { .. }
+            | EngineReport::Purged { .. }
+            | EngineReport::NotPurged { .. }
+            | EngineReport::Refused { .. }
+            | EngineReport::Fault(_) => (),
+        }
+    }
 }
 
 impl EngineThread {
     pub(super) fn new(engine: Engine, stream: &EngineStream) -> Self {
-        Self { engine, created_ns: stream.created_ns, refused: None }
+        let facts = EngineFacts::default();
+        Self { engine, created_ns: stream.created_ns, refused: None, facts }
     }
 }
 
@@ -49,7 +95,15 @@ impl EngineQueue for EngineThread {
     }
 
     fn take_reports(&mut self, reports: &mut VecDeque<ListReport>) {
-        reports.extend(self.engine.reports().into_iter().filter_map(translated));
+        for report in self.engine.reports() {
+            self.facts.take(&report);
+            reports.extend(translated(report));
+        }
+    }
+
+    fn look(&self) -> EngineLook<'_> {
+        let EngineFacts { is_connected, ref failure, ref leader, elections, last } = self.facts;
+        EngineLook { is_connected, failure, leader, elections, last: ListPosition(last) }
     }
 
     fn created_ns(&self) -> Option<u64> {
@@ -116,5 +170,26 @@ fn of_fault(fault: EngineFault) -> ListReport {
         EngineFault::Rewritten { position } => {
             ListReport::WentBack { last: ListPosition(position).before() }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::engine::EngineStream;
+
+    #[test]
+    fn an_election_is_a_change_from_one_leader_to_another() {
+        let mut facts = EngineFacts::default();
+        for (leader, elections) in [("a", 0), ("a", 0), ("", 0), ("a", 0), ("b", 1), ("a", 2)] {
+            let stream = EngineStream { leader: leader.to_owned(), last: 7, ..Default::default() };
+            facts.take(&EngineReport::Stream(stream));
+            assert_eq!(facts.elections, elections, "{leader}");
+        }
+        assert_eq!(facts.last, 7);
+        facts.take(&EngineReport::Connected { server: "a".to_owned() });
+        assert!(facts.is_connected);
+        facts.take(&EngineReport::Disconnected { reason: "gone".to_owned() });
+        assert!(!facts.is_connected && facts.failure == "gone");
     }
 }

@@ -7,7 +7,7 @@ use mio::Registry;
 
 use super::platform::WriterQueue;
 #[cfg(feature = "engine")]
-use super::site_journal::EngineJournal;
+use super::site_journal::{EngineJournal, SiteView};
 use crate::facts::{Fact, Journal};
 use crate::group::{Group, Ticket};
 #[cfg(feature = "engine")]
@@ -196,6 +196,15 @@ impl<W: WriterQueue> GroupJournal<W> {
     #[cfg(feature = "engine")]
     pub(super) fn is_list(&self) -> bool {
         matches!(self, Self::Site(_))
+    }
+
+    /// Returns the site of several in numbers.
+    #[cfg(feature = "engine")]
+    pub(super) fn site_view(&self, now: Millis) -> Option<SiteView<'_>> {
+        match self {
+            Self::Memory(_) | Self::Disk(_) => None,
+            Self::Site(site) => Some(site.view(now)),
+        }
     }
 
     /// Returns true if reports of the engine are left for the next turn.

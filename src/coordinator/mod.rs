@@ -39,6 +39,8 @@ mod shutdown;
 mod site;
 #[cfg(feature = "engine")]
 mod site_journal;
+#[cfg(feature = "engine")]
+mod site_samples;
 mod sockets;
 mod startup;
 mod suspend;
@@ -75,7 +77,7 @@ pub use server::Coordinator;
 pub use server::config_change::change_config;
 pub use shutdown::TurnOutcome;
 #[cfg(feature = "engine")]
-pub use site_journal::{EngineJournal, EngineQueue};
+pub use site_journal::{EngineJournal, EngineLook, EngineQueue};
 
 /// Reason why the coordinator could not start, continue, or end cleanly.
 #[derive(Debug)]

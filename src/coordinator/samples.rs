@@ -40,6 +40,8 @@ pub(super) struct Sources<'a> {
     pub(super) journal: Option<JournalStats<'a>>,
     pub(super) accept_pauses: u64,
     pub(super) uptime_ms: u64,
+    #[cfg(feature = "engine")]
+    pub(super) site: Option<super::site_journal::SiteView<'a>>,
 }
 
 /// The samples of all sources, in the order in which they were added.
@@ -54,6 +56,10 @@ impl<'a> Samples<'a> {
         samples.add_group(sources.group);
         if let Some(journal) = sources.journal {
             samples.add_journal(journal);
+        }
+        #[cfg(feature = "engine")]
+        if let Some(site) = sources.site {
+            super::site_samples::add(&mut samples, &site);
         }
         samples
     }

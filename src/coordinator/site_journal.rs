@@ -8,7 +8,8 @@ use log::Level;
 use crate::facts::{Fact, Journal};
 use crate::group::{Group, Ticket};
 use crate::journal::{
-    JournalEnd, ListJob, ListNotice, ListReport, SiteEnd, SiteJournal, SitePhase,
+    JournalEnd, ListJob, ListNotice, ListPosition, ListReport, ListStats, SiteEnd, SiteJournal,
+    SitePhase,
 };
 use crate::limits::list::TURN_REPORTS_MAX;
 use crate::protocol::Seq;
@@ -29,6 +30,43 @@ pub trait EngineQueue: fmt::Debug {
     /// Returns the time in nanoseconds at which the stream of the list was made, if it is known.
     fn created_ns(&self) -> Option<u64> {
         None
+    }
+
+    /// Returns what is known of the engine.
+    fn look(&self) -> EngineLook<'_> {
+        EngineLook::default()
+    }
+}
+
+/// The engine, as a site sees it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EngineLook<'a> {
+    /// True while a server is connected.
+    pub is_connected: bool,
+    /// Reason of the last lost connection.
+    pub failure: &'a str,
+    /// Server that leads the list; empty if nobody is known.
+    pub leader: &'a str,
+    /// Changes of the leader so far.
+    pub elections: u64,
+    /// Last entry that the leader had when it was asked last.
+    pub last: ListPosition,
+}
+
+/// A site in numbers: its journal, and the engine.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SiteView<'a> {
+    pub(super) list: ListStats<'a>,
+    pub(super) engine: EngineLook<'a>,
+    /// True while requests are refused because the engine does not answer.
+    pub(super) is_failing: bool,
+}
+
+impl SiteView<'_> {
+    /// Returns the number of entries that the leader has, and this site has not read.
+    pub(super) fn lag(&self) -> u64 {
+        let leader = self.engine.last.max(self.list.confirmed);
+        leader.0.saturating_sub(self.list.position.0)
     }
 }
 
@@ -107,6 +145,15 @@ impl EngineJournal {
                 | ListNotice::NotReadBack(_) => Level::Warn,
             };
             log::log!(level, "{notice}");
+        }
+    }
+
+    /// Returns the site in numbers.
+    pub(super) fn view(&self, now: Millis) -> SiteView<'_> {
+        SiteView {
+            list: ListStats::of(&self.journal, now),
+            engine: self.engine.look(),
+            is_failing: self.journal.is_failing(),
         }
     }
 

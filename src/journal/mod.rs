@@ -23,8 +23,8 @@ pub use disk::{
 #[cfg(feature = "engine")]
 pub use list::{
     BATCH_VERSION, BatchHeader, Chain, Doubt, EntryKind, Home, Homes, Life, ListBatch, ListJob,
-    ListNotice, ListPosition, ListRecord, ListReport, ListState, MemberVisit, NoBatch,
+    ListNotice, ListPosition, ListRecord, ListReport, ListState, ListStats, MemberVisit, NoBatch,
     SNAPSHOT_VERSION, SharedRules, SiteEnd, SiteJournal, SiteName, SiteOptions, SitePhase,
-    SiteState, SnapshotMark, VoidReason, founding,
+    SiteState, SiteStats, SnapshotMark, VoidReason, founding,
 };
 pub use memory::MemoryJournal;

@@ -92,6 +92,30 @@ pub const STATS: &[StatsKey] = &[
     stat("journal_waiting_bytes", Metric::JournalWaiting),
     part("journal_sync_us_p50", Metric::JournalSync, StatsPart::Percentile(50)),
     part("journal_sync_us_p99", Metric::JournalSync, StatsPart::Percentile(99)),
+    #[cfg(feature = "engine")]
+    part("site", Metric::SiteInfo, StatsPart::Label),
+    #[cfg(feature = "engine")]
+    stat("list_position", Metric::ListPosition),
+    #[cfg(feature = "engine")]
+    stat("list_lag", Metric::ListLag),
+    #[cfg(feature = "engine")]
+    stat("list_entry_age_s", Metric::ListEntryAge),
+    #[cfg(feature = "engine")]
+    stat("list_snapshot_age_s", Metric::ListSnapshotAge),
+    #[cfg(feature = "engine")]
+    part("batches_void", Metric::ListVoid, StatsPart::Sum),
+    #[cfg(feature = "engine")]
+    stat("withdrawn", Metric::ListWithdrawn),
+    #[cfg(feature = "engine")]
+    stat("engine_connected", Metric::EngineConnected),
+    #[cfg(feature = "engine")]
+    stat("engine_elections", Metric::EngineElections),
+    #[cfg(feature = "engine")]
+    stat("engine_waiting", Metric::EngineWaiting),
+    #[cfg(feature = "engine")]
+    stat("engine_waiting_bytes", Metric::EngineWaitingBytes),
+    #[cfg(feature = "engine")]
+    part("sites_live", Metric::SiteLive, StatsPart::Sum),
 ];
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ impl fmt::Display for MembersTableRow<'_> {
         let seconds = |count| Duration(count).to_string();
         let oldest = number("oldest").filter(|_| lag != Some(0));
         let escaped = |text| text::for_terminal(text).to_string();
-        fmt_row(
+        let row = fmt_row(
             [
                 &escaped(id),
                 &escaped(state),
@@ -38,13 +38,14 @@ impl fmt::Display for MembersTableRow<'_> {
                 &shown(oldest.map(seconds)),
             ],
             f,
-        )?;
+        );
         // Only several coordinators tell it, so the head has no column for it.
         #[cfg(feature = "engine")]
         if let Some(site) = words.find_map(site_of) {
-            write!(f, "  at {}", escaped(site))?;
+            row?;
+            return write!(f, "  at {}", escaped(site));
         }
-        Ok(())
+        row
     }
 }
 

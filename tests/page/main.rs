@@ -20,4 +20,5 @@ mod outage;
 mod page;
 mod policy;
 mod served;
+mod sites;
 mod strangers;

@@ -25,6 +25,10 @@ mod rows;
 mod server;
 mod settings;
 mod shared_status;
+#[cfg(feature = "engine")]
+mod sites;
+#[cfg(feature = "engine")]
+mod sites_page;
 mod status;
 mod token;
 mod view;

@@ -21,6 +21,9 @@ pub(super) struct ReadyParts {
     /// Bytes of the backlog and of the longest message, and the limit of the backlog. `None` if old
     /// messages are dropped at the limit.
     pub(super) backlog: Option<(u64, u64, u64)>,
+    /// The engine of a site does not answer, or cannot be reached.
+    #[cfg(feature = "engine")]
+    pub(super) engine_fault: Option<&'static str>,
 }
 
 impl ReadyParts {
@@ -44,6 +47,8 @@ impl ReadyParts {
             reasons
                 .push(format!("the backlog is full ({bytes} of {max} bytes): texts get ERR 507"));
         }
+        #[cfg(feature = "engine")]
+        reasons.extend(self.engine_fault.map(str::to_owned));
         ReadyState { reasons }
     }
 }

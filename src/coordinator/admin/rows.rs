@@ -31,6 +31,8 @@ struct StatusRow {
     oldest_unix_ms: u64,
     /// The refresh that has seen the member.
     seen: u64,
+    #[cfg(feature = "engine")]
+    site: super::sites::SiteLabel,
 }
 
 /// Changes of the rows, as members of a JSON object.
@@ -100,11 +102,17 @@ impl StatusRow {
             lag_ms: status.lag_ms,
             oldest_unix_ms: now.unix.0.saturating_sub(status.lag_ms),
             seen,
+            #[cfg(feature = "engine")]
+            site: super::sites::SiteLabel::new(status.site.unwrap_or_default()),
         }
     }
 
     /// Returns true if nothing but time has passed.
     fn shows_the_same(&self, other: &Self) -> bool {
+        #[cfg(feature = "engine")]
+        if self.site != other.site {
+            return false;
+        }
         let has_same_lag = match (self.lag_ms, other.lag_ms) {
             (0, 0) => true,
             (0, _) | (_, 0) => false,
@@ -129,6 +137,8 @@ fn push_row(id: &str, row: &StatusRow, json: &mut String) {
     push_comma(json);
     json.push_str("{\"id\":");
     push_json(id, json);
+    #[cfg(feature = "engine")]
+    super::sites::push_label(row.site, json);
     // Writing to a string cannot fail.
     let _ = write!(
         json,

@@ -102,6 +102,10 @@ fn push_scalars(view: &AdminView<'_>, rows: usize, json: &mut String) {
     );
     push_deepest(waiting, json);
     push_journal(view, json);
+    #[cfg(feature = "engine")]
+    if let Some(site) = &view.sources.site {
+        super::sites::push_sites(site, json);
+    }
 }
 
 fn push_deepest(waiting: WaitingMembers<'_>, json: &mut String) {

@@ -46,6 +46,8 @@ impl<'a> AdminView<'a> {
             is_journal_failing: journal.is_some_and(|journal| journal.is_failing),
             is_journal_full: journal.is_some_and(is_full),
             backlog,
+            #[cfg(feature = "engine")]
+            engine_fault: self.sources.site.as_ref().and_then(super::sites::engine_fault),
         }
         .readiness()
     }

@@ -17,7 +17,9 @@ use bytes::Bytes;
 use super::budget::Budget;
 use crate::group::{ConnId, Group};
 use crate::limits::{CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE, LIST_LINES_MAX, TURN_LIST_LINES_MAX};
-use crate::protocol::{Listing, MemberLine, Reply};
+#[cfg(feature = "engine")]
+use crate::protocol::MemberLine;
+use crate::protocol::{Listing, Reply};
 
 /// Long lists of members, and the clients that wait for them.
 #[derive(Debug, Default)]
@@ -84,6 +86,10 @@ impl Lists {
         let Some(mut in_progress) = self.in_progress.take() else { return };
         let (before, from) = (in_progress.count, in_progress.last.take());
         for member in group.members_after(from.as_deref()).take(TURN_LIST_LINES_MAX) {
+            // Writing to a string cannot fail.
+            #[cfg(not(feature = "engine"))]
+            let _ = writeln!(in_progress.lines, "{member}");
+            #[cfg(feature = "engine")]
             push_member(group, &member, &mut in_progress.lines);
             in_progress.count += 1;
             if in_progress.count - before == TURN_LIST_LINES_MAX {
@@ -128,6 +134,10 @@ impl Lists {
         let bytes_max = if is_free { usize::MAX } else { CLIENT_BYTES_SHARE };
         let mut lines = format!("{}\n", reply(count));
         for member in group.members() {
+            // Writing to a string cannot fail.
+            #[cfg(not(feature = "engine"))]
+            let _ = writeln!(lines, "{member}");
+            #[cfg(feature = "engine")]
             push_member(group, &member, &mut lines);
         }
         (lines.len() <= bytes_max).then_some(lines)
@@ -147,14 +157,14 @@ const fn reply(count: usize) -> Reply {
 }
 
 /// Appends the line of a member. One of several coordinators names the site of the member.
+#[cfg(feature = "engine")]
 fn push_member(group: &Group, member: &MemberLine<'_>, lines: &mut String) {
-    #[cfg(feature = "engine")]
-    if let Some(site) = crate::group::site_of(group, member.id) {
-        let line = crate::protocol::SiteMemberLine { line: *member, site };
-        let _ = writeln!(lines, "{line}");
-        return;
-    }
-    let _ = group; // Only several coordinators need it.
+    let site = crate::group::site_of(group, member.id);
     // Writing to a string cannot fail.
-    let _ = writeln!(lines, "{member}");
+    let _ = match site {
+        Some(site) => {
+            writeln!(lines, "{}", crate::protocol::SiteMemberLine { line: *member, site })
+        }
+        None => writeln!(lines, "{member}"),
+    };
 }

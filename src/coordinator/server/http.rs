@@ -31,6 +31,8 @@ fn serve_admin<P: Platform>(coordinator: &mut Coordinator<P>, now: Now) {
         journal: group.journal.stats(),
         accept_pauses: listener.pauses(),
         uptime_ms: now.steady.since(*started),
+        #[cfg(feature = "engine")]
+        site: group.journal.site_view(now.steady),
     };
     let is_out_of_files = listener.is_out_of_files() || admin.is_out_of_files();
     admin.leave_file(is_out_of_files && group.journal.is_starting_segment());
@@ -50,6 +52,8 @@ pub(super) fn samples<P: Platform>(coordinator: &Coordinator<P>, now: Millis) ->
         journal: group.journal.stats(),
         accept_pauses: listener.pauses(),
         uptime_ms: now.since(*started),
+        #[cfg(feature = "engine")]
+        site: group.journal.site_view(now),
     })
 }
 

@@ -96,6 +96,13 @@ impl<T: Copy + PartialEq> Proposals<T> {
         self.waiting_bytes
     }
 
+    /// Returns the number of requests whose proposals are not decided.
+    pub(super) fn requests(&self) -> usize {
+        let under_way = self.under_way.iter().map(|batch| &batch.content);
+        let all = self.waiting.iter().chain(under_way).flat_map(|content| &content.tickets);
+        all.flatten().count()
+    }
+
     /// Returns true if a batch can be made of waiting proposals.
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()

@@ -86,6 +86,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
             journal.jobs.push_back(ListJob::ReadFrom(next));
             return false;
         }
+        journal.upkeep.observed.on_entry(self.now.steady);
         journal.upkeep.snapshots.count_bytes(bytes.len());
         let applied = match kind {
             EntryKind::Log => self.read_log(position, bytes, at),
@@ -138,6 +139,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
     fn apply(&mut self, position: ListPosition, batch: &ListBatch<'_>, at: Millis) {
         let (header, journal) = (&batch.header, &mut *self.journal);
         let is_own = header.site == journal.options.site && header.life == journal.life;
+        journal.upkeep.observed.on_batch(&header.site, header.seen);
         let mut tickets = Vec::new();
         if is_own && let Some(mine) = journal.proposals.finish() {
             journal.number = header.number;
@@ -162,6 +164,9 @@ impl<S: Replicated> ReportHandler<'_, S> {
     /// again.
     fn on_void(&mut self, position: ListPosition, bytes: &[u8], reason: VoidReason) {
         let journal = &mut *self.journal;
+        if journal.phase != SitePhase::Replay {
+            journal.upkeep.observed.on_void(&reason);
+        }
         if !matches!(reason, VoidReason::OtherNumber { .. }) {
             journal.notices.push_back(ListNotice::Void { position, reason });
         }

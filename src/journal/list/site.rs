@@ -310,6 +310,7 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
         content: RecordBatch<T>,
         state: &mut S,
     ) {
+        self.upkeep.observed.on_withdrawn(content.tickets.len());
         let (mut records, time) = (content.records.as_slice(), self.list.time);
         for ticket in content.tickets {
             let Some(record) = ListRecord::take(&mut records) else { return };

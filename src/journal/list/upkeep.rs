@@ -2,6 +2,7 @@
 
 use super::io::{ListJob, ListNotice, ListReport, SiteEnd};
 use super::names::{Life, ListPosition};
+use super::observed::ListObserved;
 use super::reading::ReportHandler;
 use super::record::ListRecord;
 use super::site::{SiteJournal, SitePhase};
@@ -28,6 +29,7 @@ pub(super) struct Upkeep {
     pub(super) reported_at: Option<Millis>,
     /// Last position at which the engine told that an entry is stored.
     pub(super) confirmed: ListPosition,
+    pub(super) observed: ListObserved,
     was_full: bool,
     was_failing: bool,
     /// Seq above the last one that a member named, and the first batch that begins after that.
@@ -332,9 +334,15 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
     /// Returns true if requests must be refused from now on, false if they are served again, and
     /// `None` if this has not changed since the last call.
     pub fn take_failing(&mut self) -> Option<bool> {
-        let is_failing = self.proposals.under_way.as_ref().is_some_and(|batch| batch.is_withdrawn);
+        let is_failing = self.is_failing();
         let was_failing = std::mem::replace(&mut self.upkeep.was_failing, is_failing);
         (was_failing != is_failing).then_some(is_failing)
+    }
+
+    /// Returns true while requests are refused, because the engine has not answered in time.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.proposals.under_way.as_ref().is_some_and(|batch| batch.is_withdrawn)
     }
 
     /// The same as [`SiteJournal::take_failing`], for too many bytes that wait.

@@ -298,9 +298,8 @@ impl Driver {
             Some(reader) => reader.on_state(&stream, asked_at, now),
             None => None,
         };
-        if is_job || std::mem::take(&mut self.owes_state) {
-            self.reports.push(EngineReport::Stream(stream));
-        }
+        // Once a second at rest: the end of the stream, and its leader.
+        self.reports.push(EngineReport::Stream(stream));
         self.stop_at(fault);
         if self.reader.as_ref().is_some_and(FeedReader::needs_state) {
             self.check_at = self.check_at.min(now.plus(RETRY_MS));

@@ -189,7 +189,15 @@ mod tests {
         assert_eq!((found.count("messages_in"), found.count("epoch")), (Some(40), None));
         let (id, state, address) =
             ("bob".to_owned(), "offline".to_owned(), "[::1]:9000".to_owned());
-        let row = MemberRow { id, state, address, pending: 2, acked: 17, ..MemberRow::default() };
+        let row = MemberRow {
+            id,
+            state,
+            address,
+            pending: 2,
+            acked: 17,
+            #[cfg(feature = "engine")]
+            site: String::new(),
+        };
         assert_eq!(found.members, [row]);
     }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
-use groupcast::metrics::{Metric, MetricKind, PREFIX, STATS, StatsKey};
+use groupcast::metrics::{Metric, MetricEntry, MetricKind, PREFIX, SITE_METRICS, STATS, StatsKey};
 use serde_json::Value;
 use support::coordinator::Coordinator;
 use support::http::{connect_http, get, http_address};
@@ -67,6 +67,9 @@ fn every_metric_of_the_table_has_a_value_and_no_other_one_is_shown() {
     let shown = families(&response.body);
     for metric in Metric::ALL {
         let entry = metric.entry();
+        if is_of_site(entry.name) {
+            continue;
+        }
         let Some((kind, series)) = shown.get(&format!("{PREFIX}{}", entry.name)) else {
             panic!("{} has no value", entry.name)
         };
@@ -198,6 +201,7 @@ fn stats_has_the_keys_of_the_table() {
             .iter()
             .filter(|key| with_journal || !key.key.starts_with("journal_"))
             .filter(|key| key.key != "deepest") // No message waits.
+            .filter(|key| !is_of_site(key.metric.entry().name))
             .map(|key| key.key)
             .collect();
         assert_eq!(keys, expected);
@@ -209,8 +213,9 @@ fn the_documents_have_the_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/README.md");
     let text = fs::read_to_string(path).unwrap();
     let mut missing = String::new();
-    for metric in Metric::ALL {
-        let entry = metric.entry();
+    let entries = Metric::ALL.iter().map(|metric| metric.entry());
+    let entries: Vec<MetricEntry> = entries.chain(SITE_METRICS.iter().copied()).collect();
+    for entry in entries {
         let label = entry.label.map(|label| format!("{{{label}}}")).unwrap_or_default();
         let (name, kind) = (entry.name, entry.kind.word());
         let row = format!("| `{name}{label}` | {kind} | {} |\n", entry.help);
@@ -225,6 +230,11 @@ fn the_documents_have_the_table() {
         let is_row = |it: Vec<&str>| it.len() == 3 && names(it[0], key) && names(it[1], name);
         assert!(cells.any(is_row), "no row with {key} and {name}");
     }
+}
+
+/// Returns true for a metric that only a site has.
+fn is_of_site(name: &str) -> bool {
+    SITE_METRICS.iter().any(|entry| entry.name == name)
 }
 
 /// Returns true if a cell has this word, as code.
