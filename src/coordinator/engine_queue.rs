@@ -1,12 +1,14 @@
 //! The way from the journal of a site to the thread of the engine, and back.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use super::site_journal::{EngineLook, EngineQueue};
 use crate::journal::{EntryKind, ListJob, ListPosition, ListReport};
 use crate::net::Full;
 use crate::net::engine::{
-    Engine, EngineEntry, EngineFault, EngineJob, EngineReport, EngineStream, EngineSubject,
+    Engine, EngineEntry, EngineFault, EngineJob, EngineOptions, EngineReport, EngineStream,
+    EngineSubject,
 };
 
 /// Reason for which a site ends if another stream has the name of its own one.
@@ -20,6 +22,29 @@ pub(super) struct EngineThread {
     /// Job for which the thread had no room.
     refused: Option<EngineJob>,
     facts: EngineFacts,
+    login: EngineLogin,
+    /// Options of a connection that must be made anew.
+    new_login: Option<EngineOptions>,
+}
+
+/// Contents of the files with which the engine was connected.
+#[derive(PartialEq, Eq)]
+struct EngineLogin {
+    credentials: Option<String>,
+    ca: Option<Vec<u8>>,
+}
+
+impl EngineLogin {
+    fn of(options: &EngineOptions) -> Self {
+        let ca = options.ca.as_ref().and_then(|path| std::fs::read(path).ok());
+        Self { credentials: options.credentials.clone(), ca }
+    }
+}
+
+impl fmt::Debug for EngineLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineLogin").finish_non_exhaustive() // Not the credentials.
+    }
 }
 
 /// What the reports have told of the engine.
@@ -67,9 +92,19 @@ impl EngineFacts {
 }
 
 impl EngineThread {
-    pub(super) fn new(engine: Engine, stream: &EngineStream) -> Self {
-        let facts = EngineFacts::default();
-        Self { engine, created_ns: stream.created_ns, refused: None, facts }
+    pub(super) fn new(engine: Engine, options: &EngineOptions, stream: &EngineStream) -> Self {
+        let (facts, login) = (EngineFacts::default(), EngineLogin::of(options));
+        let created_ns = stream.created_ns;
+        Self { engine, created_ns, refused: None, facts, login, new_login: None }
+    }
+
+    /// Submits the job for a connection that must be made anew. The next call tries again.
+    fn submit_login(&mut self) {
+        let Some(options) = self.new_login.take() else { return };
+        let job = EngineJob::LogInAgain(Box::new(options));
+        if let Err(Full(EngineJob::LogInAgain(options))) = self.engine.try_submit(job) {
+            self.new_login = Some(*options);
+        }
     }
 }
 
@@ -95,10 +130,22 @@ impl EngineQueue for EngineThread {
     }
 
     fn take_reports(&mut self, reports: &mut VecDeque<ListReport>) {
+        self.submit_login();
         for report in self.engine.reports() {
             self.facts.take(&report);
             reports.extend(translated(report));
         }
+    }
+
+    fn log_in_again(&mut self, options: EngineOptions) -> bool {
+        let login = EngineLogin::of(&options);
+        let differs = login != self.login;
+        if differs {
+            self.login = login;
+            self.new_login = Some(options);
+            self.submit_login();
+        }
+        differs
     }
 
     fn look(&self) -> EngineLook<'_> {
@@ -176,7 +223,6 @@ fn of_fault(fault: EngineFault) -> ListReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::engine::EngineStream;
 
     #[test]
     fn an_election_is_a_change_from_one_leader_to_another() {

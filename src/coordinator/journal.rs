@@ -19,6 +19,8 @@ use crate::journal::{
 #[cfg(feature = "engine")]
 use crate::limits::list::LIST_CLOSE_MS;
 use crate::limits::{JOURNAL_CLOSE_MS, JOURNAL_QUEUE_MAX};
+#[cfg(feature = "engine")]
+use crate::net::engine::EngineOptions;
 use crate::net::{Full, Pool, Sink, Worker};
 #[cfg(feature = "engine")]
 use crate::protocol::Seq;
@@ -196,6 +198,15 @@ impl<W: WriterQueue> GroupJournal<W> {
     #[cfg(feature = "engine")]
     pub(super) fn is_list(&self) -> bool {
         matches!(self, Self::Site(_))
+    }
+
+    /// Connects a site to the engine anew, if the credentials or the CA differ.
+    #[cfg(feature = "engine")]
+    pub(super) fn log_in_again(&mut self, options: EngineOptions) -> bool {
+        match self {
+            Self::Memory(_) | Self::Disk(_) => false,
+            Self::Site(site) => site.log_in_again(options),
+        }
     }
 
     /// Returns the site of several in numbers.

@@ -174,6 +174,20 @@ fn report_recovered(group: &Group) {
     );
 }
 
+/// Reads the files again with which a site connects to the engine, and checks them. `None` for a
+/// coordinator alone.
+pub(super) fn read_login(
+    config: &CoordinatorConfig,
+) -> Result<Option<EngineOptions>, CoordinatorError> {
+    let engine = &config.storage.engine;
+    if engine.servers.is_empty() {
+        return Ok(None);
+    }
+    let options = options(engine)?;
+    Engine::check(&options).map_err(CoordinatorError::Engine)?;
+    Ok(Some(options))
+}
+
 fn options(engine: &EngineConfig) -> Result<EngineOptions, CoordinatorError> {
     let credentials = engine.credentials.as_deref().map(load_credentials).transpose();
     Ok(EngineOptions {
@@ -193,7 +207,7 @@ fn open(
     let waker = waker.map_err(|error| CoordinatorError::System("cannot wake the loop", error))?;
     let (engine, stream) =
         Engine::open(options, Arc::new(waker)).map_err(CoordinatorError::Engine)?;
-    Ok((EngineThread::new(engine, &stream), stream))
+    Ok((EngineThread::new(engine, options, &stream), stream))
 }
 
 fn site_name(engine: &EngineConfig) -> Result<SiteName, CoordinatorError> {

@@ -12,6 +12,7 @@ use crate::journal::{
     SitePhase,
 };
 use crate::limits::list::TURN_REPORTS_MAX;
+use crate::net::engine::EngineOptions;
 use crate::protocol::Seq;
 use crate::time::{Millis, Now};
 
@@ -30,6 +31,12 @@ pub trait EngineQueue: fmt::Debug {
     /// Returns the time in nanoseconds at which the stream of the list was made, if it is known.
     fn created_ns(&self) -> Option<u64> {
         None
+    }
+
+    /// Connects anew, if the credentials or the CA differ. Returns false if they do not.
+    fn log_in_again(&mut self, options: EngineOptions) -> bool {
+        let _ = options;
+        false
     }
 
     /// Returns what is known of the engine.
@@ -146,6 +153,11 @@ impl EngineJournal {
             };
             log::log!(level, "{notice}");
         }
+    }
+
+    /// Connects to the engine anew, if the credentials or the CA differ. Returns false if not.
+    pub(super) fn log_in_again(&mut self, options: EngineOptions) -> bool {
+        self.engine.log_in_again(options)
     }
 
     /// Returns the site in numbers.

@@ -65,10 +65,11 @@ fn a_server_without_tls_is_refused_where_a_ca_is_given() {
 }
 
 /// A key of a user, made for these tests: its name, and its seed.
-const USER: &str = "UA6NJY5A42TAX4ISL4CNYXJL575XOFVVHJ2HD4GU3IXU6JCZ55H73SUR";
-const SEED: &str = "SUANJQGNGKWIDC6OKTESHR6OFXHAMVXOCG36FJK7OBBIH3RZ2EIX6VDXZI";
-/// The seed of another user, whom the servers do not know.
-const OTHER_SEED: &str = "SUAKJYP2K74ONXKQPYBDXKASEL5DQ6TZXTC6ZQZFXQM7HXZCUNXHITOLXY";
+pub(crate) const USER: &str = "UA6NJY5A42TAX4ISL4CNYXJL575XOFVVHJ2HD4GU3IXU6JCZ55H73SUR";
+pub(crate) const SEED: &str = "SUANJQGNGKWIDC6OKTESHR6OFXHAMVXOCG36FJK7OBBIH3RZ2EIX6VDXZI";
+/// Another user, whom the servers do not know at first.
+pub(crate) const OTHER_USER: &str = "UA5IWTXC6G6LKVNMYLJF6OZYKBBX23YSIC5HPFSXJRBNISGJ6XTMLCNW";
+pub(crate) const OTHER_SEED: &str = "SUAKJYP2K74ONXKQPYBDXKASEL5DQ6TZXTC6ZQZFXQM7HXZCUNXHITOLXY";
 
 #[test]
 fn a_seed_logs_in_with_the_rights_that_a_site_needs_and_no_more() {

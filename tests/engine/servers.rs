@@ -182,6 +182,14 @@ impl Server {
         panic!("server {} does not greet: {log}", self.name);
     }
 
+    /// Replaces a part of the config. The next start reads it.
+    pub(crate) fn change_config(&self, old: &str, new: &str) {
+        let path = self.directory.join("nats.conf");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(old), "{text}");
+        fs::write(path, text.replace(old, new)).unwrap();
+    }
+
     /// Starts the server again on its store.
     pub(crate) fn restart(&mut self) {
         assert!(self.child.is_none());

@@ -13,6 +13,8 @@ use crate::access::Credentials;
 use crate::config::{ConfigChange, SettingChange};
 use crate::coordinator::platform::Platform;
 use crate::coordinator::security::Security;
+#[cfg(feature = "engine")]
+use crate::coordinator::site;
 use crate::coordinator::system::System;
 use crate::group::{Input, LinkId};
 use crate::text::{self, Counted};
@@ -58,6 +60,8 @@ fn try_reload(coordinator: &mut Coordinator<System>, now: Now) -> Result<Reloade
     let security = Security::load(&config.security).map_err(|error| correct(&error))?;
     let (summary, table) = (security.summary(&config.security), security.access_table());
     let token = http::load_token(coordinator, &config).map_err(|error| correct(&error))?;
+    #[cfg(feature = "engine")]
+    let login = site::read_login(&config).map_err(|error| correct(&error))?;
     let has_new_cas = coordinator
         .platform
         .secure(security)
@@ -78,6 +82,11 @@ fn try_reload(coordinator: &mut Coordinator<System>, now: Now) -> Result<Reloade
     let mut changed = if changed.is_empty() { "no other key".to_owned() } else { list(&changed) };
     if has_new_token {
         changed.push_str("; http_token_file has another token");
+    }
+    #[cfg(feature = "engine")]
+    if login.is_some_and(|login| coordinator.group.journal.log_in_again(login)) {
+        changed.push_str("; the engine is connected anew, with the files of engine_credentials");
+        changed.push_str(" and engine_ca");
     }
     Ok(Reloaded { words: format!("{summary}; {closed} set offline; changed: {changed}"), fixed })
 }

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::sleep;
 
-use super::EngineJob;
 use super::api::{self, ApiError};
 use super::feed_reader::FeedReader;
 use super::names::Names;
@@ -15,6 +14,8 @@ use super::nats::{NatsClient, NatsEvent};
 use super::questions::{Question, Questions};
 use super::report::{EngineFault, EngineReport, EngineStream, EngineSubject};
 use super::report_queue::ReportQueue;
+use super::startup::check_server;
+use super::{EngineJob, EngineOptions};
 use crate::limits::engine::{ANSWER_MS, CHECK_MS, ENTRY_BYTES_MAX, JOBS_UNANSWERED_MAX, RETRY_MS};
 use crate::net::Clock;
 use crate::time::Millis;
@@ -76,6 +77,7 @@ impl Driver {
             let wait = sleep(self.wait(now));
             tokio::select! {
                 job = jobs.recv(), if is_free => match job {
+                    Some(EngineJob::LogInAgain(options)) => self.log_in_again(&options).await,
                     Some(job) => self.on_job(job),
                     None => return,
                 },
@@ -204,6 +206,7 @@ impl Driver {
                 let bytes = api::purge_question(below);
                 self.ask_connected("PURGE", Question::Purge { below }, bytes);
             }
+            EngineJob::LogInAgain(_) => (), // The loop of `run` does that.
             EngineJob::AskStream => {
                 let asked_at = self.reader.as_ref().map_or(0, FeedReader::next);
                 let question = Question::State { asked_at, is_job: true };
@@ -313,6 +316,31 @@ impl Driver {
             self.owes_state = false;
             self.client.unsubscribe_feed();
             self.reports.push(EngineReport::Fault(fault));
+        }
+    }
+
+    /// Connects with other options, and takes the new connection in place of the old one.
+    async fn log_in_again(&mut self, options: &EngineOptions) {
+        let connected = NatsClient::connect(options, &self.names).await;
+        let connected = connected.map_err(|failed| failed.error);
+        let client = connected.and_then(|client| check_server(&client).map(|()| client));
+        let now = self.clock.now().steady;
+        match client {
+            Err(error) => {
+                let reason = format!("the connection stays, the new one failed: {error}");
+                self.reports.push(EngineReport::Refused { reason });
+            }
+            Ok(client) => {
+                self.client = client;
+                for question in self.questions.take_all() {
+                    self.on_failure(question, "the connection was made anew", now);
+                }
+                self.connects = self.client.link().connects;
+                self.is_connected = true;
+                self.check_at = now; // The feed has a hole, perhaps at its end.
+                let server = self.client.server().name;
+                self.reports.push(EngineReport::Connected { server });
+            }
         }
     }
 

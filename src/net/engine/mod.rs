@@ -51,7 +51,7 @@ use crate::limits::engine::JOBS_MAX;
 use report_queue::ReportQueue;
 
 /// Options of the client.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct EngineOptions {
     /// URLs of servers: `nats://host:port` or `tls://host:port`.
     pub servers: Vec<String>,
@@ -93,6 +93,8 @@ pub enum EngineJob {
     Purge { below: u64 },
     /// Asks the leader for the state of the stream.
     AskStream,
+    /// Connects anew with other credentials or another CA. If that fails, the connection stays.
+    LogInAgain(Box<EngineOptions>),
 }
 
 /// The loop's side of the engine's thread. A drop ends the thread.
@@ -155,6 +157,15 @@ impl Engine {
         started.map_err(|error| EngineError::thread(&error))?;
         let stream = opened.recv().map_err(|_| EngineError::thread(&"it ended"))??;
         Ok((Self { jobs, reports, ended }, stream))
+    }
+
+    /// Checks options without a connection: the form of the URLs, and the file of the CA.
+    ///
+    /// # Errors
+    ///
+    /// The first fault.
+    pub fn check(options: &EngineOptions) -> Result<(), EngineError> {
+        startup::check_options(options)
     }
 
     /// Queues a job.

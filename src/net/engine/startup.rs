@@ -68,7 +68,7 @@ async fn connect(
     Ok(client)
 }
 
-fn check_options(options: &EngineOptions) -> Result<(), EngineError> {
+pub(super) fn check_options(options: &EngineOptions) -> Result<(), EngineError> {
     let fault = |key, reason: String| Err(EngineError::Options { key, reason });
     if options.servers.is_empty() {
         return fault("engine", "no server: expected nats://host:port".to_owned());
@@ -90,7 +90,7 @@ fn check_options(options: &EngineOptions) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn check_server(client: &NatsClient) -> Result<(), EngineError> {
+pub(super) fn check_server(client: &NatsClient) -> Result<(), EngineError> {
     let server = client.server();
     let mut numbers = server.version.split('.').map(|number| number.parse().unwrap_or(0_u32));
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
