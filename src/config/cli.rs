@@ -2,6 +2,8 @@
 
 mod participant;
 mod script;
+#[cfg(feature = "engine")]
+mod site;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -19,6 +21,8 @@ use super::{
 
 pub use participant::{Membership, ParticipantOptions, ParticipantRun, StoreOptions};
 pub use script::ScriptOptions;
+#[cfg(feature = "engine")]
+pub use site::SiteTask;
 
 /// Result of a command line: a text to print, or a program to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +45,9 @@ pub enum CoordinatorTask {
         /// Settings, for which the files must be valid.
         run: CoordinatorRun,
     },
-    /// Found the group in the engine, and exit.
+    /// A task that only the program `site` has.
     #[cfg(feature = "engine")]
-    Found(CoordinatorRun),
+    OfSite(SiteTask),
     /// Make the keys and the access file of the group of this config file, and exit.
     InitKeys(PathBuf, CoordinatorConfig),
     /// Make a further invitation to the group of this config file, and exit.
@@ -95,6 +99,12 @@ impl CoordinatorRun {
         if let Some(text) = about.help_or_version(&matches, &options) {
             return Ok(Invocation::Show(text));
         }
+        #[cfg(feature = "engine")]
+        if program == Program::Site
+            && let Some(task) = site::inspect_task(&matches)?
+        {
+            return Ok(Invocation::Run(task));
+        }
         if let Some(directory) = inspect_directory(&matches)? {
             return Ok(Invocation::Run(CoordinatorTask::Inspect(directory)));
         }
@@ -120,8 +130,10 @@ impl CoordinatorRun {
         let run = Self { config, source, new_epoch };
         let checked = file.unwrap_or("options").to_owned();
         #[cfg(feature = "engine")]
-        if matches.opt_defined("found") && matches.opt_present("found") {
-            return Ok(Invocation::Run(CoordinatorTask::Found(run)));
+        if program == Program::Site
+            && let Some(task) = site::found_task(&matches, &run)?
+        {
+            return Ok(Invocation::Run(task));
         }
         Ok(Invocation::Run(match matches.opt_present("check") {
             true => CoordinatorTask::Check { checked, run },
@@ -182,7 +194,7 @@ fn program_info(program: Program) -> ProgramInfo {
     let (purpose, file) = match program {
         Program::Coordinator => (COORDINATOR_PURPOSE, COORDINATOR_FILE),
         #[cfg(feature = "engine")]
-        Program::Site => (SITE_PURPOSE, SITE_FILE),
+        Program::Site => (site::PURPOSE, site::FILE),
     };
     ProgramInfo { program: program.name(), purpose, file, argument: "[<config file>]" }
 }
@@ -202,14 +214,18 @@ fn coordinator_options(program: Program) -> Options {
          tls= and access= to it, print an invitation for participants, and exit",
     );
     options.optflag("", "invite", "print one more invitation for participants, and exit");
-    options.optopt("", "inspect", "print the contents of the journal in DIR and exit", "DIR");
+    match program {
+        Program::Coordinator => options.optopt("", "inspect", INSPECT, "DIR"),
+        #[cfg(feature = "engine")]
+        Program::Site => options.optopt("", "inspect", site::INSPECT, "FILE"),
+    };
     options.optopt("", "health", HEALTH, "HOST:PORT");
     options.optopt("", "port", "port to listen on, instead of line 1; 0: any", "PORT");
     options.optopt("", "ttl", "time to live of a message, instead of line 2", "SECONDS");
     let default = CoordinatorConfig::new(0, 0);
     #[cfg(feature = "engine")]
     if program == Program::Site {
-        options.optflag("", "found", "make the stream of a new group in the engine, and exit");
+        site::add_options(&mut options);
     }
     for key in program.keys() {
         let shown = Some((key.show)(&default)).filter(|shown| !shown.is_empty());
@@ -358,6 +374,8 @@ fn optional_file(matches: &Matches) -> Result<Option<&str>, ConfigError> {
 
 const COORDINATOR_PURPOSE: &str = "serves one group: each message of a member goes to all others";
 
+const INSPECT: &str = "print the contents of the journal in DIR and exit";
+
 const HEALTH: &str = "ask the coordinator at HOST:PORT for a sign of life, and exit: 0 if it \
                       answers within 5 s, else 1; needs no file, and checks no key";
 
@@ -368,17 +386,6 @@ file is needed. Then come lines key=value, in any order. The keys are the
 options from --bind to --metrics-members, with _ for -, as in max_line=64k. An
 option wins over its key. BYTES may end in k, m or g (1k = 1024). SECONDS may
 have three decimals. Blank lines and lines that begin with // are skipped.
-";
-
-#[cfg(feature = "engine")]
-const SITE_PURPOSE: &str = "serves one site of a group: several coordinators with one journal";
-
-#[cfg(feature = "engine")]
-const SITE_FILE: &str = "\
-The config file is that of the coordinator, with further keys from --engine to
---engine-bytes. A site needs engine=, group= and site=. The group is made once,
-with --found. ttl, max_members, overflow and presence are those of the group:
-each site needs the same values. data_dir is not for sites.
 ";
 
 const EXIT_CODES: &str = "\

@@ -36,6 +36,8 @@ mod value;
 mod write_line;
 
 pub use access_file::{AccessFile, PossibleProofs};
+#[cfg(feature = "engine")]
+pub use cli::SiteTask;
 pub use cli::{
     CoordinatorRun, CoordinatorTask, Invocation, Membership, ParticipantOptions, ParticipantRun,
     ScriptOptions, StoreOptions, task_or_exit,

@@ -39,8 +39,6 @@ mod shutdown;
 mod site;
 #[cfg(feature = "engine")]
 mod site_journal;
-#[cfg(feature = "engine")]
-mod site_samples;
 mod sockets;
 mod startup;
 mod suspend;
@@ -184,7 +182,7 @@ pub fn run(task: &CoordinatorTask) -> Result<(), CoordinatorError> {
     match task {
         CoordinatorTask::Serve(run) => serve(run),
         #[cfg(feature = "engine")]
-        CoordinatorTask::Found(run) => site::found(run),
+        CoordinatorTask::OfSite(task) => site::run(task),
         CoordinatorTask::Check { checked, run } => check::check(checked, run),
         #[cfg(feature = "tls")]
         CoordinatorTask::InitKeys(path, config) => set_up::init_keys(path, config),

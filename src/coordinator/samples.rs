@@ -1,5 +1,8 @@
 //! Values of the metrics, for `stats`, `/metrics` and the status page.
 
+#[cfg(feature = "engine")]
+mod of_site;
+
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -59,7 +62,7 @@ impl<'a> Samples<'a> {
         }
         #[cfg(feature = "engine")]
         if let Some(site) = sources.site {
-            super::site_samples::add(&mut samples, &site);
+            of_site::add_site(&mut samples, &site);
         }
         samples
     }

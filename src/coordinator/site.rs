@@ -1,5 +1,8 @@
 //! Starts a site: founds the group in the engine, or reads its list and begins to serve.
 
+mod import;
+mod inspect;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -14,7 +17,8 @@ use super::replica::Replica;
 use super::site_journal::{EngineJournal, EngineQueue};
 use super::startup::{Startup, draw_random, watch_clock};
 use crate::config::{
-    CoordinatorConfig, CoordinatorRun, EngineConfig, StandardStream, load_credentials, write_line,
+    CoordinatorConfig, CoordinatorRun, EngineConfig, SiteTask, StandardStream, load_credentials,
+    write_line,
 };
 use crate::facts::Recorded as _;
 use crate::group::{Group, Input, Rules};
@@ -31,8 +35,17 @@ use crate::time::{Millis, Now};
 
 const NOT_FOUNDED: &str = "the group was not founded";
 
+/// Runs a task that only a site has.
+pub(super) fn run(task: &SiteTask) -> Result<(), CoordinatorError> {
+    match task {
+        SiteTask::Found(run) => found(run),
+        SiteTask::Import(run, directory) => import::import(run, directory),
+        SiteTask::Inspect(config) => inspect::inspect(config),
+    }
+}
+
 /// Founds the group of a config: makes its stream, and stores the first entry.
-pub(super) fn found(run: &CoordinatorRun) -> Result<(), CoordinatorError> {
+fn found(run: &CoordinatorRun) -> Result<(), CoordinatorError> {
     let (config, engine) = (&run.config, &run.config.storage.engine);
     let options = options(engine)?;
     let stream = NewStream { replicas: engine.replicas, bytes_max: engine.bytes_max };

@@ -22,9 +22,9 @@ pub use disk::{
 };
 #[cfg(feature = "engine")]
 pub use list::{
-    BATCH_VERSION, BatchHeader, Chain, Doubt, EntryKind, Home, Homes, Life, ListBatch, ListJob,
-    ListNotice, ListPosition, ListRecord, ListReport, ListState, ListStats, MemberVisit, NoBatch,
-    SNAPSHOT_VERSION, SharedRules, SiteEnd, SiteJournal, SiteName, SiteOptions, SitePhase,
+    BATCH_VERSION, BatchHeader, Chain, Doubt, EntryKind, Home, Homes, Life, ListBatch, ListImport,
+    ListJob, ListNotice, ListPosition, ListRecord, ListReport, ListState, ListStats, MemberVisit,
+    NoBatch, SNAPSHOT_VERSION, SharedRules, SiteEnd, SiteJournal, SiteName, SiteOptions, SitePhase,
     SiteState, SiteStats, SnapshotMark, VoidReason, founding,
 };
 pub use memory::MemoryJournal;

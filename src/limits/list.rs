@@ -32,6 +32,13 @@ pub const LIST_CURSORS_MS: u64 = 250;
 pub const RIVAL_WATCH_MS: u64 = 5000;
 /// Milliseconds that `engine_timeout` means by default: longer than an election of the engine.
 pub const ENGINE_TIMEOUT_MS_DEFAULT: u64 = 10_000;
+/// Bytes of messages after which an import begins the next batch. A batch has room for one more
+/// message, and for the fields of all.
+pub const IMPORT_RECORDS_BYTES_MAX: usize = 32 * 1024;
+/// Tries to remove the first entry of an imported list.
+pub const PURGE_TRIES_MAX: usize = 20;
+/// Milliseconds without an entry after which `--inspect` gives up.
+pub const INSPECT_SILENCE_MS: u64 = 15_000;
 /// Milliseconds that the founding of a group waits for the engine.
 pub const FOUND_WAIT_MS: u64 = 15_000;
 /// Milliseconds that a start waits for a report of the engine at a time.

@@ -8,6 +8,7 @@ mod client;
 mod failures;
 mod faults;
 mod group;
+mod import;
 mod latency;
 mod operation;
 mod presence;

@@ -1,16 +1,21 @@
 //! Sites as their operators see them: lists, metrics, status, and what a site reads again.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use groupcast::metrics::{Metric, PREFIX, SITE_METRICS, STATS};
 use serde_json::Value;
-use support::Timer;
 use support::http::{get, http_address};
 use support::member::Member;
+use support::transcript::lock;
+use support::{Timer, program};
 
-use crate::group::{founded, start, start_with};
-use crate::servers::LONG;
+use crate::group::{TTL_S, founded, msend, options, run, start, start_with};
+use crate::security::{OTHER_SEED, OTHER_USER, SEED, USER};
+use crate::servers::{LONG, Servers};
 
 /// Returns the value of a series in a body of `/metrics`.
 fn value(body: &str, series: &str) -> Option<f64> {
@@ -175,4 +180,90 @@ fn a_site_without_its_engine_is_not_ready_and_says_why() {
     while get(address, "/readyz").status() != 200 {
         assert!(timer.left().is_some(), "not ready again");
     }
+}
+
+#[test]
+fn sighup_reads_other_credentials_of_the_engine() {
+    let users = format!("authorization {{ users: [{{ nkey: {USER} }}] }}");
+    let Some(mut servers) = Servers::start(1, &users) else { return };
+    let file = servers.directory.path().join("oslo.nk");
+    let write = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    };
+    write(SEED);
+    let credentials = format!("engine_credentials={}", file.display());
+    let config = servers.directory.path().join("founder.txt");
+    let mut lines = options(&servers, "founder");
+    lines.push(credentials.clone());
+    std::fs::write(&config, format!("0\n{TTL_S}\n{}\n", lines.join("\n"))).unwrap();
+    let founded = Command::new(program("site")).arg("--found").arg(&config).output().unwrap();
+    assert!(founded.status.success(), "{founded:?}");
+    let oslo = start_with(&servers, "oslo", &[&credentials, "http=0"]);
+    let address = http_address(&oslo);
+    let mut ann = oslo.join("ann", "acks=1");
+    ann.msend("one");
+    // A fault of the file changes nothing.
+    std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    oslo.hang_up();
+    let timer = Timer::start(LONG);
+    let log = || String::from_utf8_lossy(&lock(&oslo.transcript.stderr)).into_owned();
+    while !log().contains("SIGHUP: nothing was changed") {
+        assert!(timer.left().is_some(), "{}", log());
+    }
+    ann.msend("two");
+    // The server knows another user only.
+    servers.all[0].kill();
+    servers.all[0].change_config(USER, OTHER_USER);
+    servers.all[0].restart();
+    let timer = Timer::start(LONG);
+    while get(address, "/readyz").status() == 200 {
+        assert!(timer.left().is_some(), "the old credentials are still good");
+    }
+    write(OTHER_SEED);
+    oslo.hang_up();
+    let seq = msend(&mut ann, "three");
+    assert_eq!(get(address, "/readyz").body, "ready\n");
+    assert_eq!(oslo.client().stat("next_seq"), seq + 1);
+}
+
+#[test]
+fn inspect_prints_the_group_and_takes_no_part() {
+    let Some(servers) = founded(1) else { return };
+    let (oslo, cairo) = (start(&servers, "oslo"), start(&servers, "cairo"));
+    let (mut ann, bob) = (oslo.join("ann", "acks=1"), cairo.join("bob", "acks=1"));
+    ann.msend("one");
+    ann.msend("two");
+    drop(bob);
+    oslo.client().until_member("bob", |line| line.contains(" offline "));
+    let output = inspect(&servers, TTL_S);
+    let has = |line: &str| assert!(output.lines().any(|it| it == line), "{line}: {output}");
+    has("group g");
+    has("replicas 1");
+    has("settings ttl 600 s, max_members=10000, overflow=reject, presence=no");
+    has(&format!("epoch {}", ann.epoch()));
+    has("last 2");
+    has("messages_kept 2");
+    has("sites 2");
+    has("members 2");
+    has("void 0");
+    let line = |start: &str| output.lines().find(|line| line.starts_with(start)).unwrap();
+    assert!(line("oslo live life=").contains(" members=1 online=1"), "{output}");
+    assert!(line("cairo live life=").contains(" members=1 online=0"), "{output}");
+    assert!(line("ann online ").ends_with(" site=oslo"), "{output}");
+    assert!(line("bob offline 127.0.0.1:").ends_with(" site=cairo"), "{output}");
+    assert!(!output.contains("founder"), "it has no life: {output}");
+    // Other settings in the config do not matter, and nobody notices a reader.
+    assert!(inspect(&servers, TTL_S + 1).contains("settings ttl 600 s"));
+    assert_eq!(oslo.client().stats()["batches_void"], "0");
+    cairo.terminate();
+    cairo.wait();
+    assert!(inspect(&servers, TTL_S).contains("cairo ended life="), "{output}");
+}
+
+/// Returns what `--inspect` prints.
+fn inspect(servers: &Servers, ttl_s: u64) -> String {
+    let output = run(servers, &["--inspect"], ttl_s, "reader");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }

@@ -82,7 +82,7 @@ fn served(call: Result<Invocation<CoordinatorTask>, ConfigError>) -> Coordinator
         | CoordinatorTask::Inspect(_)
         | CoordinatorTask::Health(_)) => panic!("{other:?}"),
         #[cfg(feature = "engine")]
-        other @ CoordinatorTask::Found(_) => panic!("{other:?}"),
+        other @ CoordinatorTask::OfSite(_) => panic!("{other:?}"),
     }
 }
 

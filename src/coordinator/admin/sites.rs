@@ -87,11 +87,7 @@ pub(super) fn push_sites(site: &SiteView<'_>, json: &mut String) {
 }
 
 fn push_site(site: &SiteStats<'_>, newest: u64, json: &mut String) {
-    let state = match (site.is_live, site.has_ended) {
-        (true, _) => "live",
-        (false, true) => "ended",
-        (false, false) => "silent",
-    };
+    let state = site.state();
     json.push_str("{\"name\":");
     push_json(site.name, json);
     let _ = write!(json, ",\"state\":\"{state}\"");

@@ -122,6 +122,18 @@ pub struct SiteStats<'a> {
     pub online: u64,
 }
 
+impl SiteStats<'_> {
+    /// Returns the state of the site in one word.
+    #[must_use]
+    pub const fn state(&self) -> &'static str {
+        match (self.is_live, self.has_ended) {
+            (true, _) => "live",
+            (false, true) => "ended",
+            (false, false) => "silent",
+        }
+    }
+}
+
 impl<'a> ListStats<'a> {
     /// Returns a journal in numbers.
     #[must_use]

@@ -179,6 +179,17 @@ impl ListState {
         self.sites.iter()
     }
 
+    /// Returns the whole snapshots, oldest first.
+    pub fn marks(&self) -> impl ExactSizeIterator<Item = &SnapshotMark> {
+        self.marks.iter()
+    }
+
+    /// Returns the time of the list.
+    #[must_use]
+    pub fn time(&self) -> UnixMillis {
+        self.time
+    }
+
     /// Returns the homes of the members.
     #[must_use]
     pub fn homes(&self) -> &Homes {

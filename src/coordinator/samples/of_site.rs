@@ -1,11 +1,11 @@
 //! Values of the metrics that only a site of several coordinators has.
 
-use super::samples::{SampleValue, Samples};
-use super::site_journal::SiteView;
+use super::{SampleValue, Samples};
+use crate::coordinator::site_journal::SiteView;
 use crate::metrics::Metric;
 
 /// Adds the samples of a site.
-pub(super) fn add<'a>(samples: &mut Samples<'a>, site: &SiteView<'a>) {
+pub(super) fn add_site<'a>(samples: &mut Samples<'a>, site: &SiteView<'a>) {
     let SiteView { list, engine, .. } = site;
     samples.labelled(Metric::SiteInfo, list.site.as_str(), SampleValue::Count(1));
     samples.count(Metric::ListPosition, list.position.0);
