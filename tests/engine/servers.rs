@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use groupcast::net::engine::{EngineOptions, NewStream};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use support::Timer;
 use support::port::ReservedPort;
 use tempfile::TempDir;
@@ -204,6 +204,8 @@ impl Server {
     /// SIGSTOP: the process keeps its sockets, and does nothing.
     pub(crate) fn pause(&self) {
         kill_process(self.pid(), Signal::STOP).unwrap();
+        let stopped = waitpid(Some(self.pid()), WaitOptions::UNTRACED).unwrap();
+        assert!(stopped.is_some_and(|(_, status)| status.stopped()));
     }
 
     pub(crate) fn resume(&self) {

@@ -1,12 +1,16 @@
 //! Older stores that are put back under servers: a loss is never silent.
 
+use std::thread;
+use std::time::Duration;
+
+use support::Timer;
 use support::coordinator::Coordinator;
 use support::member::Member;
 use support::participant::{Home, Running, texts};
 
 use crate::group::{eventually, founded, msend, start, stderr_of};
 use crate::raw::Raw;
-use crate::servers::Servers;
+use crate::servers::{LONG, Servers};
 
 #[test]
 fn an_older_store_of_one_server_of_three_loses_nothing() {
@@ -53,13 +57,15 @@ fn leader(servers: &Servers) -> String {
 fn sites_that_had_read_more_begin_an_epoch_without_a_member_that_says_so() {
     let Some(mut servers) = founded(1) else { return };
     let sites = [start(&servers, "oslo"), start(&servers, "cairo")];
-    let mut ann = sites[0].join("ann", "acks=1");
+    let (mut ann, mut bob) = (sites[0].join("ann", "acks=1"), sites[1].join("bob", "acks=1"));
     let old_epoch = ann.epoch().to_owned();
     ann.msend("old");
+    bob.socket().delivery(1, "ann", "old");
     servers.all[0].kill();
     let kept = servers.keep(0);
     servers.all[0].restart();
     msend(&mut ann, "lost");
+    bob.socket().delivery(2, "ann", "lost"); // Its site has read it, too.
     servers.all[0].kill();
     servers.put_back(0, &kept);
     servers.all[0].restart();
@@ -73,9 +79,13 @@ fn sites_that_had_read_more_begin_an_epoch_without_a_member_that_says_so() {
 /// Waits until two sites have read the list again, and returns the epoch of both.
 #[track_caller]
 fn until_read_again(sites: &[Coordinator; 2]) -> String {
-    eventually("both sites read again", || {
-        sites.iter().all(|site| stderr_of(site).matches("list read: ").count() >= 2)
-    });
+    let has_read_again = |site| stderr_of(site).matches("list read: ").count() >= 2;
+    let timer = Timer::start(LONG);
+    while !sites.iter().all(has_read_again) {
+        let said = sites.each_ref().map(stderr_of).join("---\n");
+        assert!(timer.left().is_some(), "not both sites read again:\n{said}");
+        thread::park_timeout(Duration::from_millis(50));
+    }
     let epoch_of = |site: &Coordinator| site.client().stats()["epoch"].clone();
     eventually("one epoch", || epoch_of(&sites[0]) == epoch_of(&sites[1]));
     epoch_of(&sites[0])

@@ -4,7 +4,7 @@ use support::Timer;
 use support::listener::Listener;
 use support::member::Member;
 
-use crate::group::{founded, later, msend, send_undecided, start};
+use crate::group::{founded, later, msend, send_undecided, start, stderr_of};
 use crate::servers::{LONG, Servers};
 
 #[test]
@@ -60,6 +60,8 @@ fn a_process_that_was_stopped_ends_if_another_one_has_taken_its_name() {
     let reply = ann.command.line_within(Timer::start(LONG));
     assert!(!reply.as_ref().is_ok_and(|reply| reply.starts_with("OK ")), "{reply:?}");
     assert_eq!(oslo.wait().code(), Some(1));
+    let text = stderr_of(&oslo);
+    assert!(text.contains("another process has begun to serve as site oslo"), "{text}");
     let since = format!("acks=1 since={}:0", bob.epoch());
     let mut back = Member::come_back(&other, "ann", &since);
     assert_eq!(back.msend("two"), 2, "nothing of the first oslo stands between");
