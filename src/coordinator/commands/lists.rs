@@ -9,7 +9,7 @@
 //! for the next list, so no client gets a list from before its request.
 
 use std::collections::VecDeque;
-use std::fmt::{self, Write};
+use std::fmt::Write;
 use std::mem;
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use bytes::Bytes;
 use super::budget::Budget;
 use crate::group::{ConnId, Group};
 use crate::limits::{CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE, LIST_LINES_MAX, TURN_LIST_LINES_MAX};
-use crate::protocol::{Listing, MemberLine, Reply};
+use crate::protocol::{Listing, Reply};
 
 /// Long lists of members, and the clients that wait for them.
 #[derive(Debug, Default)]
@@ -85,6 +85,9 @@ impl Lists {
         let (before, from) = (in_progress.count, in_progress.last.take());
         for member in group.members_after(from.as_deref()).take(TURN_LIST_LINES_MAX) {
             // Writing to a string cannot fail.
+            #[cfg(not(feature = "engine"))]
+            let _ = writeln!(in_progress.lines, "{member}");
+            #[cfg(feature = "engine")]
             let _ = write_member(&mut in_progress.lines, &member, group);
             in_progress.count += 1;
             if in_progress.count - before == TURN_LIST_LINES_MAX {
@@ -130,6 +133,9 @@ impl Lists {
         let mut lines = format!("{}\n", reply(count));
         for member in group.members() {
             // Writing to a string cannot fail.
+            #[cfg(not(feature = "engine"))]
+            let _ = writeln!(lines, "{member}");
+            #[cfg(feature = "engine")]
             let _ = write_member(&mut lines, &member, group);
         }
         (lines.len() <= bytes_max).then_some(lines)
@@ -148,16 +154,13 @@ const fn reply(count: usize) -> Reply {
     Reply::List { listing: Listing::Members, count }
 }
 
-/// Appends the line of a member.
-#[cfg(not(feature = "engine"))]
-#[inline]
-fn write_member(lines: &mut String, member: &MemberLine<'_>, _: &Group) -> fmt::Result {
-    writeln!(lines, "{member}")
-}
-
 /// Appends the line of a member. One of several coordinators names the site of the member.
 #[cfg(feature = "engine")]
-fn write_member(lines: &mut String, member: &MemberLine<'_>, group: &Group) -> fmt::Result {
+fn write_member(
+    lines: &mut String,
+    member: &crate::protocol::MemberLine<'_>,
+    group: &Group,
+) -> std::fmt::Result {
     match crate::group::site_of(group, member.id) {
         Some(site) => {
             writeln!(lines, "{}", crate::protocol::SiteMemberLine { line: *member, site })
