@@ -7,9 +7,14 @@
 //! ```
 //!
 //! Sites crash and start, their clocks differ and jump, the engine refuses for minutes, falls
-//! silent, shows older copies, and in some runs loses what it confirmed. At equal positions all
-//! states are equal. While the list keeps what it acknowledged, nothing confirmed is lost, and what
-//! was refused with 506 never appears. If the list loses something, a new epoch tells everybody.
+//! silent, shows older copies, and in some runs loses what it confirmed, or shows one site an entry
+//! that it never stored. Late batches come at the worst moment. At equal positions all states are
+//! equal, and `records.rs` reads the batches a second time: which messages count. While the list
+//! keeps what it acknowledged, nothing confirmed is lost, and what was refused with 506 never
+//! appears. If the list loses something, a new epoch tells everybody.
+//!
+//! Not seen here: what a site confirmed in another history, if it crashes before the list has a
+//! batch that it made since. Nobody can know of it.
 
 mod checks;
 mod clients;
