@@ -10,6 +10,7 @@ use super::{Measured, Setup, World};
 use crate::clients::{Clients, Pace, Until};
 use crate::cores;
 use crate::peers::groupcast::{Deliveries, Requests};
+use crate::process::Usage;
 use crate::table::{Row, Samples, Table, Values, count};
 
 const TEXT_BYTES: usize = 100;
@@ -35,8 +36,8 @@ pub(super) fn measure(setup: &Setup) -> Result<Measured> {
     let about = format!(
         "{SITES} sites with {members} online members each, {}. One publisher at the first site \
          sends {RATE} messages of {TEXT_BYTES} B a second, {SECONDS} s a round. Each member gets \
-         and verifies each message, and the clients use the same cores. {}. Times count from when \
-         a message was due.",
+         and verifies each message. The clients use the same cores, in one thread: if that has \
+         100 %, it is the limit. {}. Times count from when a message was due.",
         KIND.name(),
         count(rounds, "round"),
     );
@@ -69,7 +70,7 @@ const RSS: [&str; SITES] = ["RSS of site 1, MB", "RSS of site 2, MB", "RSS of si
 
 fn round(World { group, engine, .. }: &World, clients: &mut Clients) -> Result<Values> {
     let usages = || (0..SITES).map(|site| group.usage(site)).collect::<Result<Vec<_>>>();
-    let (before, servers) = (usages()?, engine.usage()?);
+    let (before, servers, clients_before) = (usages()?, engine.usage()?, Usage::own()?);
     let pace = Pace::Every(Duration::from_secs(1) / RATE);
     let run = clients.run(pace, Until::Messages(u64::from(RATE * SECONDS)))?;
     let (after, seconds) = (usages()?, run.elapsed.as_secs_f64());
@@ -88,5 +89,7 @@ fn round(World { group, engine, .. }: &World, clients: &mut Clients) -> Result<V
         }));
     }
     values.push(("CPU of the engine, %", percent(engine.usage()?.cpu_ns_since(&servers))));
+    let clients = Usage::own()?.cpu_ns_since(&clients_before);
+    values.push(("CPU of the clients, %", percent(clients)));
     Ok(values)
 }
