@@ -25,6 +25,7 @@ const KEYS: GroupKeys = GroupKeys { ttl_s: 60, lines: "max_backlog=1g\nkeep=0\n"
 const RATE: &str = "messages/s";
 const SITES_CPU: &str = "CPU of the sites, ns a message";
 const ENGINE_CPU: &str = "CPU of the engine, ns a message";
+const BATCHED: &str = "messages an entry of the list";
 /// The goal, beside plain JetStream with as many messages under way.
 const RATIO_MIN: f64 = 5.0;
 
@@ -104,7 +105,7 @@ fn round(world: &World, work: Work, number: usize, span: Duration) -> Result<Val
         Work::Plain { publishers, window, batch } => {
             let clients = &mut plain(engine, publishers, batch)?;
             let mut values = run(clients, window, batch, span, world)?;
-            values.retain(|(name, _)| *name != SITES_CPU);
+            values.retain(|(name, _)| ![SITES_CPU, BATCHED].contains(name));
             Ok(values)
         }
         Work::Sites { sites, publishers, window } => {
@@ -158,13 +159,17 @@ fn run(
     World { engine, group, .. }: &World,
 ) -> Result<Values> {
     clients.run(Pace::Unanswered(window), Until::Elapsed(span / 5))?;
+    let (_, first) = engine.entries()?;
     let (sites, servers) = (group.usages()?, engine.usage()?);
     let run = clients.run(Pace::Unanswered(window), Until::Elapsed(span))?;
     let messages = (run.messages * batch as u64) as f64;
     let cpu = |before: Usage, after: Usage| after.cpu_ns_since(&before) as f64 / messages.max(1.0);
+    let (sites, servers) = (cpu(sites, group.usages()?), cpu(servers, engine.usage()?));
+    let (_, last) = engine.entries()?;
     Ok(vec![
         (RATE, messages / run.elapsed.as_secs_f64()),
-        (SITES_CPU, cpu(sites, group.usages()?)),
-        (ENGINE_CPU, cpu(servers, engine.usage()?)),
+        (SITES_CPU, sites),
+        (ENGINE_CPU, servers),
+        (BATCHED, messages / (last - first).max(1) as f64),
     ])
 }

@@ -146,11 +146,12 @@ impl Engine {
         name.is_some() && leader.as_ref().and_then(Value::as_str) == name
     }
 
-    /// Number of entries in the list of the group.
-    pub(super) fn entries(&self) -> Result<u64> {
+    /// Number of entries in the list of the group, and the position of the last one.
+    pub(super) fn entries(&self) -> Result<(u64, u64)> {
         let info = self.address()?.stream_info(super::group::STREAM, ANSWER_WAIT)?;
-        let entries = info.pointer("/state/messages").and_then(Value::as_u64);
-        entries.with_context(|| format!("no number of entries: {info}"))
+        let number = |path| info.pointer(path).and_then(Value::as_u64);
+        let numbers = number("/state/messages").zip(number("/state/last_seq"));
+        numbers.with_context(|| format!("no number of entries: {info}"))
     }
 
     /// Makes the stream of the plain publishers.
