@@ -55,8 +55,10 @@ pub const LIST_CLOSE_MS: u64 = 1000;
 pub const SNAPSHOT_MS_MIN: u64 = 60_000;
 /// Bytes of entries after which a snapshot is due.
 pub const SNAPSHOT_AFTER_BYTES: u64 = 64 * 1024 * 1024;
-/// Longest piece of a snapshot, in bytes.
-pub const PIECE_BYTES_MAX: usize = 256 * 1024;
+/// Longest content of a piece of a snapshot, in bytes.
+pub const PIECE_BYTES_MAX: usize = 192 * 1024;
+/// Most bytes of a piece before and after its content.
+pub const PIECE_OVERHEAD_BYTES: usize = 512;
 /// Milliseconds after which a snapshot that is not whole is given up.
 pub const SNAPSHOT_GIVE_UP_MS: u64 = 30_000;
 /// Milliseconds that own seqs are kept above the time to live: sites apply an entry at different
@@ -68,6 +70,12 @@ pub const SNAPSHOT_MARKS_MAX: usize = 64;
 const _: () = assert!(
     SITE_LINE_BYTES_HIGHEST + BATCH_OVERHEAD_BYTES < BATCH_BYTES_MAX,
     "a batch has room for every message"
+);
+#[cfg(feature = "engine")]
+const _: () = assert!(
+    PIECE_BYTES_MAX + PIECE_OVERHEAD_BYTES <= super::engine::ENTRY_BYTES_MAX
+        && BATCH_BYTES_MAX <= super::engine::ENTRY_BYTES_MAX,
+    "the engine takes every piece of a snapshot, and every batch"
 );
 const _: () = assert!(PULSE_MS * 2 < RIVAL_WATCH_MS, "a rival pulses while it is watched for");
 const _: () = assert!(PULSE_MS + READ_BACK_MS < SITE_DEAD_MS, "a pulse may come late");

@@ -52,7 +52,7 @@ const ENGINE_TIMEOUT_MS: u64 = 10_000;
 const STEPS: u64 = 2_000;
 const SEEDS: u64 = 24;
 /// What the runs must have seen in all.
-const FAULTS: [&str; 15] = [
+const FAULTS: [&str; 14] = [
     "another history",
     "confirmed",
     "crash",
@@ -63,7 +63,6 @@ const FAULTS: [&str; 15] = [
     "fell behind",
     "forgotten",
     "list went back",
-    "name in use",
     "numbered text",
     "older copy",
     "purge",
@@ -338,5 +337,8 @@ fn sites_agree_whatever_the_list_does_and_nothing_confirmed_is_lost() {
     if std::env::var("SITES_SEED").is_err() {
         let missing: Vec<_> = FAULTS.iter().filter(|fault| !seen.contains_key(**fault)).collect();
         assert!(missing.is_empty(), "no run saw {missing:?}");
+        // The first batch of a dead process may come late. Its other batches are no rival's.
+        let rivals = seen.get("name in use").copied().unwrap_or_default();
+        assert!(rivals <= 2, "{rivals} starts ended because of a process that is dead");
     }
 }

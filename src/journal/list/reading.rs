@@ -196,8 +196,12 @@ impl<S: Replicated> ReportHandler<'_, S> {
             SitePhase::Serving if latest.is_some_and(|latest| latest.life != journal.life) => {
                 SiteEnd::Superseded(name.clone())
             }
-            SitePhase::Watching { number, .. }
-                if latest.is_some_and(|it| it.number != number && !it.has_ended) =>
+            // One batch of a process that is dead can be on its way.
+            SitePhase::Watching { number, life, .. }
+                if latest.is_some_and(|it| {
+                    let is_live = it.life != life || it.number > number.saturating_add(1);
+                    is_live && !it.has_ended
+                }) =>
             {
                 SiteEnd::NameInUse(name.clone())
             }
@@ -259,7 +263,8 @@ impl<S: Replicated> ReportHandler<'_, S> {
         let known = journal.list.site(&journal.options.site).filter(|it| !it.has_ended);
         journal.phase = match known {
             Some(other) => {
-                SitePhase::Watching { until: steady.plus(RIVAL_WATCH_MS), number: other.number }
+                let until = steady.plus(RIVAL_WATCH_MS);
+                SitePhase::Watching { until, number: other.number, life: other.life }
             }
             None => SitePhase::Beginning,
         };

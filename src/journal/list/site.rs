@@ -56,6 +56,8 @@ pub enum SitePhase {
         until: Millis,
         /// Number of the last batch of the other process.
         number: u64,
+        /// Life of the other process.
+        life: Life,
     },
     /// The first batch of this life is on its way.
     Beginning,

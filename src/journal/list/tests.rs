@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 
 use super::batch::{BatchHeader, ListBatch, NoBatch, founding};
 use super::chain::Chain;
+use super::homes::Home;
 use super::names::{Life, ListPosition, MemberVisit, SiteName};
 use super::record::{ListRecord, SharedRules};
 use super::snapshot::{Collector, pieces, restore};
@@ -12,6 +13,7 @@ use super::state::{Judgement, ListState, VoidReason};
 use crate::facts::{Fact, Ordered, Recorded as _, StateMachine as _};
 use crate::group::{Group, Rules};
 use crate::limits::Overflow;
+use crate::limits::list::{PIECE_BYTES_MAX, PIECE_OVERHEAD_BYTES};
 use crate::protocol::{ANNOUNCER, Epoch, KeyName, PeerName, Seq, Text};
 use crate::time::{Millis, UnixMillis};
 
@@ -333,4 +335,25 @@ fn a_snapshot_of_another_history_does_not_count() {
     assert_eq!(list.read_piece(position.next(), piece), None);
     let [piece] = &pieces(&list, &group(), &name("oslo"), 1)[..] else { panic!("one piece") };
     assert!(list.read_piece(list.position().next(), piece).is_some());
+}
+
+#[test]
+fn a_piece_of_a_snapshot_is_no_longer_than_the_engine_takes() {
+    let mut group = group();
+    for number in 0..9 {
+        let ordered = Ordered { ticket: None, is_committed: true };
+        let fact = |id| Fact::Entered { id, owner: of_ip(), address: address(), start: Seq::ZERO };
+        group.apply(fact(&format!("member{number}")), ordered, Millis::ZERO);
+    }
+    let mut list = founded();
+    for number in 0..8000 {
+        let visit = MemberVisit { position: ListPosition(number), index: 0 };
+        let home = Home { site: name("oslo"), visit, is_online: true, acked: Seq::ZERO };
+        list.homes.set(&format!("a-long-name-of-a-member-{number}"), home);
+    }
+    let pieces = pieces(&list, &group, &name("oslo"), 1);
+    assert!(pieces.len() > 1);
+    for piece in pieces {
+        assert!(piece.len() <= PIECE_BYTES_MAX + PIECE_OVERHEAD_BYTES, "{} bytes", piece.len());
+    }
 }

@@ -1,5 +1,7 @@
 //! Work of the journal of a site that is due by time: batches, repetitions, snapshots.
 
+use std::ops::RangeInclusive;
+
 use super::io::{ListJob, ListNotice, ListReport, SiteEnd};
 use super::names::{Life, ListPosition};
 use super::observed::ListObserved;
@@ -54,10 +56,18 @@ pub(super) struct Repetition {
 pub(super) struct Snapshots {
     /// Bytes of entries since the last whole snapshot.
     bytes: u64,
-    /// Snapshot whose pieces are on their way, and when it began.
-    under_way: Option<(SnapshotName, Millis)>,
+    under_way: Option<SnapshotUnderWay>,
     /// Time of the last begin.
     begun_at: Millis,
+}
+
+/// Snapshot whose pieces are on their way.
+#[derive(Clone, Debug)]
+struct SnapshotUnderWay {
+    name: SnapshotName,
+    begun: Millis,
+    /// Numbers of the publishes of its pieces.
+    tags: RangeInclusive<u64>,
 }
 
 impl Upkeep {
@@ -89,13 +99,12 @@ impl Snapshots {
 
     pub(super) fn is_whole(&mut self, name: &SnapshotName) {
         self.bytes = 0;
-        self.under_way.take_if(|(mine, _)| mine == name);
+        self.under_way.take_if(|mine| mine.name == *name);
     }
 
     /// Returns true if a snapshot must begin now.
     fn are_due(&mut self, interval_ms: u64, now: Millis) -> bool {
-        let is_late =
-            |(_, begun): &mut (SnapshotName, Millis)| begun.plus(SNAPSHOT_GIVE_UP_MS) <= now;
+        let is_late = |it: &mut SnapshotUnderWay| it.begun.plus(SNAPSHOT_GIVE_UP_MS) <= now;
         self.under_way.take_if(is_late);
         let is_old = self.begun_at.plus(interval_ms) <= now && self.bytes > 0;
         self.under_way.is_none() && (is_old || self.bytes >= SNAPSHOT_AFTER_BYTES)
@@ -139,6 +148,8 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
                 self.notices.push_back(ListNotice::Refused(reason));
             }
             self.upkeep.repetition.again_at = Some(now.plus(PUBLISH_PAUSE_MS));
+        } else if self.upkeep.snapshots.under_way.take_if(|it| it.tags.contains(&tag)).is_some() {
+            self.notices.push_back(ListNotice::Refused(format!("a snapshot: {reason}").into()));
         }
     }
 
@@ -296,11 +307,12 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
         let Some(random) = draw() else { return };
         self.upkeep.snapshots.begun_at = steady;
         let (site, base) = (self.options.site.clone(), self.list.position());
+        let first = self.upkeep.last_tag.saturating_add(1);
         for piece in pieces(&self.list, state, &site, random) {
             self.publish(EntryKind::Snapshot, piece.into());
         }
-        let name = SnapshotName { base, site, random };
-        self.upkeep.snapshots.under_way = Some((name, steady));
+        let (name, tags) = (SnapshotName { base, site, random }, first..=self.upkeep.last_tag);
+        self.upkeep.snapshots.under_way = Some(SnapshotUnderWay { name, begun: steady, tags });
         self.purge(state);
     }
 
