@@ -31,8 +31,10 @@ impl<S: Replicated> ReportHandler<'_, S> {
             }
             ListReport::Missing { first, last } => {
                 let next = journal.list.position().next();
-                let is_reading = !matches!(journal.phase, SitePhase::Snapshot(_));
-                if is_reading && first <= next && next <= last {
+                if let SitePhase::Snapshot(begin) = &mut journal.phase {
+                    // They were removed since this start has looked where the list begins.
+                    *begin = if first <= *begin { last.next().max(*begin) } else { *begin };
+                } else if first <= next && next <= last {
                     journal.end(SiteEnd::FellBehind(next));
                 }
             }
