@@ -6,16 +6,18 @@ use std::num::NonZeroU64;
 use super::batch::{BatchHeader, ListBatch, NoBatch, founding};
 use super::chain::Chain;
 use super::homes::Home;
+use super::io::ListReport;
 use super::names::{Life, ListPosition, MemberVisit, SiteName};
 use super::record::{ListRecord, SharedRules};
+use super::site::{SiteJournal, SiteOptions, SitePhase};
 use super::snapshot::{Collector, pieces, restore};
-use super::state::{Judgement, ListState, VoidReason};
+use super::state::{EntryKind, Judgement, ListState, VoidReason};
 use crate::facts::{Fact, Ordered, Recorded as _, StateMachine as _};
-use crate::group::{Group, Rules};
+use crate::group::{Group, Rules, Ticket};
 use crate::limits::Overflow;
 use crate::limits::list::{PIECE_BYTES_MAX, PIECE_OVERHEAD_BYTES};
 use crate::protocol::{ANNOUNCER, Epoch, KeyName, PeerName, Seq, Text};
-use crate::time::{Millis, UnixMillis};
+use crate::time::{Millis, Now, UnixMillis};
 
 const RULES: SharedRules =
     SharedRules { ttl_ms: 60_000, members_max: 9, drops_oldest: true, announces: true };
@@ -356,4 +358,39 @@ fn a_piece_of_a_snapshot_is_no_longer_than_the_engine_takes() {
     for piece in pieces {
         assert!(piece.len() <= PIECE_BYTES_MAX + PIECE_OVERHEAD_BYTES, "{} bytes", piece.len());
     }
+}
+
+/// A start that found the beginning of the list at entry 2, and reads the snapshot of `list`.
+fn started(list: &ListState, missing: Option<ListReport>) -> SiteJournal<Ticket> {
+    let options = SiteOptions {
+        site: name("oslo"),
+        rules: RULES,
+        engine_timeout_ms: 1000,
+        waiting_bytes_max: 1000,
+        doubt: None,
+        begins_epoch: false,
+    };
+    let mut journal = SiteJournal::new(options, ListPosition(2), 1);
+    let (mut state, now) = (group(), Now { steady: Millis::ZERO, unix: UnixMillis(1) });
+    let piece = pieces(list, &group(), &name("cairo"), 1).remove(0);
+    let (position, stored) = (list.position().next(), UnixMillis(1));
+    let entry =
+        ListReport::Entry { position, stored, kind: EntryKind::Snapshot, bytes: piece.into() };
+    for report in missing.into_iter().chain([entry]) {
+        journal.handle(report, &mut state, now);
+    }
+    assert_eq!(*journal.phase(), SitePhase::Replay);
+    journal
+}
+
+#[test]
+fn a_purge_during_a_start_is_no_loss_and_missing_entries_are_one() {
+    let mut list = founded();
+    for _ in 0..5 {
+        is_void(&mut list, b"a stranger", VoidReason::Damaged);
+    }
+    assert!(started(&list, None).doubtful_epoch.is_some(), "entries before it are missing");
+    let (first, last) = (ListPosition(2), list.position());
+    let journal = started(&list, Some(ListReport::Missing { first, last }));
+    assert_eq!(journal.doubtful_epoch, None);
 }
