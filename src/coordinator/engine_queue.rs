@@ -23,7 +23,7 @@ pub(super) struct EngineThread {
     refused: Option<EngineJob>,
     facts: EngineFacts,
     login: EngineLogin,
-    /// Options of a connection that must be made anew.
+    /// Options of a connection that must be made again.
     new_login: Option<EngineOptions>,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Debug for EngineLogin {
     }
 }
 
-/// What the reports have told of the engine.
+/// State of the engine, as the reports tell it.
 #[derive(Debug, Default)]
 struct EngineFacts {
     is_connected: bool,
@@ -98,7 +98,7 @@ impl EngineThread {
         Self { engine, created_ns, refused: None, facts, login, new_login: None }
     }
 
-    /// Submits the job for a connection that must be made anew. The next call tries again.
+    /// Submits the job for a connection that must be made again. The next call tries again.
     fn submit_login(&mut self) {
         let Some(options) = self.new_login.take() else { return };
         let job = EngineJob::LogInAgain(Box::new(options));

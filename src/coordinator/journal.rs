@@ -200,7 +200,7 @@ impl<W: WriterQueue> GroupJournal<W> {
         matches!(self, Self::Site(_))
     }
 
-    /// Connects a site to the engine anew, if the credentials or the CA differ.
+    /// Connects a site to the engine again, if the credentials or the CA differ.
     #[cfg(feature = "engine")]
     pub(super) fn log_in_again(&mut self, options: EngineOptions) -> bool {
         match self {

@@ -33,7 +33,7 @@ pub trait EngineQueue: fmt::Debug {
         None
     }
 
-    /// Connects anew, if the credentials or the CA differ. Returns false if they do not.
+    /// Connects again, if the credentials or the CA differ. Returns false if they do not.
     fn log_in_again(&mut self, options: EngineOptions) -> bool {
         let _ = options;
         false
@@ -155,7 +155,7 @@ impl EngineJournal {
         }
     }
 
-    /// Connects to the engine anew, if the credentials or the CA differ. Returns false if not.
+    /// Connects to the engine again, if the credentials or the CA differ. Returns false if not.
     pub(super) fn log_in_again(&mut self, options: EngineOptions) -> bool {
         self.engine.log_in_again(options)
     }

@@ -1,4 +1,4 @@
-//! Who is online in a group of several sites, and who is forgotten.
+//! Presence in a group of several sites, and members that are forgotten.
 
 use support::Timer;
 use support::member::Member;

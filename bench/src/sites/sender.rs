@@ -22,7 +22,7 @@ pub(super) struct Pacing {
     pub(super) pause: Duration,
 }
 
-/// What a sender did.
+/// Result of a sender.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     pub(super) confirmed: u64,

@@ -1,4 +1,4 @@
-//! What the status page shows of several sites.
+//! The sites of a group, for the status page.
 
 use std::fmt::Write as _;
 

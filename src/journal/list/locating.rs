@@ -18,7 +18,7 @@ use crate::facts::{Fact, MemberSite, Replicated};
 use crate::protocol::Seq;
 use crate::time::Millis;
 
-/// What the state machine knows of the list, beside the records.
+/// Facts that the state machine has from the list, beside the records.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Located {
     /// Last seq that was forgotten.

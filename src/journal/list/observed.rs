@@ -1,4 +1,4 @@
-//! What the journal of a site has seen, for the metrics. Nothing here decides anything.
+//! Counts of the journal of a site, for the metrics. Nothing here decides anything.
 
 use std::collections::BTreeMap;
 

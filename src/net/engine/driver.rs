@@ -333,7 +333,7 @@ impl Driver {
             Ok(client) => {
                 self.client = client;
                 for question in self.questions.take_all() {
-                    self.on_failure(question, "the connection was made anew", now);
+                    self.on_failure(question, "the connection was made again", now);
                 }
                 self.connects = self.client.link().connects;
                 self.is_connected = true;

@@ -86,14 +86,14 @@ pub struct NewStream {
 pub enum EngineJob {
     /// Publishes an entry. Ends with [`EngineReport::Stored`] or [`EngineReport::NotStored`].
     Publish { tag: u64, subject: EngineSubject, bytes: Bytes },
-    /// Subscribes to the feed anew, and reports all entries from this position on: stored ones,
+    /// Subscribes to the feed again, and reports all entries from this position on: stored ones,
     /// then new ones. It replaces an earlier one.
     ReadFrom { position: u64 },
     /// Removes all entries below this position.
     Purge { below: u64 },
     /// Asks the leader for the state of the stream.
     AskStream,
-    /// Connects anew with other credentials or another CA. If that fails, the connection stays.
+    /// Connects again with other credentials or another CA. If that fails, the connection stays.
     LogInAgain(Box<EngineOptions>),
 }
 

@@ -29,7 +29,7 @@ fn cut_off(net: u8, way: Way) {
     let mut other = right.within(|| oslo.client());
     cable.cut(way);
     send_undecided(&mut ann, &mut other);
-    // What goes out to the engine is stored, even if nothing comes back.
+    // Entries that go out to the engine are stored, even if nothing comes back.
     let mut expected: Vec<(u64, &str, String)> = Vec::new();
     let seq = bob.msend("two");
     assert!(seq == 2 || seq == 3 && way == Way::ToRight, "{way:?}: {seq}");

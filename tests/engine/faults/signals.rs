@@ -75,7 +75,7 @@ fn outage(count: usize, begin: impl Fn(&mut Servers), end: impl Fn(&mut Servers)
     let (mut ann, mut bob) = (oslo.join("ann", "acks=1"), cairo.join("bob", "acks=1"));
     ann.msend("before");
     begin(&mut servers);
-    // What is known is delivered and acknowledged.
+    // Known messages are delivered and acknowledged.
     bob.socket().delivery(1, "ann", "before");
     bob.socket().ack(1);
     cairo.client().until_member("bob", |line| support::number(line, "acked") == 1);
