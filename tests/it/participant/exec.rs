@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::net::UnixDatagram;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 
+use support::DEADLINE;
 use support::coordinator::Coordinator;
 use support::participant::{Home, Running, texts};
 
@@ -63,9 +65,21 @@ fn a_message_whose_command_did_not_end_comes_again() {
         gate.write_all(b"\n").unwrap();
     };
     open(); // The command of the killed participant ends.
-    let mut alice = Running::start(home.command_as_is(&options));
+    let notify = home.directory.path().join("notify");
+    let manager = UnixDatagram::bind(&notify).unwrap();
+    manager.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut command = home.command_as_is(&options);
+    command.env("NOTIFY_SOCKET", &notify);
+    let mut alice = Running::start(command);
     alice.expect("begins 1");
     alice.signal(Signal::TERM);
+    let mut bytes = [0; 4096];
+    loop {
+        let count = manager.recv(&mut bytes).expect("the participant has taken SIGTERM");
+        if bytes[..count].starts_with(b"STOPPING=1") {
+            break;
+        }
+    }
     open();
     assert_eq!(alice.wait(), Some(0), "{}", alice.said);
     assert_eq!(texts(&home.log()), ["one"], "SIGTERM waits for the running command alone");
