@@ -30,10 +30,12 @@ use crate::journal::{
     Salt, Store,
 };
 use crate::limits::http::{HTTP_RESERVE_FILES, HTTP_SEND_BUFFER_BYTES};
-use crate::limits::{JOURNAL_WAITING_BYTES_MAX, RESERVE_FILES, SEGMENT_BYTES_MAX, SyncPolicy};
+use crate::limits::{
+    FILE_TABLE_FILES, JOURNAL_WAITING_BYTES_MAX, RESERVE_FILES, SEGMENT_BYTES_MAX, SyncPolicy,
+};
 use crate::net::{
     Acceptor, Clock, HTTP_LISTENER, LISTENER, ServiceManager, Signal, Signals, Transport,
-    raise_file_limit,
+    grow_file_table, raise_file_limit,
 };
 use crate::protocol::Epoch;
 use crate::text::Counted;
@@ -70,14 +72,8 @@ pub(super) fn draw_random() -> Result<u64, CoordinatorError> {
     })
 }
 
-/// Listens, starts the group, and prints the first line on standard output.
-pub(super) fn start(
-    run: &CoordinatorRun,
-    start: Start,
-) -> Result<Coordinator<System>, CoordinatorError> {
-    let config = &run.config;
-    let security = Security::load(&config.security).map_err(CoordinatorError::Config)?;
-    let system = |what| move |error| CoordinatorError::System(what, error);
+/// Raises the limit on open files, and makes room for many of them. Returns the limit in words.
+fn prepare_files(config: &CoordinatorConfig) -> String {
     let files = match raise_file_limit() {
         Ok(Some(files)) => files.to_string(),
         Ok(None) => "any number of".to_owned(),
@@ -86,9 +82,24 @@ pub(super) fn start(
             "an unknown number of".to_owned()
         }
     };
+    if let Err(error) = grow_file_table(FILE_TABLE_FILES) {
+        log::warn!("the table of open files cannot be made larger: {error}");
+    }
     if let Some(warning) = report::too_few_files(config, files.parse().ok()) {
         log::warn!("{warning}");
     }
+    files
+}
+
+/// Listens, starts the group, and prints the first line on standard output.
+pub(super) fn start(
+    run: &CoordinatorRun,
+    start: Start,
+) -> Result<Coordinator<System>, CoordinatorError> {
+    let config = &run.config;
+    let security = Security::load(&config.security).map_err(CoordinatorError::Config)?;
+    let system = |what| move |error| CoordinatorError::System(what, error);
+    let files = prepare_files(config);
     let mut poll = Poll::new().map_err(system("cannot poll"))?;
     let mut signals = Signals::watch(poll.registry(), &WATCHED_SIGNALS)
         .map_err(system("cannot watch for signals"))?;

@@ -46,7 +46,7 @@ use mio::{Events, Poll};
 pub use acceptor::{Accept, Acceptor, Listen};
 pub use clock::{Clock, Stopwatch};
 pub use connection::{Connection, Fill, Flush};
-pub use files::raise_file_limit;
+pub use files::{grow_file_table, raise_file_limit};
 pub use inherited::inherited_listener;
 pub use logging::{Diagnostic, Diagnostics, Print, Reader, print_each, print_to_stderr};
 pub use reserve::FileReserve;

@@ -191,6 +191,7 @@ fn a_limit_on_open_files_below_what_the_config_lets_in_is_said_at_the_start() {
         let is_shown = |warning: String| shown.contains(&warning);
         assert!(warning.clone().is_none_or(is_shown), "{shown}");
         assert_eq!(shown.contains("can be open"), warning.is_some(), "{shown}");
+        assert!(!shown.contains("the table of open files"), "{shown}");
     }
 }
 

@@ -99,3 +99,11 @@ fn a_connect_back_that_came_about_during_a_standstill_has_succeeded() {
     client.expect_start("OK register ");
     client.until_member("bob", |line| line.contains(" online "));
 }
+
+/// A table that grows later stops the loop for 10 to 30 ms at each doubling.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_table_of_open_files_has_room_for_many_clients_from_the_start() {
+    let coordinator = Coordinator::start(30, &[]);
+    assert!(coordinator.file_table_files() >= 4096, "{}", coordinator.file_table_files());
+}

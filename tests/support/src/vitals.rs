@@ -53,9 +53,19 @@ impl Coordinator {
 
     /// Memory that it occupies.
     pub fn rss_bytes(&self) -> u64 {
+        self.status("VmRSS:").strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// Entries of its table of file descriptors.
+    pub fn file_table_files(&self) -> usize {
+        self.status("FDSize:").parse().unwrap()
+    }
+
+    /// Returns a value of its status (proc_pid_status(5)).
+    fn status(&self, name: &str) -> String {
         let status = fs::read_to_string(self.proc("status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().to_owned()
     }
 
     /// Returns the number of open files.
