@@ -17,7 +17,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::chain::Chain;
 use super::names::{Life, ListPosition, SiteName};
-use super::record::{ListRecord, SharedRules, put_short, take_short};
+use super::record::{ListRecord, RECORD_HEADER_BYTES, SharedRules, put_short, take_short};
 use crate::journal::fields::{take, take_u64};
 use crate::protocol::Epoch;
 use crate::time::UnixMillis;
@@ -50,8 +50,7 @@ pub struct BatchHeader {
 pub struct ListBatch<'a> {
     /// Fields before the records.
     pub header: BatchHeader,
-    count: u32,
-    records: &'a [u8],
+    records: Vec<ListRecord<'a>>,
 }
 
 /// Bytes that are no batch.
@@ -84,8 +83,7 @@ impl BatchHeader {
 }
 
 impl<'a> ListBatch<'a> {
-    /// Reads a batch. All its records are read once, so that the batch counts as a whole or not at
-    /// all.
+    /// Reads a batch with all its records, so that it counts as a whole or not at all.
     ///
     /// # Errors
     ///
@@ -115,36 +113,25 @@ impl<'a> ListBatch<'a> {
         let (number, seen) = (take_u64(rest)?, ListPosition(take_u64(rest)?));
         let chain = Chain(u128::from_le_bytes(take(rest)?));
         let time = UnixMillis(take_u64(rest)?).min(UnixMillis::END_OF_9999);
-        let count = u32::from_le_bytes(take(rest)?);
+        let count = usize::try_from(u32::from_le_bytes(take(rest)?)).ok()?;
         let header = BatchHeader { site, life, number, seen, chain, time };
-        let batch = Self { header, count, records: rest };
-        batch.is_whole().then_some(batch)
-    }
-
-    /// Returns true if the records fill the batch.
-    fn is_whole(&self) -> bool {
-        let mut rest = self.records;
-        for _ in 0..self.count {
-            if ListRecord::take(&mut rest).is_none() {
-                return false;
-            }
+        // The bytes limit the memory, whatever the count says.
+        let mut records = Vec::with_capacity((rest.len() / RECORD_HEADER_BYTES).min(count));
+        for _ in 0..count {
+            records.push(ListRecord::take(rest)?);
         }
-        rest.is_empty()
+        rest.is_empty().then_some(Self { header, records })
     }
 
     /// Returns the records, in order.
-    pub fn records(&self) -> impl Iterator<Item = ListRecord<'a>> + use<'a> {
-        let (mut rest, mut left) = (self.records, self.count);
-        std::iter::from_fn(move || {
-            left = left.checked_sub(1)?;
-            ListRecord::take(&mut rest)
-        })
+    pub fn records(&self) -> impl Iterator<Item = ListRecord<'a>> {
+        self.records.iter().copied()
     }
 
     /// Returns the number of records.
     #[must_use]
     pub fn count(&self) -> usize {
-        usize::try_from(self.count).unwrap_or(usize::MAX)
+        self.records.len()
     }
 }
 
