@@ -39,13 +39,17 @@ enum Work {
 }
 
 const ALL: usize = SITES * PUBLISHERS;
-const ROWS: [(&str, Work); 8] = [
+/// Publishers with [`WINDOW`] messages under way each.
+const FULL_ALL: usize = 90;
+const ROWS: [(&str, Work); 10] = [
     (PLAIN, Work::Plain { publishers: 1, window: WINDOW, batch: 1 }),
     (ONE, Work::Sites { sites: 1, publishers: 1, window: WINDOW }),
     (MANY_PLAIN, Work::Plain { publishers: ALL, window: 1, batch: 1 }),
     (MANY, Work::Sites { sites: SITES, publishers: PUBLISHERS, window: 1 }),
     (DEEP_PLAIN, Work::Plain { publishers: ALL, window: WINDOW / 10, batch: 1 }),
     (DEEP, Work::Sites { sites: SITES, publishers: PUBLISHERS, window: WINDOW / 10 }),
+    (FULL_PLAIN, Work::Plain { publishers: FULL_ALL, window: WINDOW, batch: 1 }),
+    (FULL, Work::Sites { sites: SITES, publishers: FULL_ALL / SITES, window: WINDOW }),
     ("JetStream, 256 a publish", Work::Plain { publishers: 1, window: 1, batch: BATCH }),
     ("JetStream, 256 a publish, 3 publishers", BATCHES),
 ];
@@ -56,13 +60,15 @@ const MANY_PLAIN: &str = "JetStream, 300 publishers";
 const MANY: &str = "sites, 300 publishers";
 const DEEP_PLAIN: &str = "JetStream, 300 publishers, 3000 in flight";
 const DEEP: &str = "sites, 300 publishers, 3000 in flight";
+const FULL_PLAIN: &str = "JetStream, 90 publishers, 9000 in flight";
+const FULL: &str = "sites, 90 publishers, 9000 in flight";
 
 pub(super) fn measure(setup: &Setup) -> Result<Measured> {
     let mut measured = Measured::default();
     let kinds = if setup.is_quick { &KINDS[3..] } else { &KINDS };
     for kind in kinds {
         let table = with(setup, *kind)?;
-        for (ours, plain) in [(ONE, PLAIN), (MANY, PLAIN), (DEEP, PLAIN)] {
+        for (ours, plain) in [(ONE, PLAIN), (MANY, PLAIN), (DEEP, PLAIN), (FULL, PLAIN)] {
             let name = format!("{}: {ours}, to {plain}", table.title);
             let found = table.ratio(ours, plain, RATE);
             measured.targets.push(Target { name, bound: Bound::Above(RATIO_MIN), found, unit: "" });
@@ -80,8 +86,8 @@ fn with(setup: &Setup, kind: EngineKind) -> Result<Table> {
     let about = format!(
         "Texts of {TEXT_BYTES} B. {} of {} ms on the same servers and sites. *JetStream* is a \
          stream on as many servers, whose leader the publishers are connected to. 300 publishers \
-         have one message under way each, with *3000 in flight* ten; the rows *256 a publish* \
-         one publish of 256 texts for each publisher. *sites, 100 in flight*: one publisher at \
+         have one message under way each, with *3000 in flight* ten, and 90 publishers have 100; \
+         the rows *256 a publish* one publish of 256 texts for each publisher. *sites, 100 in flight*: one publisher at \
          one of three sites. *sites, 300 publishers*: 100 at each site. Each site has one member, \
          which sends by all publishers of this site, and gets and verifies the messages of the \
          other sites.",
