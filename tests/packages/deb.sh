@@ -64,14 +64,35 @@ port_of() {
     sed -n 's/^coordinator .* listening on [^ ]*:\([0-9]*\),.*/\1/p' "$scratch/home.output"
 }
 
-# The steps of config/README.md, without systemd: a group, a member that stays, and one that sends.
+# Prints the status page of the coordinator.
+page() {
+    at=$(sed -n 's|.*status page and metrics on http://127.0.0.1:\([0-9]*\)/.*|\1|p' \
+        "$scratch/home.output")
+    bash -c 'exec 3<> "/dev/tcp/127.0.0.1/$1"
+        printf "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n" >&3
+        cat <&3' sh "$at"
+}
+
+# The steps of README.md, without systemd: a group with a page, a member that stays, and one that
+# sends. Then a Prometheus reads the samples of the package.
 try_group() {
     root=$1
-    sed 's/^5000$/0/' "$root/usr/share/doc/groupcast/examples/coordinator.txt" \
-        > "$root/etc/groupcast/home.txt"
+    examples=$root/usr/share/doc/groupcast/examples
+    sed 's/^5000$/0/' "$examples/coordinator.txt" > "$root/etc/groupcast/home.txt"
+    echo http=0 >> "$root/etc/groupcast/home.txt"
     start "$root" coordinator home
     coordinator=$!
     wait_for "the coordinator listens" grep -q ' listening on ' "$scratch/home.output"
+    page > "$scratch/page" || fail "no page: $(cat "$scratch/home.output")"
+    grep -q '<title>' "$scratch/page" || fail "no page: $(cat "$scratch/page")"
+    if command -v promtool > /dev/null; then
+        mkdir -p "$scratch/prometheus"
+        cp "$examples/prometheus.yml" "$examples/alerts.yml" "$scratch/prometheus/"
+        promtool check config "$scratch/prometheus/prometheus.yml" > "$scratch/promtool" 2>&1 ||
+            fail "$(cat "$scratch/promtool")"
+    else
+        echo "SKIPPED prometheus.yml of the package: promtool is missing" >&2
+    fi
     printf 'alice\nalice.log\n127.0.0.1 %s\n' "$(port_of)" > "$root/etc/groupcast/alice.txt"
     start "$root" participant alice
     participant=$!

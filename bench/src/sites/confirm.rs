@@ -87,10 +87,10 @@ fn with(setup: &Setup, kind: EngineKind) -> Result<Table> {
         "Texts of {TEXT_BYTES} B. {} of {} ms on the same servers and sites. *JetStream* is a \
          stream on as many servers, whose leader the publishers are connected to. 300 publishers \
          have one message under way each, with *3000 in flight* ten, and 90 publishers have 100; \
-         the rows *256 a publish* one publish of 256 texts for each publisher. *sites, 100 in flight*: one publisher at \
-         one of three sites. *sites, 300 publishers*: 100 at each site. Each site has one member, \
-         which sends by all publishers of this site, and gets and verifies the messages of the \
-         other sites.",
+         the rows *256 a publish* one publish of 256 texts for each publisher. *sites, 100 in \
+         flight*: one publisher at one of three sites. *sites, 300 publishers*: 100 at each site. \
+         Each site has one member, which sends by all publishers of this site, and gets and \
+         verifies the messages of the other sites.",
         count(rounds, "round"),
         span.as_millis(),
     );

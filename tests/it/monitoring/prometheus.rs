@@ -11,7 +11,7 @@ use support::port::ReservedPort;
 use support::transcript::lock;
 use tempfile::TempDir;
 
-use super::{expressions, is_of_sites, is_there, path, promtool};
+use super::{expressions, is_of_sites, is_there, promtool, read};
 
 /// Longest time for what a scrape or a rule must bring about.
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -24,7 +24,7 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one that scrapes `target` each second, with the alerts of `config` and with rules
+    /// Starts one by the sample of `config` that scrapes `target` each second, with further rules
     /// that record each expression of the dashboard.
     fn start(target: &ReservedPort) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -35,14 +35,13 @@ impl Prometheus {
         };
         let rules = write("dashboard.yml", &recorded(&expressions()));
         promtool(&["check", "rules", &rules]);
-        let alerts = path("config/alerts.yml");
-        let config = format!(
-            "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\n\
-             rule_files: ['{}', '{rules}']\n\
-             scrape_configs:\n  - job_name: groupcast\n    static_configs:\n      \
-             - targets: ['127.0.0.1:{target}']\n",
-            alerts.display()
-        );
+        write("alerts.yml", &read("config/alerts.yml"));
+        let sample = read("config/prometheus.yml");
+        let port = target.to_string();
+        let config = replaced(&sample, "8080", &port);
+        let config = replaced(&config, "  - alerts.yml", &format!("  - alerts.yml\n  - {rules}"));
+        let each_second = "scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s";
+        let config = format!("{config}\nglobal: {{{each_second}}}\n");
         let config = write("prometheus.yml", &config);
         promtool(&["check", "config", &config]);
         let port = ReservedPort::new();
@@ -82,6 +81,12 @@ impl Prometheus {
             }
         }
     }
+}
+
+/// Replaces each line's `from`, which must stand there.
+fn replaced(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from:?} is not in\n{text}");
+    text.replace(from, to)
 }
 
 impl Drop for Prometheus {
