@@ -286,7 +286,7 @@ impl World {
                 self.seats[seat].doubt = Some(*doubt);
                 self.see("doubt");
             }
-            Some(SiteEnd::FellBehind(_)) => self.see("fell behind"),
+            Some(SiteEnd::FellBehind { .. }) => self.see("fell behind"),
             Some(SiteEnd::NameInUse(_)) => self.see("name in use"),
             Some(SiteEnd::NoSnapshot) if self.may_lose => self.see("no snapshot"),
             Some(end) => panic!("seed={}: {end}", self.seed),
