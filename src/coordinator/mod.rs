@@ -221,7 +221,7 @@ fn serve_to_end(
         })?;
         let result = serve_once(run, Start { inherited, site });
         let Err(CoordinatorError::Site(end, created_ns)) = &result else { return result };
-        let Some(again) = SiteStart::after(end, *created_ns) else { return result };
+        let Some(again) = site.after(end, *created_ns) else { return result };
         log::warn!("{end}: reading the list again");
         site = again;
     }

@@ -252,12 +252,14 @@ fn wait(poll: &mut Poll, events: &mut Events) -> Result<(), CoordinatorError> {
 }
 
 impl SiteStart {
-    /// Returns how a site starts again after this end, with the same stream; `None` if it must not.
-    pub(super) fn after(end: &SiteEnd, created_ns: Option<u64>) -> Option<Self> {
+    /// Returns how a site starts again after this start and its end, with the same stream; `None` if
+    /// it must not.
+    pub(super) fn after(self, end: &SiteEnd, created_ns: Option<u64>) -> Option<Self> {
         let start = Self { created_ns, ..Self::default() };
         match end {
             SiteEnd::Doubtful(doubt) => Some(Self { doubt: Some(*doubt), ..start }),
-            SiteEnd::FellBehind(_) => Some(start),
+            SiteEnd::FellBehind { has_served: true, .. } => Some(start),
+            SiteEnd::FellBehind { has_served: false, .. } => Some(Self { created_ns, ..self }),
             SiteEnd::NotFounded
             | SiteEnd::OtherRules { .. }
             | SiteEnd::NameInUse(_)

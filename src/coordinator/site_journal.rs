@@ -106,7 +106,9 @@ impl EngineJournal {
     /// Handles reports of the engine, up to the limit of a turn. The reports after a new epoch wait
     /// until the epoch has begun. Returns true if facts were applied.
     pub(super) fn advance(&mut self, group: &mut Group, now: Now) -> bool {
-        self.engine.take_reports(&mut self.reports);
+        if self.reports.len() < TURN_REPORTS_MAX {
+            self.engine.take_reports(&mut self.reports); // Else they wait in a bounded queue.
+        }
         let mut has_applied = false;
         for _ in 0..TURN_REPORTS_MAX {
             if group.is_epoch_due() {

@@ -4,7 +4,7 @@
 pub const TURN_REPORTS_MAX: usize = 256;
 /// Most messages of one client that are not decided.
 pub const CLIENT_UNDECIDED_MAX: usize = 1024;
-/// Most sites of a group.
+/// Most sites of a group, those included that have ended or are dead.
 pub const SITES_MAX: usize = 64;
 /// Longest batch, in bytes. The engine takes messages of 1 MiB.
 pub const BATCH_BYTES_MAX: usize = 256 * 1024;
@@ -16,8 +16,13 @@ pub const SITE_LINE_BYTES_HIGHEST: usize = 128 * 1024;
 pub const CHAIN_VALUES_MAX: usize = 256;
 /// Milliseconds without a batch after which a site makes an empty one.
 pub const PULSE_MS: u64 = 2000;
+/// Milliseconds by which the clock of a site counts at most, if it is ahead of the engine's clock.
+pub const LIST_CLOCK_AHEAD_MS: u64 = 30_000;
 /// Milliseconds of the list's time without a batch after which a site counts as dead.
 pub const SITE_DEAD_MS: u64 = 15_000;
+/// Milliseconds of the list's time without a batch after which a new site may replace a dead one
+/// that has no members.
+pub const SITE_FORGOTTEN_MS: u64 = 86_400_000;
 /// Milliseconds without an entry after which a start subscribes again.
 pub const START_SILENCE_MS: u64 = 5000;
 /// Milliseconds after which an entry that is stored must have been read.
@@ -47,14 +52,17 @@ pub const START_POLL_MS: u64 = 100;
 pub const CREDENTIALS_BYTES_MAX: usize = 64 * 1024;
 /// Bytes that the journal of a new group may have in the engine by default.
 pub const ENGINE_BYTES_DEFAULT: u64 = 4 * 1024 * 1024 * 1024;
-/// Least bytes that the journal of a group has in the engine.
-pub const ENGINE_BYTES_LOWEST: u64 = 64 * 1024 * 1024;
+/// Least bytes that the journal of a group has in the engine. A snapshot must have room behind the
+/// entries after which it is due, or nothing could be removed.
+pub const ENGINE_BYTES_LOWEST: u64 = 4 * SNAPSHOT_AFTER_BYTES;
 /// Milliseconds that the end of a site may take.
 pub const LIST_CLOSE_MS: u64 = 1000;
 /// Least milliseconds between two snapshots.
 pub const SNAPSHOT_MS_MIN: u64 = 60_000;
 /// Bytes of entries after which a snapshot is due.
 pub const SNAPSHOT_AFTER_BYTES: u64 = 64 * 1024 * 1024;
+/// Milliseconds until the next try after a snapshot that the engine has refused.
+pub const SNAPSHOT_AGAIN_MS: u64 = 5000;
 /// Longest content of a piece of a snapshot, in bytes.
 pub const PIECE_BYTES_MAX: usize = 192 * 1024;
 /// Most bytes of a piece before and after its content.
@@ -77,5 +85,6 @@ const _: () = assert!(
         && BATCH_BYTES_MAX <= super::engine::ENTRY_BYTES_MAX,
     "the engine takes every piece of a snapshot, and every batch"
 );
+const _: () = assert!(LIST_CLOCK_AHEAD_MS < HORIZON_SLACK_MS, "no message goes before its time");
 const _: () = assert!(PULSE_MS * 2 < RIVAL_WATCH_MS, "a rival pulses while it is watched for");
 const _: () = assert!(PULSE_MS + READ_BACK_MS < SITE_DEAD_MS, "a pulse may come late");

@@ -45,7 +45,10 @@ impl ListImport {
             return false;
         }
         match kind {
-            EntryKind::Log => matches!(self.list.read(position, bytes), Judgement::Counts(_)),
+            EntryKind::Log => {
+                let read = self.list.read(position, UnixMillis::END_OF_9999, bytes);
+                matches!(read, Judgement::Counts(_))
+            }
             EntryKind::Snapshot => {
                 self.list.read_piece(position, bytes);
                 true

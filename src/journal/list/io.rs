@@ -115,7 +115,12 @@ pub enum SiteEnd {
     /// The stream is gone, or another one has its name.
     Gone(Box<str>),
     /// Entries were removed before this site read them. A new start reads a snapshot.
-    FellBehind(ListPosition),
+    FellBehind {
+        /// First entry that was removed.
+        next: ListPosition,
+        /// False if this start had not done yet what it had to: the next one has to do it.
+        has_served: bool,
+    },
     /// This site was perhaps shown another history. A new start compares.
     Doubtful(Doubt),
 }
@@ -161,8 +166,8 @@ impl fmt::Display for SiteEnd {
                  entries were removed by hand",
             ),
             Self::Gone(reason) => f.write_str(reason),
-            Self::FellBehind(position) => {
-                write!(f, "entry {position} was removed before this site read it")
+            Self::FellBehind { next, .. } => {
+                write!(f, "entry {next} was removed before this site read it")
             }
             Self::Doubtful(doubt) => write!(
                 f,

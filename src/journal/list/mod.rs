@@ -29,6 +29,7 @@ mod observed;
 mod proposals;
 mod reading;
 mod record;
+mod replaced_site;
 mod site;
 mod snapshot;
 mod state;

@@ -35,7 +35,9 @@ impl<S: Replicated> ReportHandler<'_, S> {
                     // They were removed since this start has looked where the list begins.
                     *begin = if first <= *begin { last.next().max(*begin) } else { *begin };
                 } else if first <= next && next <= last {
-                    journal.end(SiteEnd::FellBehind(next));
+                    let has_served =
+                        journal.phase == SitePhase::Serving && journal.doubtful_epoch.is_none();
+                    journal.end(SiteEnd::FellBehind { next, has_served });
                 }
             }
             ListReport::CaughtUp { last } => self.on_caught_up(last),
@@ -91,7 +93,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
         journal.upkeep.observed.on_entry(self.now.steady);
         journal.upkeep.snapshots.count_bytes(bytes.len());
         let applied = match kind {
-            EntryKind::Log => self.read_log(position, bytes, at),
+            EntryKind::Log => self.read_log(position, stored, bytes, at),
             EntryKind::Snapshot => {
                 if let Some(name) = journal.list.read_piece(position, bytes) {
                     journal.upkeep.snapshots.is_whole(&name);
@@ -121,8 +123,14 @@ impl<S: Replicated> ReportHandler<'_, S> {
         }
     }
 
-    fn read_log(&mut self, position: ListPosition, bytes: &[u8], at: Millis) -> bool {
-        match self.journal.list.read(position, bytes) {
+    fn read_log(
+        &mut self,
+        position: ListPosition,
+        stored: UnixMillis,
+        bytes: &[u8],
+        at: Millis,
+    ) -> bool {
+        match self.journal.list.read(position, stored, bytes) {
             Judgement::Counts(batch) => {
                 self.apply(position, &batch, at);
                 true
@@ -159,6 +167,8 @@ impl<S: Replicated> ReportHandler<'_, S> {
             .apply(batch, tickets);
         if is_own && journal.phase == SitePhase::Beginning {
             journal.phase = SitePhase::Serving;
+            // The end of the process before this one may have come since they were located.
+            self.locate_all(at);
         }
     }
 
@@ -195,7 +205,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
         let name = &journal.options.site;
         let latest = journal.list.site(name);
         let end = match journal.phase {
-            SitePhase::Serving if latest.is_some_and(|latest| latest.life != journal.life) => {
+            SitePhase::Serving if latest.is_none_or(|latest| latest.life != journal.life) => {
                 SiteEnd::Superseded(name.clone())
             }
             // One batch of a process that is dead can be on its way.

@@ -306,7 +306,8 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
         }
     }
 
-    /// Refuses the requests of proposals that will never be in the list.
+    /// Refuses the requests of proposals that will never be in the list. Cursors, and members that
+    /// have gone, are proposed again.
     pub(super) fn withdraw_all<S: Replicated<Ticket = T>>(
         &mut self,
         content: RecordBatch<T>,
@@ -316,8 +317,15 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
         let (mut records, time) = (content.records.as_slice(), self.list.time);
         for ticket in content.tickets {
             let Some(record) = ListRecord::take(&mut records) else { return };
-            if let (Some(fact), Some(ticket)) = (fact(&record, time), ticket) {
-                state.withdraw(fact, ticket);
+            match (record, ticket) {
+                // Nothing else says again where a cursor is, or that a member has gone.
+                (ListRecord::Acked { .. } | ListRecord::Gone { .. }, None) => {
+                    self.proposals.add(&record, None);
+                }
+                (_, Some(ticket)) => {
+                    fact(&record, time).into_iter().for_each(|fact| state.withdraw(fact, ticket));
+                }
+                (_, None) => (),
             }
         }
     }

@@ -14,8 +14,11 @@ use super::chain::{Chain, ChainCheck, ChainWindow};
 use super::homes::Homes;
 use super::names::{Life, ListPosition, SiteName};
 use super::record::{ListRecord, SharedRules};
+use super::replaced_site::replaceable;
 use super::snapshot::{PieceHeader, SnapshotName, read_piece};
-use crate::limits::list::{HORIZON_SLACK_MS, SITE_DEAD_MS, SITES_MAX, SNAPSHOT_MARKS_MAX};
+use crate::limits::list::{
+    HORIZON_SLACK_MS, LIST_CLOCK_AHEAD_MS, SITE_DEAD_MS, SITES_MAX, SNAPSHOT_MARKS_MAX,
+};
 use crate::protocol::{Epoch, Seq};
 use crate::time::UnixMillis;
 
@@ -261,8 +264,14 @@ impl ListState {
         self.chain.check(position, chain)
     }
 
-    /// Reads the next entry of the log. A batch that counts changes the state of its site.
-    pub(super) fn read<'a>(&mut self, position: ListPosition, bytes: &'a [u8]) -> Judgement<'a> {
+    /// Reads the next entry of the log, which the engine has stored at `stored`. A batch that counts
+    /// changes the state of its site.
+    pub(super) fn read<'a>(
+        &mut self,
+        position: ListPosition,
+        stored: UnixMillis,
+        bytes: &'a [u8],
+    ) -> Judgement<'a> {
         let read = ListBatch::read(bytes);
         let judged = match &read {
             Ok(batch) => self.judge(&batch.header, batch.records().next()),
@@ -272,7 +281,7 @@ impl ListState {
         self.chain.add(position, EntryKind::Log as u8, bytes);
         match (judged, read) {
             (Ok(()), Ok(batch)) => {
-                self.accept(position, &batch);
+                self.accept(position, stored, &batch);
                 Judgement::Counts(batch)
             }
             (Err(reason), _) => {
@@ -342,7 +351,9 @@ impl ListState {
             // A late copy of the first batch of an earlier life has not seen the latest one.
             return match known {
                 Some(latest) if *seen < latest.began_at => Err(VoidReason::OtherLife),
-                None if self.sites.len() >= SITES_MAX => Err(VoidReason::TooManySites),
+                None if self.sites.len() >= SITES_MAX && replaceable(self).is_none() => {
+                    Err(VoidReason::TooManySites)
+                }
                 Some(_) | None => Ok(()),
             };
         }
@@ -353,15 +364,20 @@ impl ListState {
     }
 
     /// Applies what a batch that counts says about its site, and the time.
-    fn accept(&mut self, position: ListPosition, batch: &ListBatch<'_>) {
+    fn accept(&mut self, position: ListPosition, stored: UnixMillis, batch: &ListBatch<'_>) {
         let BatchHeader { site, life, number, seen, time, .. } = &batch.header;
-        self.time = self.time.max(*time);
+        // One wrong clock must not set the time of all sites.
+        let latest = UnixMillis(stored.0.saturating_add(LIST_CLOCK_AHEAD_MS));
+        self.time = self.time.max((*time).min(latest));
         let time = self.time;
         match batch.records().next() {
             Some(ListRecord::Found { rules, .. }) => self.rules = Some(rules),
             Some(ListRecord::Life) => {
                 let (life, number, seen, began_at) = (*life, *number, *seen, position);
                 let state = SiteState { life, began_at, number, seen, time, has_ended: false };
+                if !self.sites.contains_key(site) && self.sites.len() >= SITES_MAX {
+                    replaceable(self).and_then(|old| self.sites.remove(&old));
+                }
                 self.sites.insert(site.clone(), state);
             }
             Some(_) | None => {

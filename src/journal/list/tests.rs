@@ -1,5 +1,7 @@
 //! Batches, the judgement of batches, and snapshots.
 
+mod sites;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
@@ -21,6 +23,9 @@ use crate::time::{Millis, Now, UnixMillis};
 
 const RULES: SharedRules =
     SharedRules { ttl_ms: 60_000, members_max: 9, drops_oldest: true, announces: true };
+
+/// Time at which the engine has stored an entry.
+const STORED: UnixMillis = UnixMillis(1000);
 
 fn name(name: &str) -> SiteName {
     SiteName::parse(name).unwrap()
@@ -143,14 +148,14 @@ fn founded() -> ListState {
 #[track_caller]
 fn counts(list: &mut ListState, entry: &[u8]) {
     let position = list.position().next();
-    let judgement = list.read(position, entry);
+    let judgement = list.read(position, STORED, entry);
     assert!(matches!(judgement, Judgement::Counts(_)), "{judgement:?}");
 }
 
 #[track_caller]
 fn is_void(list: &mut ListState, entry: &[u8], expected: VoidReason) {
     let before = (list.sites.clone(), list.time, list.rules);
-    match list.read(list.position().next(), entry) {
+    match list.read(list.position().next(), STORED, entry) {
         Judgement::Void(reason) => assert_eq!(reason, expected),
         other @ (Judgement::Counts(_) | Judgement::Newer(_)) => panic!("{other:?}"),
     }
@@ -241,7 +246,11 @@ fn a_group_is_founded_once() {
 }
 
 fn group() -> Group {
-    Group::recovering(Rules {
+    Group::recovering(rules())
+}
+
+fn rules() -> Rules {
+    Rules {
         ttl_ms: 60_000,
         line_bytes_max: 4096,
         members_max: 9,
@@ -254,7 +263,7 @@ fn group() -> Group {
         foreign_ip_allowed: false,
         listening: "10.0.0.1:5000".parse().unwrap(),
         access: None,
-    })
+    }
 }
 
 #[test]
@@ -358,39 +367,4 @@ fn a_piece_of_a_snapshot_is_no_longer_than_the_engine_takes() {
     for piece in pieces {
         assert!(piece.len() <= PIECE_BYTES_MAX + PIECE_OVERHEAD_BYTES, "{} bytes", piece.len());
     }
-}
-
-/// A start that found the beginning of the list at entry 2, and reads the snapshot of `list`.
-fn started(list: &ListState, missing: Option<ListReport>) -> SiteJournal<Ticket> {
-    let options = SiteOptions {
-        site: name("oslo"),
-        rules: RULES,
-        engine_timeout_ms: 1000,
-        waiting_bytes_max: 1000,
-        doubt: None,
-        begins_epoch: false,
-    };
-    let mut journal = SiteJournal::new(options, ListPosition(2), 1);
-    let (mut state, now) = (group(), Now { steady: Millis::ZERO, unix: UnixMillis(1) });
-    let piece = pieces(list, &group(), &name("cairo"), 1).remove(0);
-    let (position, stored) = (list.position().next(), UnixMillis(1));
-    let entry =
-        ListReport::Entry { position, stored, kind: EntryKind::Snapshot, bytes: piece.into() };
-    for report in missing.into_iter().chain([entry]) {
-        journal.handle(report, &mut state, now);
-    }
-    assert_eq!(*journal.phase(), SitePhase::Replay);
-    journal
-}
-
-#[test]
-fn a_purge_during_a_start_is_no_loss_and_missing_entries_are_one() {
-    let mut list = founded();
-    for _ in 0..5 {
-        is_void(&mut list, b"a stranger", VoidReason::Damaged);
-    }
-    assert!(started(&list, None).doubtful_epoch.is_some(), "entries before it are missing");
-    let (first, last) = (ListPosition(2), list.position());
-    let journal = started(&list, Some(ListReport::Missing { first, last }));
-    assert_eq!(journal.doubtful_epoch, None);
 }

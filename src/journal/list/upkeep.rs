@@ -13,7 +13,8 @@ use super::state::EntryKind;
 use crate::facts::Replicated;
 use crate::limits::list::{
     LIST_CURSORS_MS, PUBLISH_AGAIN_MS, PUBLISH_PAUSE_MS, PULSE_MS, READ_BACK_MS,
-    SNAPSHOT_AFTER_BYTES, SNAPSHOT_GIVE_UP_MS, SNAPSHOT_MS_MIN, START_SILENCE_MS,
+    SNAPSHOT_AFTER_BYTES, SNAPSHOT_AGAIN_MS, SNAPSHOT_GIVE_UP_MS, SNAPSHOT_MS_MIN,
+    START_SILENCE_MS,
 };
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, Now};
@@ -103,11 +104,14 @@ impl Snapshots {
     }
 
     /// Returns true if a snapshot must begin now.
-    fn are_due(&mut self, interval_ms: u64, now: Millis) -> bool {
+    pub(super) fn are_due(&mut self, interval_ms: u64, now: Millis) -> bool {
         let is_late = |it: &mut SnapshotUnderWay| it.begun.plus(SNAPSHOT_GIVE_UP_MS) <= now;
         self.under_way.take_if(is_late);
         let is_old = self.begun_at.plus(interval_ms) <= now && self.bytes > 0;
-        self.under_way.is_none() && (is_old || self.bytes >= SNAPSHOT_AFTER_BYTES)
+        // The engine may have refused the last one.
+        let is_large = self.begun_at.plus(SNAPSHOT_AGAIN_MS) <= now;
+        let is_large = is_large && self.bytes >= SNAPSHOT_AFTER_BYTES;
+        self.under_way.is_none() && (is_old || is_large)
     }
 }
 

@@ -1,0 +1,185 @@
+//! Sites that start and serve: clocks, withdrawn proposals, refused snapshots, missing entries.
+
+use super::*;
+use crate::journal::list::io::{ListJob, SiteEnd};
+use crate::journal::list::upkeep::Snapshots;
+use crate::limits::list::{
+    CHAIN_VALUES_MAX, LIST_CLOCK_AHEAD_MS, RIVAL_WATCH_MS, SITES_MAX, SNAPSHOT_AFTER_BYTES,
+    SNAPSHOT_AGAIN_MS,
+};
+
+const FORGET_AFTER_MS: u64 = 70_000;
+
+fn options() -> SiteOptions {
+    SiteOptions {
+        site: name("oslo"),
+        rules: RULES,
+        engine_timeout_ms: 1000,
+        waiting_bytes_max: 1000,
+        doubt: None,
+        begins_epoch: false,
+    }
+}
+
+/// A site that reads a list from its first entry on, at one time.
+struct ReadingSite {
+    journal: SiteJournal<Ticket>,
+    group: Group,
+    steady: Millis,
+}
+
+impl ReadingSite {
+    fn new() -> Self {
+        let journal = SiteJournal::new(options(), ListPosition(1), 1);
+        let rules = Rules { forget_after_ms: FORGET_AFTER_MS, ..rules() };
+        Self { journal, group: Group::recovering(rules), steady: Millis::new(1000) }
+    }
+
+    fn handle(&mut self, report: ListReport) {
+        let now = Now { steady: self.steady, unix: STORED };
+        self.journal.handle(report, &mut self.group, now);
+    }
+
+    fn read(&mut self, bytes: &[u8]) {
+        let position = self.journal.list().position().next();
+        let (kind, bytes) = (EntryKind::Log, bytes.to_vec().into());
+        self.handle(ListReport::Entry { position, stored: STORED, kind, bytes });
+    }
+
+    /// Ends a turn, and returns the batch that it publishes.
+    fn commit(&mut self) -> Vec<u8> {
+        let now = Now { steady: self.steady, unix: STORED };
+        self.journal.commit(&mut self.group, now, || Some(3));
+        while let Some(job) = self.journal.poll_job() {
+            if let ListJob::Publish { kind: EntryKind::Log, bytes, .. } = job {
+                return bytes.to_vec();
+            }
+        }
+        panic!("nothing is published");
+    }
+}
+
+#[test]
+fn a_clock_that_is_ahead_does_not_set_the_time_of_the_list() {
+    let mut list = founded();
+    let day_ms = 86_400_000;
+    let ahead = BatchHeader { time: UnixMillis(day_ms), ..header("oslo", 1, &list) };
+    counts(&mut list, &encode(&ahead, &[ListRecord::Life]));
+    assert_eq!(list.time, UnixMillis(STORED.0 + LIST_CLOCK_AHEAD_MS));
+}
+
+#[test]
+fn a_new_site_replaces_one_that_has_ended_long_ago_and_has_no_members() {
+    let mut list = founded();
+    let begin = |list: &mut ListState, site: &str| {
+        let entry = encode(&header(site, 1, list), &[ListRecord::Life]);
+        counts(list, &entry);
+    };
+    for number in 0..SITES_MAX {
+        begin(&mut list, &format!("site{number}"));
+    }
+    for site in ["site7", "site9"] {
+        let entry = encode(&header(site, 2, &list), &[ListRecord::End]);
+        counts(&mut list, &entry);
+    }
+    let home = Home { site: name("site7"), visit: visit(), is_online: false, acked: Seq::ZERO };
+    list.homes.set("ann", home);
+    let life = |list: &ListState| encode(&header("new", 1, list), &[ListRecord::Life]);
+    is_void(&mut list.clone(), &life(&list), VoidReason::TooManySites);
+    for _ in 0..CHAIN_VALUES_MAX {
+        is_void(&mut list, b"a stranger", VoidReason::Damaged);
+    }
+    begin(&mut list, "new");
+    let has = |site| list.site(&name(site)).is_some();
+    assert_eq!(["site7", "site8", "site9", "new"].map(has), [true, true, false, true]);
+    is_void(
+        &mut list.clone(),
+        &encode(&header("newer", 1, &list), &[ListRecord::Life]),
+        VoidReason::TooManySites,
+    );
+}
+
+#[test]
+fn cursors_and_members_that_have_gone_are_proposed_again_after_a_withdrawal() {
+    let ReadingSite { mut journal, mut group, .. } = ReadingSite::new();
+    let acked = ListRecord::Acked { visit: visit(), acked: Seq::new(3), id: "ann" };
+    let gone = ListRecord::Gone { visit: visit(), id: "ann" };
+    let text = Text::from("hi");
+    let say = ListRecord::Say { visit: None, number: None, id: ANNOUNCER, text };
+    journal.proposals.add(&acked, None);
+    journal.proposals.add(&say, Some(Ticket::Nobody));
+    journal.proposals.add(&gone, None);
+    let (withdrawn, _) = journal.proposals.take_withdrawable();
+    journal.withdraw_all(withdrawn, &mut group);
+    let bytes = journal.proposals.begin(&header("oslo", 1, &founded()), Millis::ZERO);
+    let batch = ListBatch::read(&bytes).unwrap();
+    assert_eq!(batch.records().collect::<Vec<_>>(), [acked, gone]);
+}
+
+#[test]
+fn a_refused_snapshot_is_not_made_again_at_once() {
+    let mut snapshots = Snapshots::default();
+    snapshots.count_bytes(usize::try_from(SNAPSHOT_AFTER_BYTES).unwrap());
+    assert!(!snapshots.are_due(u64::MAX, Millis::new(SNAPSHOT_AGAIN_MS - 1)));
+    assert!(snapshots.are_due(u64::MAX, Millis::new(SNAPSHOT_AGAIN_MS)));
+}
+
+#[test]
+fn a_start_that_falls_behind_leaves_its_tasks_to_the_next_one() {
+    let mut site = ReadingSite::new();
+    let (first, last) = (ListPosition(1), ListPosition(9));
+    site.handle(ListReport::Missing { first, last });
+    let end = SiteEnd::FellBehind { next: ListPosition(1), has_served: false };
+    assert_eq!(site.journal.ended(), Some(&end));
+}
+
+#[test]
+fn members_of_a_site_are_its_own_though_the_process_before_it_ended_late() {
+    let mut site = ReadingSite::new();
+    let mut list = founded();
+    site.read(&founding(name("oslo"), RULES, Epoch::new(1), UnixMillis(1)));
+    let mut put = |site: &mut ReadingSite, number, records: &[ListRecord<'_>]| {
+        let entry = encode(&header("oslo", number, &list), records);
+        counts(&mut list, &entry);
+        site.read(&entry);
+    };
+    let enter = |id| ListRecord::Enter { owner: of_ip(), address: address(), start: Seq::ZERO, id };
+    put(&mut site, 1, &[ListRecord::Life]);
+    put(&mut site, 2, &[enter("ann")]);
+    site.handle(ListReport::CaughtUp { last: ListPosition(3) });
+    assert!(matches!(site.journal.phase(), SitePhase::Watching { .. }));
+    put(&mut site, 3, &[ListRecord::End]);
+    site.steady = site.steady.plus(RIVAL_WATCH_MS);
+    let life = site.commit();
+    site.read(&life);
+    assert_eq!(*site.journal.phase(), SitePhase::Serving);
+    let forgotten_at = site.group.next_deadline().expect("the member is forgotten in time");
+    assert!(forgotten_at <= site.steady.plus(FORGET_AFTER_MS), "{forgotten_at:?}");
+}
+
+/// A start that found the beginning of the list at entry 2, and reads the snapshot of `list`.
+fn started(list: &ListState, missing: Option<ListReport>) -> SiteJournal<Ticket> {
+    let mut journal = SiteJournal::new(options(), ListPosition(2), 1);
+    let (mut state, now) = (group(), Now { steady: Millis::ZERO, unix: UnixMillis(1) });
+    let piece = pieces(list, &group(), &name("cairo"), 1).remove(0);
+    let (position, stored) = (list.position().next(), UnixMillis(1));
+    let entry =
+        ListReport::Entry { position, stored, kind: EntryKind::Snapshot, bytes: piece.into() };
+    for report in missing.into_iter().chain([entry]) {
+        journal.handle(report, &mut state, now);
+    }
+    assert_eq!(*journal.phase(), SitePhase::Replay);
+    journal
+}
+
+#[test]
+fn a_purge_during_a_start_is_no_loss_and_missing_entries_are_one() {
+    let mut list = founded();
+    for _ in 0..5 {
+        is_void(&mut list, b"a stranger", VoidReason::Damaged);
+    }
+    assert!(started(&list, None).doubtful_epoch.is_some(), "entries before it are missing");
+    let (first, last) = (ListPosition(2), list.position());
+    let journal = started(&list, Some(ListReport::Missing { first, last }));
+    assert_eq!(journal.doubtful_epoch, None);
+}
