@@ -252,8 +252,8 @@ fn wait(poll: &mut Poll, events: &mut Events) -> Result<(), CoordinatorError> {
 }
 
 impl SiteStart {
-    /// Returns how a site starts again after this start and its end, with the same stream; `None` if
-    /// it must not.
+    /// Returns how a site starts again after this start and its end, with the same stream; `None`
+    /// if it must not.
     pub(super) fn after(self, end: &SiteEnd, created_ns: Option<u64>) -> Option<Self> {
         let start = Self { created_ns, ..Self::default() };
         match end {

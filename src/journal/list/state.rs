@@ -264,8 +264,8 @@ impl ListState {
         self.chain.check(position, chain)
     }
 
-    /// Reads the next entry of the log, which the engine has stored at `stored`. A batch that counts
-    /// changes the state of its site.
+    /// Reads the next entry of the log, which the engine has stored at `stored`. A batch that
+    /// counts changes the state of its site.
     pub(super) fn read<'a>(
         &mut self,
         position: ListPosition,
