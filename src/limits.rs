@@ -175,7 +175,7 @@ pub const NEW_EPOCH_PAUSE_MS: u64 = 10_000;
 /// File descriptors in reserve for connect-backs, for the case that clients use all others.
 pub const RESERVE_FILES: usize = 4;
 /// Entries of the coordinator's table of file descriptors from the start on. They take 32 KiB of
-/// the kernel's memory. Each doubling beyond them stops the loop once, for 10 to 30 ms.
+/// the kernel's memory. Each doubling beyond them stops the loop once, for 8 to 27 ms.
 pub const FILE_TABLE_FILES: u64 = 4096;
 
 /// Most bytes that one connection reads, or writes, in one turn.

@@ -100,7 +100,7 @@ fn a_connect_back_that_came_about_during_a_standstill_has_succeeded() {
     client.until_member("bob", |line| line.contains(" online "));
 }
 
-/// A table that grows later stops the loop for 10 to 30 ms at each doubling.
+/// A table that grows later stops the loop for 8 to 27 ms at each doubling.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_table_of_open_files_has_room_for_many_clients_from_the_start() {
