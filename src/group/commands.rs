@@ -5,17 +5,18 @@ use std::num::NonZeroU64;
 
 use super::access::{is_of_own_machine, refuse_unknown};
 use super::addresses::{Destination, check_ip};
+use super::backlog::{has_room, make_room};
 use super::handler::InputHandler;
 use super::ids::{LinkId, MemberSlot, Ticket};
 use super::links::{ConnectBack, ConnectOptions, ConnectPhase, ConnectPurpose, Link};
 use super::member::Member;
 use super::sends::SendOrder;
-use super::{Effect, Group, OfflineCause, Origin, backlog};
+use super::{Effect, Group, OfflineCause, Origin};
 use crate::facts::{Fact, Journal};
-use crate::limits::{OWN_RANGES_MAX, Overflow};
+use crate::limits::OWN_RANGES_MAX;
 use crate::protocol::{
-    BacklogHolder, Command, Conflict, DeliverTo, Delivery, LimitReached, Listing, Options,
-    PeerName, Query, Reply, Request, RequestError, Seq, Text, Unauthorized,
+    Command, Conflict, DeliverTo, Delivery, LimitReached, Listing, Options, PeerName, Query, Reply,
+    Request, RequestError, Seq, Text, Unauthorized,
 };
 
 impl<J: Journal<Group>> InputHandler<'_, J> {
@@ -325,67 +326,11 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         let (seq, sender, accepted) =
             (self.group.state.history.last().next(), &*member.id, self.now.unix);
         let delivery = Delivery { seq, sender, accepted, text };
-        if !self.has_room(delivery.encoded_bytes_max() as u64) {
+        if !has_room(self.group, delivery.encoded_bytes_max() as u64) {
             let line_bytes = delivery.encoded_bytes() as u64;
-            self.make_room(line_bytes)?;
+            make_room(self.group, line_bytes, self.now.steady)?;
         }
         Ok(true)
-    }
-
-    /// Returns true if a line of `bytes` certainly fits into the backlog, because it fits together
-    /// with all blocks of the history.
-    pub(super) fn has_room(&self, bytes: u64) -> bool {
-        let held = self.group.state.history.block_bytes();
-        held.saturating_add(bytes) <= self.group.rules.backlog_bytes_max
-    }
-
-    fn refuse_backlog_full(&mut self, max: u64, holder: BacklogHolder) -> RequestError {
-        let group = &mut *self.group;
-        let change = group.backlog_state.refused(max, &holder, self.now.steady);
-        group.effects.extend(change.map(Effect::Backlog));
-        RequestError::BacklogFull { max, holder }
-    }
-
-    /// Makes room for a line of `bytes` in the backlog, or refuses the line.
-    pub(super) fn make_room(&mut self, bytes: u64) -> Result<(), RequestError> {
-        let max = self.group.rules.backlog_bytes_max;
-        let exceeds = |kept: u64| kept.saturating_add(bytes) > max;
-        if self.has_room(bytes) {
-            return Ok(());
-        }
-        let mut oldest = self.group.state.find_needed();
-        let needed_bytes = self.group.state.history.bytes_from(oldest);
-        if exceeds(needed_bytes) {
-            match self.group.rules.overflow {
-                Overflow::Reject => {
-                    let holder = backlog::holder(&self.group.state.members, needed_bytes);
-                    return Err(self.refuse_backlog_full(max, holder));
-                }
-                Overflow::DropOldest => {
-                    let first = oldest;
-                    while exceeds(self.group.state.history.bytes_from(oldest)) {
-                        oldest = oldest.next();
-                    }
-                    if oldest > self.group.state.history.released().next() {
-                        // An uncommitted message is not lost to anybody yet, so it cannot be
-                        // dropped.
-                        return Err(self.refuse_backlog_full(max, BacklogHolder::Journal));
-                    }
-                    self.report_dropped(oldest.above(first), max, needed_bytes);
-                    self.group.drop_messages_before(oldest);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Counts messages dropped to make room.
-    fn report_dropped(&mut self, dropped: u64, max: u64, needed_bytes: u64) {
-        let Group { state, stats, backlog_state, effects, .. } = &mut *self.group;
-        stats.dropped = stats.dropped.saturating_add(dropped);
-        let holder = || backlog::holder(&state.members, needed_bytes);
-        let change = backlog_state.dropped(dropped, max, holder, self.now.steady);
-        effects.extend(change.map(Effect::Backlog));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Handles one input of a group: decides which facts follow, and proposes them to the journal.
 
+use super::backlog::{has_room, make_room};
 use super::ids::{LinkId, Ticket};
 use super::links::{ConnectBack, ConnectPhase, ConnectPurpose, Link};
 use super::{ChangeKind, Effect, Group, Input, OfflineCause, Rules};
@@ -209,13 +210,13 @@ impl<'a, J: Journal<Group>> InputHandler<'a, J> {
         }
         match self.group.rules.overflow {
             // It is made later, so it does not count as refused.
-            Overflow::Reject if !self.has_room(bytes) => {
+            Overflow::Reject if !has_room(self.group, bytes) => {
                 let oldest = self.group.state.find_needed();
                 let needed_bytes = self.group.state.history.bytes_from(oldest);
                 needed_bytes.saturating_add(bytes) <= self.group.rules.backlog_bytes_max
             }
             Overflow::Reject => true,
-            Overflow::DropOldest => self.make_room(bytes).is_ok(),
+            Overflow::DropOldest => make_room(self.group, bytes, self.now.steady).is_ok(),
         }
     }
 
