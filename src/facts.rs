@@ -328,6 +328,16 @@ pub trait Replicated: Recorded {
 
     /// Returns true for the ticket of a decision that follows from the time, not from a request.
     fn is_timed(ticket: Self::Ticket) -> bool;
+
+    /// Returns true if the backlog is full, so that no text may be proposed.
+    fn is_full(&mut self) -> bool;
+
+    /// Refuses the request of a proposed text, because the backlog is full.
+    fn refuse_full(&mut self, fact: Fact<'_>, ticket: Self::Ticket);
+
+    /// Drops the oldest messages that exceed the backlog, if the settings say so. Another site may
+    /// have accepted the newest ones.
+    fn drop_excess(&mut self);
 }
 
 /// Order of facts.

@@ -74,22 +74,27 @@ impl StateMachine for Group {
     }
 
     fn withdraw(&mut self, fact: Fact<'_>, ticket: Ticket) {
-        if let (Fact::Deregistered { id }, Ticket::Forgotten) = (fact, ticket)
-            && let Some(slot) = self.state.members.find(id)
-        {
-            self.state.members.mark_leaving(slot, false, self.now);
-        }
-        if let Fact::Accepted { sender, number: Some(_), .. } = fact {
-            self.state.members.withdraw_sends(sender);
-        }
-        if let Fact::Accepted { sender: ANNOUNCER, text, .. } = fact
-            && let Some(announcement) = parse_announcement(text)
-        {
-            self.state.mark_announcement(announcement.id, false);
-        }
-        let now = self.now;
-        FactApplier::new(self, Some(ticket), now).refuse(RequestError::JournalFails);
+        withdraw(self, fact, ticket, RequestError::JournalFails);
     }
+}
+
+/// Refuses the request of a proposed fact that will never have a place in the order.
+pub(super) fn withdraw(group: &mut Group, fact: Fact<'_>, ticket: Ticket, refusal: RequestError) {
+    if let (Fact::Deregistered { id }, Ticket::Forgotten) = (fact, ticket)
+        && let Some(slot) = group.state.members.find(id)
+    {
+        group.state.members.mark_leaving(slot, false, group.now);
+    }
+    if let Fact::Accepted { sender, number: Some(_), .. } = fact {
+        group.state.members.withdraw_sends(sender);
+    }
+    if let Fact::Accepted { sender: ANNOUNCER, text, .. } = fact
+        && let Some(announcement) = parse_announcement(text)
+    {
+        group.state.mark_announcement(announcement.id, false);
+    }
+    let now = group.now;
+    FactApplier::new(group, Some(ticket), now).refuse(refusal);
 }
 
 /// The group and the request of a fact that is being applied.

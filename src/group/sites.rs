@@ -1,9 +1,12 @@
 //! Several sites that form one group: members that are at other sites.
 
 use super::Group;
+use super::apply::withdraw;
+use super::backlog::{drop_oldest, full_backlog, refuse_full};
 use super::ids::{MemberSlot, Ticket};
-use crate::facts::{MemberSite, Replicated};
-use crate::protocol::Seq;
+use crate::facts::{Fact, MemberSite, Replicated};
+use crate::limits::Overflow;
+use crate::protocol::{BacklogHolder, Seq};
 use crate::time::Millis;
 
 impl Replicated for Group {
@@ -19,6 +22,22 @@ impl Replicated for Group {
         match ticket {
             Ticket::Forgotten => true,
             Ticket::Request(_) | Ticket::Link(_) | Ticket::Nobody => false,
+        }
+    }
+
+    fn is_full(&mut self) -> bool {
+        self.rules.overflow == Overflow::Reject && full_backlog(self, 1).is_some()
+    }
+
+    fn refuse_full(&mut self, fact: Fact<'_>, ticket: Ticket) {
+        let holder = full_backlog(self, 1).unwrap_or(BacklogHolder::Journal);
+        let refusal = refuse_full(self, holder, self.now);
+        withdraw(self, fact, ticket, refusal);
+    }
+
+    fn drop_excess(&mut self) {
+        if self.rules.overflow == Overflow::DropOldest {
+            drop_oldest(self, 0, self.now);
         }
     }
 }

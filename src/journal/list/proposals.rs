@@ -148,23 +148,42 @@ impl<T: Copy + PartialEq> Proposals<T> {
     /// Takes the waiting proposals whose requests wait for no proposal under way. Returns their
     /// number, too.
     pub(super) fn take_withdrawable(&mut self) -> (RecordBatch<T>, usize) {
+        let withdrawn = self.take_waiting(|_, _| true);
+        let count = withdrawn.tickets.len();
+        (withdrawn, count)
+    }
+
+    /// Takes the waiting texts of requests that wait for no other proposal.
+    pub(super) fn take_texts(&mut self) -> RecordBatch<T> {
+        self.take_waiting(|record, ticket| {
+            matches!(record, ListRecord::Say { .. }) && ticket.is_some()
+        })
+    }
+
+    /// Takes the waiting proposals that are `wanted`. A client gets its replies in order, so those
+    /// behind a proposal of the same client that is under way, or stays, stay too.
+    fn take_waiting(
+        &mut self,
+        wanted: impl Fn(&ListRecord<'_>, Option<T>) -> bool,
+    ) -> RecordBatch<T> {
         let sent = self.under_way.as_ref().map_or(&[][..], |batch| &batch.content.tickets);
-        let sent: Vec<T> = sent.iter().flatten().copied().collect();
-        let mut withdrawn = RecordBatch::default();
+        let mut ahead: Vec<T> = sent.iter().flatten().copied().collect();
+        let mut taken = RecordBatch::default();
         self.waiting_bytes = 0;
         for content in std::mem::take(&mut self.waiting) {
             let mut records = content.records.as_slice();
             for ticket in content.tickets {
                 let Some(record) = ListRecord::take(&mut records) else { break };
-                if ticket.is_some_and(|ticket| sent.contains(&ticket)) {
-                    self.add(&record, ticket);
+                let is_behind = ticket.is_some_and(|ticket| ahead.contains(&ticket));
+                if wanted(&record, ticket) && !is_behind {
+                    record.encode(&mut taken.records);
+                    taken.tickets.push(ticket);
                 } else {
-                    record.encode(&mut withdrawn.records);
-                    withdrawn.tickets.push(ticket);
+                    ahead.extend(ticket.filter(|_| !is_behind));
+                    self.add(&record, ticket);
                 }
             }
         }
-        let count = withdrawn.tickets.len();
-        (withdrawn, count)
+        taken
     }
 }

@@ -165,6 +165,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
         let (seen, has_joined) = (header.seen, &mut journal.located.has_joined);
         Application { list, state, position, seen, site, is_own, at, index: 0, has_joined }
             .apply(batch, tickets);
+        self.state.drop_excess();
         if is_own && journal.phase == SitePhase::Beginning {
             journal.phase = SitePhase::Serving;
             // The end of the process before this one may have come since they were located.

@@ -329,4 +329,16 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
             }
         }
     }
+
+    /// Refuses the texts that wait for the next batch, because the backlog is full.
+    pub(super) fn refuse_texts<S: Replicated<Ticket = T>>(&mut self, state: &mut S) {
+        let content = self.proposals.take_texts();
+        let (mut records, time) = (content.records.as_slice(), self.list.time);
+        for ticket in content.tickets {
+            let Some(record) = ListRecord::take(&mut records) else { return };
+            if let (Some(fact), Some(ticket)) = (fact(&record, time), ticket) {
+                state.refuse_full(fact, ticket);
+            }
+        }
+    }
 }

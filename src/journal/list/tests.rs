@@ -1,5 +1,6 @@
 //! Batches, the judgement of batches, and snapshots.
 
+mod backlog;
 mod sites;
 
 use std::net::SocketAddr;

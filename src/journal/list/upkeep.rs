@@ -180,7 +180,7 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
             SitePhase::Beginning if self.proposals.is_idle() => self.try_to_begin(now, &mut draw),
             SitePhase::Serving => {
                 self.put_cursors(state, now.steady);
-                self.begin_batch(now, &mut draw);
+                self.begin_batch(state, now, &mut draw);
                 self.run_snapshots(state, now, &mut draw);
             }
             SitePhase::Snapshot(_) | SitePhase::Replay => self.read_again(now.steady),
@@ -242,10 +242,18 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
     }
 
     /// Begins the next batch, or an empty one if the last one is long ago. A doubtful epoch ends
-    /// with the next batch of one site.
-    fn begin_batch(&mut self, now: Now, draw: &mut dyn FnMut() -> Option<u64>) {
+    /// with the next batch of one site. While the backlog is full, texts get no batch.
+    fn begin_batch<S: Replicated<Ticket = T>>(
+        &mut self,
+        state: &mut S,
+        now: Now,
+        draw: &mut dyn FnMut() -> Option<u64>,
+    ) {
         if self.proposals.under_way.is_some() {
             return;
+        }
+        if self.proposals.has_waiting() && state.is_full() {
+            self.refuse_texts(state);
         }
         if self.list.epoch.is_doubtful && self.list.lowest_live() == Some(&self.options.site) {
             let Some(epoch) = draw().map(Epoch::new) else { return };

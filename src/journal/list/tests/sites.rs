@@ -22,17 +22,31 @@ fn options() -> SiteOptions {
 }
 
 /// A site that reads a list from its first entry on, at one time.
-struct ReadingSite {
-    journal: SiteJournal<Ticket>,
-    group: Group,
+pub(super) struct ReadingSite {
+    pub(super) journal: SiteJournal<Ticket>,
+    pub(super) group: Group,
     steady: Millis,
 }
 
 impl ReadingSite {
     fn new() -> Self {
+        Self::with(Rules { forget_after_ms: FORGET_AFTER_MS, ..rules() })
+    }
+
+    fn with(rules: Rules) -> Self {
         let journal = SiteJournal::new(options(), ListPosition(1), 1);
-        let rules = Rules { forget_after_ms: FORGET_AFTER_MS, ..rules() };
         Self { journal, group: Group::recovering(rules), steady: Millis::new(1000) }
+    }
+
+    /// A site that has read the founding of the group, and serves.
+    pub(super) fn serving(rules: Rules) -> Self {
+        let mut site = Self::with(rules);
+        site.read(&founding(name("oslo"), RULES, Epoch::new(1), UnixMillis(1)));
+        site.handle(ListReport::CaughtUp { last: ListPosition(1) });
+        let life = site.commit();
+        site.read(&life);
+        assert_eq!(*site.journal.phase(), SitePhase::Serving);
+        site
     }
 
     fn handle(&mut self, report: ListReport) {
@@ -40,14 +54,14 @@ impl ReadingSite {
         self.journal.handle(report, &mut self.group, now);
     }
 
-    fn read(&mut self, bytes: &[u8]) {
+    pub(super) fn read(&mut self, bytes: &[u8]) {
         let position = self.journal.list().position().next();
         let (kind, bytes) = (EntryKind::Log, bytes.to_vec().into());
         self.handle(ListReport::Entry { position, stored: STORED, kind, bytes });
     }
 
     /// Ends a turn, and returns the batch that it publishes.
-    fn commit(&mut self) -> Vec<u8> {
+    pub(super) fn commit(&mut self) -> Vec<u8> {
         let now = Now { steady: self.steady, unix: STORED };
         self.journal.commit(&mut self.group, now, || Some(3));
         while let Some(job) = self.journal.poll_job() {
