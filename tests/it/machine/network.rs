@@ -82,7 +82,8 @@ fn a_member_costs_the_same_with_nine_thousand_as_with_a_thousand() {
         }
         println!("µs of processor time for each member, by thousands: {us_each:?}");
         let (first, last) = (us_each[0], us_each[us_each.len() - 1]);
-        // Half as much again, and two ticks of the clock that it is measured with.
-        assert!(last <= first + first / 2 + 20, "{us_each:?}");
+        // A cost that follows the number of members would be nine times as high. Caches that other
+        // programs use make it up to twice as high.
+        assert!(last <= 4 * first + 20, "{us_each:?}");
     });
 }
