@@ -58,6 +58,8 @@ use log::LevelFilter;
 use mio::Events;
 
 use crate::config::{ConfigError, CoordinatorRun, CoordinatorTask, stderr_is_journal};
+#[cfg(feature = "engine")]
+use crate::journal::StartTasks;
 use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX};
 use crate::net::{
     Diagnostics, Reader, ignore_harmless_signals, inherited_listener, print_to_stderr,
@@ -212,7 +214,8 @@ fn serve_to_end(
     run: &CoordinatorRun,
     inherited: Option<TcpListener>,
 ) -> Result<(), CoordinatorError> {
-    let mut site = SiteStart { begins_epoch: run.new_epoch, ..SiteStart::default() };
+    let tasks = StartTasks { begins_epoch: run.new_epoch, ..StartTasks::default() };
+    let mut site = SiteStart { tasks, created_ns: None };
     loop {
         // A further start needs the socket, too.
         let listener = inherited.as_ref().map(TcpListener::try_clone).transpose();

@@ -23,8 +23,8 @@ use crate::config::{
 use crate::facts::Recorded as _;
 use crate::group::{Group, Input, Rules};
 use crate::journal::{
-    Doubt, EntryKind, ListJob, ListPosition, ListReport, SharedRules, SiteEnd, SiteJournal,
-    SiteName, SiteOptions, SitePhase, founding,
+    EntryKind, ListJob, ListPosition, ListReport, SharedRules, SiteEnd, SiteJournal, SiteName,
+    SiteOptions, SitePhase, StartTasks, founding,
 };
 use crate::limits::list::{FOUND_WAIT_MS, START_POLL_MS};
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, Overflow};
@@ -93,10 +93,8 @@ fn found(run: &CoordinatorRun) -> Result<(), CoordinatorError> {
 /// Reasons for which a site starts: the first time, or again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SiteStart {
-    /// Entry of which the service before this one was not sure.
-    pub(super) doubt: Option<Doubt>,
-    /// True if a new epoch must begin.
-    pub(super) begins_epoch: bool,
+    /// What this start takes over.
+    pub(super) tasks: StartTasks,
     /// Time at which the stream was made that this process served from before.
     pub(super) created_ns: Option<u64>,
 }
@@ -121,8 +119,7 @@ pub(super) fn begin(
         rules: shared_rules(config),
         engine_timeout_ms: engine.timeout_ms,
         waiting_bytes_max: JOURNAL_WAITING_BYTES_MAX,
-        doubt: start.doubt,
-        begins_epoch: start.begins_epoch,
+        tasks: start.tasks,
     };
     let journal = SiteJournal::new(options, ListPosition(stream.first), draw_random()?);
     // The ages of all messages fit before the start.
@@ -255,19 +252,6 @@ impl SiteStart {
     /// Returns how a site starts again after this start and its end, with the same stream; `None`
     /// if it must not.
     pub(super) fn after(self, end: &SiteEnd, created_ns: Option<u64>) -> Option<Self> {
-        let start = Self { created_ns, ..Self::default() };
-        match end {
-            SiteEnd::Doubtful(doubt) => Some(Self { doubt: Some(*doubt), ..start }),
-            SiteEnd::FellBehind { has_served: true, .. } => Some(start),
-            SiteEnd::FellBehind { has_served: false, .. } => Some(Self { created_ns, ..self }),
-            SiteEnd::NotFounded
-            | SiteEnd::OtherRules { .. }
-            | SiteEnd::NameInUse(_)
-            | SiteEnd::Superseded(_)
-            | SiteEnd::TooManySites
-            | SiteEnd::NewerVersion(_)
-            | SiteEnd::NoSnapshot
-            | SiteEnd::Gone(_) => None,
-        }
+        self.tasks.after(end).map(|tasks| Self { tasks, created_ns })
     }
 }

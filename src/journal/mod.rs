@@ -25,6 +25,6 @@ pub use list::{
     BATCH_VERSION, BatchHeader, Chain, Doubt, EntryKind, Home, Homes, Life, ListBatch, ListImport,
     ListJob, ListNotice, ListPosition, ListRecord, ListReport, ListState, ListStats, MemberVisit,
     NoBatch, SNAPSHOT_VERSION, SharedRules, SiteEnd, SiteJournal, SiteName, SiteOptions, SitePhase,
-    SiteState, SiteStats, SnapshotMark, VoidReason, founding,
+    SiteState, SiteStats, SnapshotMark, StartTasks, VoidReason, founding,
 };
 pub use memory::MemoryJournal;

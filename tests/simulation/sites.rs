@@ -11,7 +11,8 @@
 //! that it never stored. Late batches come at the worst moment. At equal positions all states are
 //! equal, and `records.rs` reads the batches a second time: which messages count. While the list
 //! keeps what it acknowledged, nothing confirmed is lost, and what was refused with 506 never
-//! appears. If the list loses something, a new epoch tells everybody.
+//! appears. If the list loses something, or a start meets an entry that was removed by hand, a new
+//! epoch tells everybody.
 //!
 //! Not seen here: what a site confirmed in another history, if it crashes before the list has a
 //! batch that it made since. Nobody can know of it.
@@ -25,9 +26,10 @@ mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use groupcast::facts::Recorded as _;
 use groupcast::group::{Input, Rules};
 use groupcast::journal::{
-    Doubt, EntryKind, ListPosition, SharedRules, SiteEnd, SiteJournal, SiteName, SiteOptions,
+    EntryKind, ListPosition, SharedRules, SiteEnd, SiteJournal, SiteName, SiteOptions, StartTasks,
     founding,
 };
 use groupcast::limits::Overflow;
@@ -52,7 +54,7 @@ const ENGINE_TIMEOUT_MS: u64 = 10_000;
 const STEPS: u64 = 2_000;
 const SEEDS: u64 = 24;
 /// What the runs must have seen in all.
-const FAULTS: [&str; 14] = [
+const FAULTS: [&str; 16] = [
     "another history",
     "confirmed",
     "crash",
@@ -60,6 +62,7 @@ const FAULTS: [&str; 14] = [
     "doubt",
     "engine refuses",
     "engine timeout",
+    "entry removed by hand",
     "fell behind",
     "forgotten",
     "list went back",
@@ -67,6 +70,7 @@ const FAULTS: [&str; 14] = [
     "older copy",
     "purge",
     "silence",
+    "start over a removed entry",
 ];
 const START_UNIX: u64 = 1_700_000_000_000;
 
@@ -103,7 +107,7 @@ struct Seat {
     process: Option<SiteProcess>,
     /// Difference of its wall clock.
     skew: i64,
-    doubt: Option<Doubt>,
+    tasks: StartTasks,
     starts: u64,
 }
 
@@ -125,19 +129,19 @@ struct World {
     texts: u64,
     mover: MovingClient,
     seen: BTreeMap<&'static str, u64>,
+    has_removed: bool,
     /// True if the list may lose what it acknowledged.
     may_lose: bool,
     is_calm: bool,
 }
 
-fn journal(name: &SiteName, first: u64, random: u64, doubt: Option<Doubt>) -> SiteJournalOf {
+fn journal(name: &SiteName, first: u64, random: u64, tasks: StartTasks) -> SiteJournalOf {
     let options = SiteOptions {
         site: name.clone(),
         rules: shared(),
         engine_timeout_ms: ENGINE_TIMEOUT_MS,
         waiting_bytes_max: 1 << 20,
-        doubt,
-        begins_epoch: false,
+        tasks,
     };
     SiteJournal::new(options, ListPosition(first), random)
 }
@@ -156,7 +160,7 @@ impl World {
             name: SiteName::parse(name).unwrap(),
             process: None,
             skew: 0,
-            doubt: None,
+            tasks: StartTasks::default(),
             starts: 0,
         };
         let mut world = Self {
@@ -174,6 +178,7 @@ impl World {
             texts: 0,
             mover: MovingClient::default(),
             seen: BTreeMap::new(),
+            has_removed: false,
             may_lose,
             is_calm: false,
         };
@@ -195,8 +200,9 @@ impl World {
     fn start(&mut self, seat: usize) {
         let random = self.rng.next();
         let first = self.engine.first;
-        let Seat { name, doubt, .. } = &self.seats[seat];
-        let mut process = SiteProcess::new(journal(name, first, random, *doubt), random);
+        let Seat { name, tasks, .. } = &self.seats[seat];
+        let mut process = SiteProcess::new(journal(name, first, random, *tasks), random);
+        process.is_over_removed = tasks.missing.0 >= first;
         if !self.is_calm && self.rng.percent(40) {
             process.batches_left = Some(self.rng.between(1, 5));
         }
@@ -250,6 +256,14 @@ impl World {
                 self.rebuild_reference();
                 self.see("list went back");
             }
+            23..=25 if !self.may_lose => {
+                // A whole snapshot follows, so that sites can start.
+                let mark = self.reference.journal.list().marks().last().map(|mark| mark.base.0);
+                if mark.is_some_and(|base| self.engine.remove(&mut self.rng, base)) {
+                    self.has_removed = true;
+                    self.see("entry removed by hand");
+                }
+            }
             _ => (),
         }
     }
@@ -272,6 +286,11 @@ impl World {
         self.answer(&mut process, now);
         self.feed(&mut process, now);
         if process.is_serving() {
+            if std::mem::take(&mut process.is_over_removed) {
+                let epoch = process.group.epoch();
+                assert_ne!(process.began_in, Some(epoch), "seed={}: nobody was told", self.seed);
+                self.see("start over a removed entry");
+            }
             self.act(&mut process, now);
         }
         self.end_turn(&mut process, now);
@@ -282,15 +301,27 @@ impl World {
         }
         match process.journal.ended() {
             None => self.seats[seat].process = Some(process),
-            Some(SiteEnd::Doubtful(doubt)) => {
-                self.seats[seat].doubt = Some(*doubt);
-                self.see("doubt");
-            }
-            Some(SiteEnd::FellBehind { .. }) => self.see("fell behind"),
-            Some(SiteEnd::NameInUse(_)) => self.see("name in use"),
-            Some(SiteEnd::NoSnapshot) if self.may_lose => self.see("no snapshot"),
-            Some(end) => panic!("seed={}: {end}", self.seed),
+            Some(end) => self.on_end(seat, &end.clone()),
         }
+    }
+
+    /// Notes what the next start of a site has to do. A crash does not make it forget.
+    fn on_end(&mut self, seat: usize, end: &SiteEnd) {
+        let tasks = &mut self.seats[seat].tasks;
+        *tasks = tasks.after(end).unwrap_or(*tasks);
+        self.see(match end {
+            SiteEnd::Doubtful { .. } => "doubt",
+            SiteEnd::FellBehind { .. } => "fell behind",
+            SiteEnd::NameInUse(_) => "name in use",
+            SiteEnd::NoSnapshot { .. } if self.may_lose || self.has_removed => "no snapshot",
+            SiteEnd::NoSnapshot { .. }
+            | SiteEnd::NotFounded
+            | SiteEnd::OtherRules { .. }
+            | SiteEnd::Superseded(_)
+            | SiteEnd::TooManySites
+            | SiteEnd::NewerVersion(_)
+            | SiteEnd::Gone(_) => panic!("seed={}: {end}", self.seed),
+        });
     }
 
     fn end_turn(&mut self, process: &mut SiteProcess, now: Now) {
@@ -309,7 +340,8 @@ impl World {
 }
 
 fn reference(first: u64) -> SiteProcess {
-    SiteProcess::new(journal(&SiteName::parse("zz").unwrap(), first, 1, None), 1)
+    let name = SiteName::parse("zz").unwrap();
+    SiteProcess::new(journal(&name, first, 1, StartTasks::default()), 1)
 }
 
 fn text_of(line: &str) -> &str {

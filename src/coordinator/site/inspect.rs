@@ -15,7 +15,7 @@ use crate::facts::{MemberState, Recorded as _};
 use crate::group::{Group, Ticket};
 use crate::journal::{
     ListJob, ListNotice, ListPosition, ListReport, ListStats, SiteEnd, SiteJournal, SiteOptions,
-    SitePhase, SiteStats,
+    SitePhase, SiteStats, StartTasks,
 };
 use crate::limits::JOURNAL_WAITING_BYTES_MAX;
 use crate::limits::list::INSPECT_SILENCE_MS;
@@ -38,12 +38,22 @@ struct ListFindings {
 
 /// Prints the group of a config.
 pub(super) fn inspect(config: &CoordinatorConfig) -> Result<(), CoordinatorError> {
-    let report = read(config)?.report(&config.storage.engine.group);
+    let mut tasks = StartTasks::default();
+    let findings = loop {
+        match read(config, tasks) {
+            Err(CoordinatorError::Site(end, created_ns)) => match tasks.after(&end) {
+                Some(again) => tasks = again,
+                None => return Err(CoordinatorError::Site(end, created_ns)),
+            },
+            read => break read?,
+        }
+    };
+    let report = findings.report(&config.storage.engine.group);
     let printed = io::stdout().write_all(report.as_bytes());
     printed.map_err(|error| CoordinatorError::System("cannot print", error))
 }
 
-fn read(config: &CoordinatorConfig) -> Result<ListFindings, CoordinatorError> {
+fn read(config: &CoordinatorConfig, tasks: StartTasks) -> Result<ListFindings, CoordinatorError> {
     let engine = &config.storage.engine;
     let mut poll = new_poll()?;
     let (mut thread, stream) = super::open(&super::options(engine)?, &poll)?;
@@ -52,8 +62,7 @@ fn read(config: &CoordinatorConfig) -> Result<ListFindings, CoordinatorError> {
         rules: super::shared_rules(config),
         engine_timeout_ms: engine.timeout_ms,
         waiting_bytes_max: JOURNAL_WAITING_BYTES_MAX,
-        doubt: None,
-        begins_epoch: false,
+        tasks,
     };
     let mut journal = SiteJournal::new(options, ListPosition(stream.first), 0);
     let rules = rules(config, config.listen);

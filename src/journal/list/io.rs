@@ -110,19 +110,29 @@ pub enum SiteEnd {
     TooManySites,
     /// A newer program writes batches in this version.
     NewerVersion(u8),
-    /// The stream begins after entries that are needed, and has no whole snapshot.
-    NoSnapshot,
+    /// Entries that are needed are gone, and no whole snapshot follows them.
+    NoSnapshot {
+        /// Last entry that is gone.
+        last: ListPosition,
+    },
     /// The stream is gone, or another one has its name.
     Gone(Box<str>),
     /// Entries were removed before this site read them. A new start reads a snapshot.
     FellBehind {
         /// First entry that was removed.
-        next: ListPosition,
+        first: ListPosition,
+        /// Last entry that was removed.
+        last: ListPosition,
         /// False if this start had not done yet what it had to: the next one has to do it.
         has_served: bool,
     },
     /// This site was perhaps shown another history. A new start compares.
-    Doubtful(Doubt),
+    Doubtful {
+        /// The last entry that the site has read.
+        doubt: Doubt,
+        /// False if this start had not done yet what it had to.
+        has_served: bool,
+    },
 }
 
 /// An entry and its chain, as a process had read them.
@@ -161,15 +171,17 @@ impl fmt::Display for SiteEnd {
                 "another site writes batches of version {version}, which this program cannot \
                  read: upgrade this site"
             ),
-            Self::NoSnapshot => f.write_str(
-                "the stream begins after the start of the group, and has no whole snapshot: \
-                 entries were removed by hand",
+            Self::NoSnapshot { last } => write!(
+                f,
+                "entry {last} is gone, and no whole snapshot follows it: entries were removed by \
+                 hand, or the engine has lost them. Start again once a running site has written a \
+                 snapshot"
             ),
             Self::Gone(reason) => f.write_str(reason),
-            Self::FellBehind { next, .. } => {
-                write!(f, "entry {next} was removed before this site read it")
+            Self::FellBehind { first, .. } => {
+                write!(f, "entry {first} was removed before this site read it")
             }
-            Self::Doubtful(doubt) => write!(
+            Self::Doubtful { doubt, .. } => write!(
                 f,
                 "the engine showed this site and another one different entries {}",
                 doubt.position

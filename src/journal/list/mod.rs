@@ -32,6 +32,7 @@ mod record;
 mod replaced_site;
 mod site;
 mod snapshot;
+mod start;
 mod state;
 mod upkeep;
 
@@ -45,6 +46,7 @@ pub use observed::{ListStats, SiteStats};
 pub use record::{ListRecord, SharedRules};
 pub use site::{SiteJournal, SiteOptions, SitePhase};
 pub use snapshot::SNAPSHOT_VERSION;
+pub use start::StartTasks;
 pub use state::{EntryKind, ListState, SiteState, SnapshotMark, VoidReason};
 
 #[cfg(test)]

@@ -35,9 +35,8 @@ impl<S: Replicated> ReportHandler<'_, S> {
                     // They were removed since this start has looked where the list begins.
                     *begin = if first <= *begin { last.next().max(*begin) } else { *begin };
                 } else if first <= next && next <= last {
-                    let has_served =
-                        journal.phase == SitePhase::Serving && journal.doubtful_epoch.is_none();
-                    journal.end(SiteEnd::FellBehind { next, has_served });
+                    let has_served = journal.has_served();
+                    journal.end(SiteEnd::FellBehind { first: next, last, has_served });
                 }
             }
             ListReport::CaughtUp { last } => self.on_caught_up(last),
@@ -243,7 +242,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
         let journal = &mut *self.journal;
         journal.list = list;
         journal.collector = Collector::default();
-        if base > first.before() {
+        if base > first.before() || journal.options.tasks.missing > ListPosition::ZERO {
             // Entries from before the snapshot are gone, and with them perhaps messages.
             journal.doubtful_epoch = Some(self.state.epoch());
         }
@@ -254,7 +253,9 @@ impl<S: Replicated> ReportHandler<'_, S> {
     fn on_caught_up(&mut self, last: ListPosition) {
         let (journal, steady) = (&mut *self.journal, self.now.steady);
         match journal.phase {
-            SitePhase::Snapshot(_) => return journal.end(SiteEnd::NoSnapshot),
+            SitePhase::Snapshot(first) => {
+                return journal.end(SiteEnd::NoSnapshot { last: first.before() });
+            }
             SitePhase::Replay if last <= journal.list.position() => (),
             // The report of an earlier subscription.
             SitePhase::Replay
@@ -268,7 +269,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
         if group != config {
             return journal.end(SiteEnd::OtherRules { group, config });
         }
-        if let Some(doubt) = journal.options.doubt
+        if let Some(doubt) = journal.options.tasks.doubt
             && journal.list.check_chain(doubt.position, doubt.chain) != ChainCheck::Same
         {
             journal.doubtful_epoch = Some(doubt.epoch);

@@ -20,6 +20,7 @@ use super::names::{Life, ListPosition, MemberVisit, SiteName};
 use super::proposals::{Proposals, RecordBatch};
 use super::record::{ListRecord, SharedRules};
 use super::snapshot::Collector;
+use super::start::StartTasks;
 use super::state::{EntryKind, ListState};
 use super::upkeep::Upkeep;
 use crate::facts::{Fact, Journal, MemberState, Replicated};
@@ -37,10 +38,8 @@ pub struct SiteOptions {
     pub engine_timeout_ms: u64,
     /// Most bytes of proposals that wait.
     pub waiting_bytes_max: usize,
-    /// Entry of which the process before this one was not sure.
-    pub doubt: Option<Doubt>,
-    /// True if a new epoch must begin.
-    pub begins_epoch: bool,
+    /// What this start takes over.
+    pub tasks: StartTasks,
 }
 
 /// State of the start of a site, and of its service.
@@ -116,7 +115,11 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
     /// Creates the journal of a list that begins at `first`. `random` makes this life unlike any
     /// other one.
     #[must_use]
-    pub fn new(options: SiteOptions, first: ListPosition, random: u64) -> Self {
+    pub fn new(mut options: SiteOptions, first: ListPosition, random: u64) -> Self {
+        let tasks = &mut options.tasks;
+        // The list has no entry that is known to be missing, if all up to it were removed.
+        tasks.missing = if tasks.missing < first { ListPosition::ZERO } else { tasks.missing };
+        let first = if tasks.missing < first { first } else { tasks.missing.next() };
         let is_whole = first.0 <= 1;
         let phase = if is_whole { SitePhase::Replay } else { SitePhase::Snapshot(first) };
         Self {
@@ -207,7 +210,14 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
     pub(super) fn doubt(&mut self) {
         let (position, chain): (ListPosition, Chain) = (self.list.position(), self.list.chain());
         let epoch = self.list.epoch.epoch;
-        self.end(SiteEnd::Doubtful(Doubt { position, chain, epoch }));
+        let has_served = self.has_served();
+        self.end(SiteEnd::Doubtful { doubt: Doubt { position, chain, epoch }, has_served });
+    }
+
+    /// Returns true if this start has done what it had to: an epoch that was due began with its
+    /// first batch, unless another site had begun one by then.
+    pub(super) fn has_served(&self) -> bool {
+        self.phase == SitePhase::Serving
     }
 
     /// Returns the header of the next batch of this life.

@@ -208,9 +208,9 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
 
     /// Begins the life of this process: its first batch has the life, and perhaps a new epoch.
     fn try_to_begin(&mut self, now: Now, draw: &mut dyn FnMut() -> Option<u64>) {
-        let (epoch, options) = (&self.list.epoch, &self.options);
+        let (epoch, tasks) = (&self.list.epoch, &self.options.tasks);
         let is_doubtful = epoch.is_doubtful || self.doubtful_epoch == Some(epoch.epoch);
-        let begins_epoch = options.begins_epoch || is_doubtful;
+        let begins_epoch = tasks.begins_epoch || is_doubtful;
         let bits = if begins_epoch { draw() } else { None };
         if begins_epoch && bits.is_none() {
             return; // The next turn tries again.

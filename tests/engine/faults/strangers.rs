@@ -5,9 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use groupcast::journal::{SharedRules, SiteName, founding};
 use groupcast::protocol::Epoch;
 use groupcast::time::UnixMillis;
+use support::member::Member;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::group::{TTL_S, found, founded, run, start, stderr_of};
+use crate::group::{TTL_S, eventually, found, founded, run, start, stderr_of};
 use crate::raw::Raw;
 
 /// A batch that founds a group, as another program writes it.
@@ -113,8 +114,54 @@ fn running_sites_go_on_over_a_purge_by_hand_and_a_start_says_what_is_missing() {
     let output = run(&servers, &[], TTL_S, "lima");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(text.contains("entries were removed by hand"), "{text}");
+    assert!(text.contains(" is gone, and no whole snapshot follows it: "), "{text}");
     assert_eq!(ann.msend("the others still serve"), 22);
+}
+
+/// Waits for the last piece of a snapshot behind `position`, and returns its position.
+fn until_snapshot(raw: &mut Raw, position: u64) -> u64 {
+    let mut found = 0;
+    eventually("a snapshot", || {
+        let last_piece = r#"{"last_by_subj":"groupcast.g.snap"}"#;
+        let answer = raw.ask("$JS.API.STREAM.MSG.GET.GC_g", last_piece);
+        found = answer["message"]["seq"].as_u64().unwrap_or_default();
+        found > position
+    });
+    found
+}
+
+#[test]
+fn a_start_goes_over_an_entry_that_was_removed_by_hand_and_tells_everybody() {
+    let Some(servers) = founded(1) else { return };
+    let (oslo, quito) = (start(&servers, "oslo"), start(&servers, "quito"));
+    let mut ann = quito.join("ann", "acks=1");
+    assert_eq!(ann.msend("before"), 1);
+    let mut raw = Raw::connect(&servers.all[0]);
+    let first = until_snapshot(&mut raw, 0);
+    // The site that has the lowest name now makes the next one.
+    oslo.terminate();
+    assert_eq!(oslo.wait().code(), Some(0));
+    until_snapshot(&mut raw, first);
+    raw.api("PURGE", r#"{"filter":"groupcast.g.snap","keep":1}"#);
+    let old_epoch = ann.epoch().to_owned();
+    let cairo = start(&servers, "cairo");
+    let mut bob = cairo.join("bob", "acks=1");
+    assert_ne!(bob.epoch(), old_epoch, "something may be missing");
+    let said = stderr_of(&cairo);
+    let expected = format!("entry {first} was removed before this site read it: reading the list");
+    assert!(said.contains(&expected), "{said}");
+    let mut ann = Member::come_back(&quito, "ann", "acks=1");
+    assert_eq!(ann.epoch(), bob.epoch());
+    assert_eq!(ann.msend("after"), 2);
+    bob.socket().delivery(2, "ann", "after");
+    // The next start goes over it, too, and nobody needs to be told again.
+    cairo.terminate();
+    assert_eq!(cairo.wait().code(), Some(0));
+    let cairo = cairo.start_again();
+    assert_eq!(cairo.client().stats()["epoch"], bob.epoch());
+    let inspected = run(&servers, &["--inspect"], TTL_S, "cairo");
+    let report = String::from_utf8(inspected.stdout).unwrap();
+    assert!(report.contains("\nlast 2\n"), "{report} {:?}", inspected.stderr);
 }
 
 #[test]

@@ -141,6 +141,22 @@ impl Engine {
         self.has_lost = true;
     }
 
+    /// Removes one entry, up to `last`, as an operator can. Returns false if there is none.
+    pub(super) fn remove(&mut self, rng: &mut Rng, last: u64) -> bool {
+        let count = self.entries.partition_point(|entry| entry.position <= last);
+        if count > 0 {
+            self.entries.remove(rng.index(count));
+            self.first = self.entries.first().map_or(self.last + 1, |entry| entry.position);
+        }
+        count > 0
+    }
+
+    /// Returns the next position after `next` that has an entry, if `next` has none.
+    pub(super) fn behind_removed(&self, next: u64) -> Option<u64> {
+        let index = self.entries.partition_point(|entry| entry.position < next);
+        self.entries.get(index).map(|entry| entry.position).filter(|found| *found > next)
+    }
+
     pub(super) fn at(&self, position: u64) -> Option<&StoredEntry> {
         let index = self.entries.binary_search_by_key(&position, |entry| entry.position).ok()?;
         self.entries.get(index)

@@ -50,6 +50,10 @@ pub(super) struct SiteProcess {
     pub(super) random: u64,
     /// First entry that the list does not have as this process read it.
     pub(super) misled_at: Option<u64>,
+    /// True while a start goes over an entry that was removed by hand.
+    pub(super) is_over_removed: bool,
+    /// Epoch of the snapshot with which the start began.
+    pub(super) began_in: Option<Epoch>,
     /// Batches after which the process crashes.
     pub(super) batches_left: Option<u64>,
     requests: usize,
@@ -68,6 +72,8 @@ impl SiteProcess {
             forgotten: 0,
             random,
             misled_at: None,
+            is_over_removed: false,
+            began_in: None,
             batches_left: None,
             requests: 0,
         }

@@ -2,7 +2,7 @@
 
 use groupcast::facts::Recorded as _;
 use groupcast::group::Input;
-use groupcast::journal::{ListJob, ListPosition, ListReport};
+use groupcast::journal::{ListJob, ListPosition, ListReport, SitePhase};
 use groupcast::time::Now;
 
 use super::engine::Published;
@@ -24,11 +24,14 @@ impl World {
         }
         for _ in 0..self.rng.between(1, 40) {
             let next = process.feed.next;
-            if next < self.engine.first {
-                let (first, last) = (ListPosition(next), ListPosition(self.engine.first - 1));
+            if let Some(found) = self.engine.behind_removed(next) {
+                let (first, last) = (ListPosition(next), ListPosition(found - 1));
                 let missing = ListReport::Missing { first, last };
                 process.journal.handle(missing, &mut process.group, now);
-                process.feed.next = self.engine.first;
+                process.feed.next = found;
+                if process.journal.ended().is_some() {
+                    return;
+                }
                 continue;
             }
             let report = match self.engine.at(next) {
@@ -41,6 +44,9 @@ impl World {
             process.feed.next += 1;
             let (last, was_serving) = (process.group.last(), process.is_serving());
             process.journal.handle(report, &mut process.group, now);
+            if *process.journal.phase() == SitePhase::Replay {
+                process.began_in.get_or_insert(process.group.epoch());
+            }
             for (seq, _, at) in process.group.lines(last) {
                 // The clock of a site that runs does not count: only the time of reading.
                 let is_right = if was_serving { at == now.steady } else { at <= now.steady };

@@ -1,7 +1,8 @@
 //! Sites that start and serve: clocks, withdrawn proposals, refused snapshots, missing entries.
 
 use super::*;
-use crate::journal::list::io::{ListJob, SiteEnd};
+use crate::journal::list::io::{Doubt, ListJob, SiteEnd};
+use crate::journal::list::start::StartTasks;
 use crate::journal::list::upkeep::Snapshots;
 use crate::limits::list::{
     CHAIN_VALUES_MAX, LIST_CLOCK_AHEAD_MS, RIVAL_WATCH_MS, SITES_MAX, SNAPSHOT_AFTER_BYTES,
@@ -16,8 +17,7 @@ fn options() -> SiteOptions {
         rules: RULES,
         engine_timeout_ms: 1000,
         waiting_bytes_max: 1000,
-        doubt: None,
-        begins_epoch: false,
+        tasks: StartTasks::default(),
     }
 }
 
@@ -143,7 +143,7 @@ fn a_start_that_falls_behind_leaves_its_tasks_to_the_next_one() {
     let mut site = ReadingSite::new();
     let (first, last) = (ListPosition(1), ListPosition(9));
     site.handle(ListReport::Missing { first, last });
-    let end = SiteEnd::FellBehind { next: ListPosition(1), has_served: false };
+    let end = SiteEnd::FellBehind { first, last, has_served: false };
     assert_eq!(site.journal.ended(), Some(&end));
 }
 
@@ -171,9 +171,15 @@ fn members_of_a_site_are_its_own_though_the_process_before_it_ended_late() {
     assert!(forgotten_at <= site.steady.plus(FORGET_AFTER_MS), "{forgotten_at:?}");
 }
 
-/// A start that found the beginning of the list at entry 2, and reads the snapshot of `list`.
-fn started(list: &ListState, missing: Option<ListReport>) -> SiteJournal<Ticket> {
-    let mut journal = SiteJournal::new(options(), ListPosition(2), 1);
+/// A start with these tasks that found the beginning of the list at entry 2, and reads the snapshot
+/// of `list`.
+fn started(
+    list: &ListState,
+    tasks: StartTasks,
+    missing: Option<ListReport>,
+) -> SiteJournal<Ticket> {
+    let options = SiteOptions { tasks, ..options() };
+    let mut journal = SiteJournal::new(options, ListPosition(2), 1);
     let (mut state, now) = (group(), Now { steady: Millis::ZERO, unix: UnixMillis(1) });
     let piece = pieces(list, &group(), &name("cairo"), 1).remove(0);
     let (position, stored) = (list.position().next(), UnixMillis(1));
@@ -182,18 +188,74 @@ fn started(list: &ListState, missing: Option<ListReport>) -> SiteJournal<Ticket>
     for report in missing.into_iter().chain([entry]) {
         journal.handle(report, &mut state, now);
     }
-    assert_eq!(*journal.phase(), SitePhase::Replay);
     journal
 }
 
-#[test]
-fn a_purge_during_a_start_is_no_loss_and_missing_entries_are_one() {
+fn list_of_six() -> ListState {
     let mut list = founded();
     for _ in 0..5 {
         is_void(&mut list, b"a stranger", VoidReason::Damaged);
     }
-    assert!(started(&list, None).doubtful_epoch.is_some(), "entries before it are missing");
+    list
+}
+
+#[test]
+fn a_purge_during_a_start_is_no_loss_and_missing_entries_are_one() {
+    let (list, tasks) = (list_of_six(), StartTasks::default());
+    let journal = started(&list, tasks, None);
+    assert_eq!(*journal.phase(), SitePhase::Replay);
+    assert!(journal.doubtful_epoch.is_some(), "entries before it are missing");
     let (first, last) = (ListPosition(2), list.position());
-    let journal = started(&list, Some(ListReport::Missing { first, last }));
+    let journal = started(&list, tasks, Some(ListReport::Missing { first, last }));
+    assert_eq!(*journal.phase(), SitePhase::Replay);
     assert_eq!(journal.doubtful_epoch, None);
+}
+
+#[test]
+fn a_start_goes_on_behind_missing_entries_and_begins_an_epoch() {
+    let list = list_of_six();
+    let behind = |position| StartTasks { missing: position, ..StartTasks::default() };
+    let mut journal = started(&list, behind(list.position()), None);
+    assert_eq!(*journal.phase(), SitePhase::Replay);
+    assert!(journal.doubtful_epoch.is_some(), "messages are missing with them");
+    assert_eq!(journal.poll_job(), Some(ListJob::ReadFrom(list.position().next())));
+    let purged = started(&list, behind(ListPosition(1)), None);
+    assert_eq!(purged.options.tasks, StartTasks::default(), "the list begins behind them");
+    let mut journal = started(&list, behind(list.position().next()), None);
+    let last = list.position().next();
+    let (mut state, now) = (group(), Now { steady: Millis::ZERO, unix: UnixMillis(1) });
+    journal.handle(ListReport::CaughtUp { last }, &mut state, now);
+    assert_eq!(journal.ended(), Some(&SiteEnd::NoSnapshot { last }));
+}
+
+#[test]
+fn the_next_start_does_what_this_one_has_left() {
+    let at = |position| {
+        let position = ListPosition(position);
+        Doubt { position, chain: Chain(position.0.into()), epoch: Epoch::new(1) }
+    };
+    let behind = |has_served| {
+        let (first, last) = (ListPosition(5), ListPosition(7));
+        SiteEnd::FellBehind { first, last, has_served }
+    };
+    let doubtful = |doubt, has_served| SiteEnd::Doubtful { doubt, has_served };
+    let none = StartTasks::default();
+    let missing = StartTasks { missing: ListPosition(7), ..none };
+    let doubt = StartTasks { doubt: Some(at(3)), ..none };
+    let epoch = StartTasks { begins_epoch: true, ..none };
+    for (tasks, end, expected) in [
+        (none, behind(true), missing),
+        (doubt, behind(true), missing),
+        (doubt, behind(false), StartTasks { missing: ListPosition(7), ..doubt }),
+        (epoch, behind(false), StartTasks { begins_epoch: true, ..missing }),
+        (none, doubtful(at(3), false), doubt),
+        (epoch, doubtful(at(3), true), doubt),
+        (missing, doubtful(at(3), false), doubt),
+        // A second doubt: both cannot be compared, so the epoch ends.
+        (doubt, doubtful(at(4), false), StartTasks { doubt: Some(at(4)), ..epoch }),
+        (epoch, doubtful(at(4), false), StartTasks { doubt: Some(at(4)), ..epoch }),
+    ] {
+        assert_eq!(tasks.after(&end), Some(expected), "{tasks:?} {end:?}");
+    }
+    assert_eq!(doubt.after(&SiteEnd::NotFounded), None);
 }
