@@ -8,6 +8,12 @@ all:
 	$(CARGO) build --release --locked
 	cp -f "$(TARGET)/release/coordinator" "$(TARGET)/release/participant" .
 
+# The program for a group of several sites, into this directory. `make install` and `make deb` take it
+# along.
+site:
+	$(CARGO) build --release --locked --features engine --bin site
+	cp -f "$(TARGET)/release/site" .
+
 # As `make install DESTDIR=/tmp/root PREFIX=/usr`. Configs and data are never touched.
 PREFIX = /usr/local
 DESTDIR =
@@ -26,10 +32,12 @@ deb: all
 dist:
 	sh config/packages/dist.sh
 
-# The licences of the crates in both programs, after a change of Cargo.lock.
+# The licences of the crates in the programs, after a change of Cargo.lock.
 notices:
 	sh config/packages/notices.sh > "$(TARGET)/licences"
+	sh config/packages/notices.sh site > "$(TARGET)/licences-site"
 	mv "$(TARGET)/licences" config/packages/third-party-licences.txt
+	mv "$(TARGET)/licences-site" config/packages/third-party-licences-site.txt
 
 # Packages, units and samples, tried in empty roots. Needs root, and says what it has to leave out.
 test-packages: deb dist
@@ -200,6 +208,7 @@ check:
 
 help:
 	@echo "make          build ./coordinator and ./participant"
+	@echo "make site     build ./site, for a group of several sites"
 	@echo "make install  put programs, man pages, completions and units below PREFIX=/usr/local"
 	@echo "make uninstall  remove them; configs and data stay"
 	@echo "make deb      make a package for Debian: target/groupcast.deb"
@@ -229,4 +238,4 @@ help:
 	@echo "make audit    look for known vulnerabilities of dependencies"
 	@echo "make clean    remove what was built"
 
-.PHONY: all audit bench bench-peers clean cluster-demo deb demo dist durability engine figures fuzz install instructions loadtest manual micro msrv notices site-torture sites-figures test test-engine test-packages test-page torture uninstall check help
+.PHONY: all audit bench bench-peers clean cluster-demo deb demo dist durability engine figures fuzz install instructions loadtest manual micro msrv notices site site-torture sites-figures test test-engine test-packages test-page torture uninstall check help

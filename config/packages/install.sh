@@ -9,7 +9,7 @@ prefix=${PREFIX:-/usr/local}
 zsh=${ZSH_COMPLETIONS:-share/zsh/site-functions}
 doc=share/doc/groupcast
 
-# The program `site` needs a build with the feature `engine`: it is put only if it was built.
+# The program `site` has the feature `engine` (`make site`): it is put only if it was built.
 optional=
 test "$action" = install -a ! -x "$programs/site" || optional=site
 
@@ -26,6 +26,7 @@ list() {
         echo "644 $page share/man/man${page##*.}/${page##*/}"
     done
     for unit in config/systemd/*.service config/systemd/*.socket; do
+        case $unit in */groupcast-site@*) test -n "$optional" || continue ;; esac
         test ! -e "$unit" || echo "644 $unit lib/systemd/system/${unit##*/}"
     done
     echo "644 config/systemd/groupcast.sysusers lib/sysusers.d/groupcast.conf"
@@ -34,7 +35,9 @@ list() {
         src/protocol/PROTOCOL.md; do
         echo "644 $document $doc/$document"
     done
-    echo "644 config/packages/third-party-licences.txt $doc/third-party-licences.txt"
+    for licences in third-party-licences ${optional:+third-party-licences-site}; do
+        echo "644 config/packages/$licences.txt $doc/$licences.txt"
+    done
     for sample in config/coordinator.txt config/participant*.txt ${optional:+config/site1.txt config/nats.conf} config/*.json config/*.yml config/logrotate config/openrc/*; do
         test ! -e "$sample" || echo "644 $sample $doc/examples/${sample#config/}"
     done

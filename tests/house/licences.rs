@@ -68,7 +68,17 @@ fn every_crate_of_the_programs_has_its_licence_in_the_packages() {
     assert!(missing.is_empty(), "no licence text, `make notices` writes it: {missing:?}");
 }
 
-/// The programs of the packages have nothing of the engine, so that they carry no notices of it.
+#[test]
+fn every_further_crate_of_a_site_has_its_licence_in_the_packages() {
+    let tree = cargo_tree(&["--features=engine", "--edges=normal", "--format={p}"]);
+    let notices = crate::read("config/packages/third-party-licences.txt");
+    let of_site = crate::read("config/packages/third-party-licences-site.txt");
+    assert!(of_site.contains("\n==== async-nats "), "only what the other programs do not have");
+    let missing = without_notice(&tree, &(notices + &of_site));
+    assert!(missing.is_empty(), "no licence text, `make notices` writes it: {missing:?}");
+}
+
+/// The default programs have nothing of the engine, so their packages carry no notices of it.
 #[test]
 fn the_default_programs_have_nothing_of_the_engine() {
     let of_engine = |tree: &str| tree.lines().any(|line| line.starts_with("async-nats "));
