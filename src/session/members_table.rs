@@ -29,7 +29,7 @@ impl fmt::Display for MembersTableRow<'_> {
         let seconds = |count| Duration(count).to_string();
         let oldest = number("oldest").filter(|_| lag != Some(0));
         let escaped = |text| text::for_terminal(text).to_string();
-        let row = fmt_row(
+        fmt_row(
             [
                 &escaped(id),
                 &escaped(state),
@@ -38,19 +38,16 @@ impl fmt::Display for MembersTableRow<'_> {
                 &shown(oldest.map(seconds)),
             ],
             f,
-        );
+        )?;
         // Only several coordinators tell it, so the head has no column for it.
-        #[cfg(feature = "engine")]
-        if let Some(site) = words.find_map(site_of) {
-            row?;
-            return write!(f, "  at {}", escaped(site));
+        match words.find_map(site_of) {
+            Some(site) => write!(f, "  at {}", escaped(site)),
+            None => Ok(()),
         }
-        row
     }
 }
 
 /// Returns the site behind `site=`: several coordinators tell it.
-#[cfg(feature = "engine")]
 fn site_of(word: &str) -> Option<&str> {
     word.strip_prefix("site=")
 }
@@ -97,7 +94,6 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "engine")]
     #[test]
     fn a_row_ends_with_the_site_if_there_are_several() {
         let line = "bob online 10.0.0.1:9000 pending=0 acked=7 seconds=9 oldest=0 site=oslo x=y";

@@ -110,7 +110,6 @@ impl Overview {
             let (lag, acked) = (row.pending.to_string(), row.acked.to_string());
             line(&row.id, &row.state, &lag, &acked, &row.address)
         }));
-        #[cfg(feature = "engine")]
         add_sites(&rows, &mut lines);
         lines
     }
@@ -128,7 +127,6 @@ impl Overview {
 }
 
 /// Appends the sites of the members to the head and to the rows, if there are several.
-#[cfg(feature = "engine")]
 fn add_sites(rows: &[&MemberRow], lines: &mut [String]) {
     if rows.iter().all(|row| row.site.is_empty()) {
         return;
@@ -151,22 +149,8 @@ fn summary(coordinator: &str, before: Option<&Sample>, sample: &Sample) -> Vec<S
         Some(rate) => format!("{}/s", bytes(rate)),
         None => "?/s".to_owned(),
     };
-    let counted = |key, one, many| match sample.count(key) {
-        Some(count) => Counted(count, one, many).to_string(),
-        None => format!("? {many}"),
-    };
-    let size = |key| sample.count(key).map_or_else(|| "?".to_owned(), |it| bytes(it as f64));
-    let journal = match sample.text("journal_bytes") {
-        Some(_) => format!(
-            "journal   {} in {}, {} waiting; sync p50 {} us, p99 {} us",
-            size("journal_bytes"),
-            counted("journal_segments", "segment", "segments"),
-            size("journal_waiting_bytes"),
-            text("journal_sync_us_p50"),
-            text("journal_sync_us_p99"),
-        ),
-        None => "journal   none, in memory only".to_owned(),
-    };
+    let counted = |key, one, many| counted(sample, key, one, many);
+    let size = |key| size(sample, key);
     vec![
         format!(
             "groupcast {coordinator}  up {}  epoch {}  next {}",
@@ -197,8 +181,41 @@ fn summary(coordinator: &str, before: Option<&Sample>, sample: &Sample) -> Vec<S
             text("dropped"),
             counted("gaps", "gap", "gaps"),
         ),
-        journal,
+        journal(sample),
     ]
+}
+
+/// Returns the line of the journal.
+fn journal(sample: &Sample) -> String {
+    let text = |key| sample.text(key).unwrap_or("?");
+    match (sample.text("journal_bytes"), sample.text("list_position")) {
+        (Some(_), _) => format!(
+            "journal   {} in {}, {} waiting; sync p50 {} us, p99 {} us",
+            size(sample, "journal_bytes"),
+            counted(sample, "journal_segments", "segment", "segments"),
+            size(sample, "journal_waiting_bytes"),
+            text("journal_sync_us_p50"),
+            text("journal_sync_us_p99"),
+        ),
+        (None, Some(position)) => format!(
+            "journal   a list of several sites: entry {position}, {} behind the engine",
+            text("list_lag"),
+        ),
+        (None, None) => "journal   none, in memory only".to_owned(),
+    }
+}
+
+/// Returns a count with its word; `?` if the coordinator does not tell it.
+fn counted(sample: &Sample, key: &str, one: &'static str, many: &'static str) -> String {
+    match sample.count(key) {
+        Some(count) => Counted(count, one, many).to_string(),
+        None => format!("? {many}"),
+    }
+}
+
+/// Returns a size with its unit; `?` if the coordinator does not tell it.
+fn size(sample: &Sample, key: &str) -> String {
+    sample.count(key).map_or_else(|| "?".to_owned(), |count| bytes(count as f64))
 }
 
 /// Returns ` (P % of LIMIT)`; nothing if the coordinator does not tell its limit.

@@ -25,7 +25,6 @@ pub(super) struct MemberRow {
     pub(super) pending: u64,
     pub(super) acked: u64,
     /// Site of the member; empty if there is one coordinator only.
-    #[cfg(feature = "engine")]
     pub(super) site: String,
 }
 
@@ -147,7 +146,6 @@ impl MemberRow {
             match key {
                 "pending" => row.pending = value.parse().ok()?,
                 "acked" => row.acked = value.parse().ok()?,
-                #[cfg(feature = "engine")]
                 "site" => row.site = value.to_owned(),
                 _ => (),
             }
@@ -189,15 +187,7 @@ mod tests {
         assert_eq!((found.count("messages_in"), found.count("epoch")), (Some(40), None));
         let (id, state, address) =
             ("bob".to_owned(), "offline".to_owned(), "[::1]:9000".to_owned());
-        let row = MemberRow {
-            id,
-            state,
-            address,
-            pending: 2,
-            acked: 17,
-            #[cfg(feature = "engine")]
-            site: String::new(),
-        };
+        let row = MemberRow { id, state, address, pending: 2, acked: 17, site: String::new() };
         assert_eq!(found.members, [row]);
     }
 

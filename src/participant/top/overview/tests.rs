@@ -169,9 +169,13 @@ fn one_of_something_is_singular() {
     assert!(lines[1].ends_with("; 1 command socket"), "{lines:?}");
     assert_eq!(lines[3], "backlog   1 message, 1.5 KiB; 1 expired, 2 dropped, 1 gap");
     assert!(lines[4].starts_with("journal   1 B in 1 segment, "), "{lines:?}");
+    counters.retain(|(key, _)| !key.starts_with("journal_"));
+    counters.extend([("list_position", "9"), ("list_lag", "2")]);
+    let now = sample(1_000, &counters, &MEMBERS);
+    let lines = Overview::default().draw("hub:5000", (None, Some(&now)), None, SIZE);
+    assert_eq!(lines[4], "journal   a list of several sites: entry 9, 2 behind the engine");
 }
 
-#[cfg(feature = "engine")]
 #[test]
 fn the_site_of_a_member_is_the_last_column_if_there_are_several() {
     let mut reader = SampleReader::default();
