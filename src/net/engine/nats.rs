@@ -269,14 +269,15 @@ fn connect_options(
         Some(seed) if seed.starts_with("SU") && !seed.contains(char::is_whitespace) => {
             Ok(connect.nkey(seed.to_owned()))
         }
-        Some(credentials) => connect.credentials(credentials).map_err(|_| Unconnected {
-            error: EngineError::Options {
-                key: "engine_credentials",
-                reason:
-                    "expected a JWT and a seed as nsc writes them, or a seed that begins with SU"
-                        .to_owned(),
-            },
-            is_final: true,
-        }),
+        // The line behind the seed must end, also in a file without a last LF.
+        Some(credentials) => {
+            connect.credentials(&format!("{credentials}\n")).map_err(|_| no_credentials())
+        }
     }
+}
+
+fn no_credentials() -> Unconnected {
+    let reason = "expected a JWT and a seed as nsc writes them, or a seed that begins with SU";
+    let error = EngineError::Options { key: "engine_credentials", reason: reason.to_owned() };
+    Unconnected { error, is_final: true }
 }
