@@ -6,14 +6,22 @@ use support::coordinator::Coordinator;
 use support::member::Member;
 use support::{number, program};
 
-use crate::group::{TTL_S, options, start};
+use crate::group::{TTL_S, options, start, start_with};
 use crate::servers::Servers;
 
 /// Imports the journal of a coordinator; returns what the program says.
 fn import(servers: &Servers, coordinator: &Coordinator) -> Result<String, String> {
+    import_with(servers, coordinator, &[])
+}
+
+fn import_with(
+    servers: &Servers,
+    coordinator: &Coordinator,
+    more: &[&str],
+) -> Result<String, String> {
     let config = servers.directory.path().join("founder.txt");
-    let lines = options(servers, "founder").join("\n");
-    std::fs::write(&config, format!("0\n{TTL_S}\n{lines}\n")).unwrap();
+    let (lines, more) = (options(servers, "founder").join("\n"), more.join("\n"));
+    std::fs::write(&config, format!("0\n{TTL_S}\n{lines}\n{more}\n")).unwrap();
     let output = Command::new(program("site"))
         .arg("--found")
         .arg("--import")
@@ -81,6 +89,57 @@ fn members_come_back_to_a_site_and_get_what_they_missed_exactly_once() {
     assert!(oslo.client().member("guest").is_none(), "guest has left");
     // A second import finds the group.
     assert!(import(&servers, &one).unwrap_err().contains("exists"));
+}
+
+#[test]
+fn announcements_keep_their_numbers_and_their_members_keep_their_states() {
+    let Some(servers) = Servers::start(1, "") else { return };
+    let presence = ["presence=yes", "presence_delay=0.1"];
+    let one = Coordinator::start_with_data_dir(TTL_S, &[&presence[..], &["keep=100"]].concat());
+    let (mut ann, mut bob) = (one.join("ann", "acks=1"), one.join("bob", "acks=1"));
+    ann.socket().delivery(1, "@", "ann registered");
+    ann.socket().delivery(2, "@", "bob registered");
+    ann.msend("one");
+    bob.socket().delivery(2, "@", "bob registered");
+    bob.socket().delivery(3, "ann", "one");
+    bob.disconnect();
+    ann.socket().delivery(4, "@", "bob offline");
+    let mut eve = one.join("eve", "acks=1");
+    eve.socket().delivery(5, "@", "eve registered");
+    ann.socket().delivery(5, "@", "eve registered");
+    eve.msend("from eve");
+    eve.check("deregister", "OK deregister");
+    ann.socket().delivery(6, "eve", "from eve");
+    ann.socket().delivery(7, "@", "eve deregistered");
+    ann.msend("two");
+    ann.socket().ack(7);
+    ann.until_acked(8);
+    let epoch = ann.epoch().to_owned();
+    one.terminate();
+    one.wait();
+    let said = import_with(&servers, &one, &presence).unwrap();
+    assert_eq!(said, "group g is founded with 2 members and 8 messages: start its sites\n");
+    let oslo = start_with(&servers, "oslo", &presence);
+    let mut bob = Member::come_back(&oslo, "bob", &format!("acks=1 since={epoch}:0"));
+    let expected = [
+        ("@", "ann registered"),
+        ("@", "bob registered"),
+        ("ann", "one"),
+        ("@", "bob offline"),
+        ("@", "eve registered"),
+        ("eve", "from eve"),
+        ("@", "eve deregistered"),
+        ("ann", "two"),
+        ("@", "bob online"),
+    ];
+    for (seq, (sender, text)) in (1..).zip(expected) {
+        bob.socket().delivery(seq, sender, text);
+    }
+    // Nothing else is announced.
+    let mut ann = Member::come_back(&oslo, "ann", &format!("acks=1 since={epoch}:8"));
+    ann.socket().delivery(9, "@", "bob online");
+    assert_eq!(ann.msend("three"), 10);
+    bob.socket().delivery(10, "ann", "three");
 }
 
 #[test]

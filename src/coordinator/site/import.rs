@@ -2,7 +2,7 @@
 //!
 //! The journal is read and not changed. What is written to the engine is read back, entry by entry.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
@@ -23,7 +23,7 @@ use crate::journal::{
 use crate::limits::list::{FOUND_WAIT_MS, IMPORT_RECORDS_BYTES_MAX, PURGE_TRIES_MAX};
 use crate::net::Clock;
 use crate::net::engine::{Engine, EngineOptions, NewStream};
-use crate::protocol::{ANNOUNCER, Delivery, Epoch, PeerName, Seq, Text};
+use crate::protocol::{Delivery, Epoch, Seq, Text};
 use crate::text::Counted;
 use crate::time::{Millis, UnixMillis};
 
@@ -42,8 +42,6 @@ struct Contents {
     epoch: Epoch,
     /// The kept messages, without a hole, up to the last one.
     lines: Vec<KeptLine>,
-    /// Ids that sent a kept message and are no members.
-    departed: BTreeSet<Box<str>>,
     /// Older kept messages before a hole, which cannot be imported.
     left_out: usize,
 }
@@ -57,9 +55,9 @@ pub(super) fn import(run: &CoordinatorRun, directory: &Path) -> Result<(), Coord
     let disk = Directory::open(directory).map_err(|error| failed(error.to_string()))?;
     let mut store = Store::open(disk).map_err(|unusable| failed(unusable.to_string()))?;
     let contents = Contents::read(&mut store, rules.clone()).map_err(failed)?;
-    let members = contents.group.member_states().count() + contents.departed.len();
+    let members = contents.group.member_states().count();
     if members > config.counts.max_members {
-        return Err(failed(format!("{members} ids need a higher max_members")));
+        return Err(failed(format!("{members} members need a higher max_members")));
     }
     let options = super::options(engine)?;
     let stream = NewStream { replicas: engine.replicas, bytes_max: engine.bytes_max };
@@ -104,10 +102,7 @@ impl Contents {
             left_out += lines.len();
             lines.clear();
         }
-        let senders = lines.iter().filter_map(|line| Some(line.delivery()?.sender));
-        let is_gone = |id: &&str| *id != ANNOUNCER && group.member_state(id).is_none();
-        let departed: BTreeSet<Box<str>> = senders.filter(is_gone).map(Box::from).collect();
-        Ok(Self { group, epoch, lines, departed, left_out })
+        Ok(Self { group, epoch, lines, left_out })
     }
 
     /// Returns the last seq before the kept messages.
@@ -218,14 +213,6 @@ impl Importer {
             }
             self.list.add_member(member.id, acked);
         }
-        for id in &contents.departed {
-            let (owner, address) = (nobody(), ([0, 0, 0, 0], 1).into());
-            let [registered_at, start, acked] = [base; 3];
-            let state =
-                MemberState { id, owner, address, registered_at, start, acked, published: 0 };
-            put(Fact::Member(state));
-            self.list.add_member(id, base);
-        }
         for (id, announced) in contents.group.announced_states() {
             put(Fact::Announced { id, announced });
         }
@@ -272,8 +259,7 @@ impl Importer {
             let Some(text) = text else {
                 return Err(refused("a message of the journal cannot be read"));
             };
-            let visit = if id == ANNOUNCER { None } else { self.list.visit(id) };
-            records.push(ListRecord::Say { visit, number: None, id, text });
+            records.push(ListRecord::Imported { id, text });
             bytes += line.line.len();
         }
         self.put_batch(time, &records)?;
@@ -292,9 +278,6 @@ impl Importer {
                 records.push(ListRecord::Acked { visit, acked, id });
             }
         }
-        for id in &contents.departed {
-            records.push(ListRecord::Leave { before: nobody(), forgotten: None, id });
-        }
         for records in records.chunks(IMPORT_RECORDS_BYTES_MAX / 256) {
             self.put_batch(time, records)?;
         }
@@ -312,11 +295,6 @@ impl Importer {
         let batch = self.list.batch(time, records);
         self.put(EntryKind::Log, batch)
     }
-}
-
-/// Owner of an id that is no member: no client has this address.
-fn nobody() -> PeerName {
-    PeerName::Address([0, 0, 0, 0].into())
 }
 
 fn refused(reason: &str) -> CoordinatorError {

@@ -9,7 +9,7 @@ use super::names::{ListPosition, MemberVisit, SiteName};
 use super::record::ListRecord;
 use super::state::ListState;
 use crate::facts::{Fact, MemberSite, Ordered, Recorded};
-use crate::protocol::{ANNOUNCER, PeerName, Seq};
+use crate::protocol::{ANNOUNCER, Delivery, PeerName, Seq, Text, TimeText};
 use crate::time::{Millis, UnixMillis};
 
 /// State to which the records of a batch are applied.
@@ -84,6 +84,7 @@ impl<S: Recorded> Application<'_, S> {
                 };
                 if counts { self.put(fact, ticket) } else { self.withdraw(fact, ticket) }
             }
+            ListRecord::Imported { id, text } => self.put_imported(id, text),
             ListRecord::Acked { visit, acked, id } => {
                 if self.list.homes.is_current(id, visit) {
                     self.list.homes.raise_acked(id, acked.min(self.state.position().last));
@@ -110,6 +111,16 @@ impl<S: Recorded> Application<'_, S> {
                 home.filter(is_offline).is_some_and(|home| home.visit == visit)
             }
         }
+    }
+
+    /// Adds a message whose sender may have left since. Its number is the next one.
+    fn put_imported(&mut self, sender: &str, text: Text<'_>) {
+        let Ok(text) = str::from_utf8(text.as_bytes()) else { return }; // Texts are UTF-8.
+        let (seq, accepted) = (self.state.position().last.next(), self.list.time);
+        let delivery = Delivery { seq, sender, accepted, text };
+        let mut line = Vec::new();
+        delivery.encode(&mut TimeText::default(), &mut line);
+        self.put(Some(Fact::Numbered { delivery, line: &line, number: None }), None);
     }
 
     fn put(&mut self, fact: Option<Fact<'_>>, ticket: Option<S::Ticket>) {
@@ -179,6 +190,9 @@ pub(super) fn fact<'a>(record: &ListRecord<'a>, accepted: UnixMillis) -> Option<
             Fact::Accepted { sender: id, number, accepted, text }
         }
         ListRecord::Acked { acked, id, .. } => Fact::Acked { id, acked },
-        ListRecord::Life | ListRecord::End | ListRecord::Gone { .. } => return None,
+        ListRecord::Life
+        | ListRecord::End
+        | ListRecord::Gone { .. }
+        | ListRecord::Imported { .. } => return None,
     })
 }

@@ -64,7 +64,7 @@ impl ListImport {
         self.list.homes.set(id, home);
     }
 
-    /// Returns the current visit of a member.
+    /// Returns the visit of a member.
     #[must_use]
     pub fn visit(&self, id: &str) -> Option<MemberVisit> {
         self.list.homes().of(id).map(|home| home.visit)

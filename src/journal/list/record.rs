@@ -100,6 +100,13 @@ pub enum ListRecord<'a> {
         /// Text of the message.
         text: Text<'a>,
     },
+    /// A message that one coordinator had accepted before the list began. It counts as it is.
+    Imported {
+        /// Id of the sender, who may be no member.
+        id: &'a str,
+        /// Text of the message.
+        text: Text<'a>,
+    },
     /// Cursor of a member at the site.
     Acked {
         /// Visit of the member.
@@ -131,6 +138,7 @@ enum ListRecordKind {
     Acked = 8,
     Gone = 9,
     End = 10,
+    Imported = 11,
 }
 
 impl ListRecord<'_> {
@@ -158,6 +166,7 @@ impl ListRecord<'_> {
             Self::Return { .. } => ListRecordKind::Return,
             Self::Leave { .. } => ListRecordKind::Leave,
             Self::Say { .. } => ListRecordKind::Say,
+            Self::Imported { .. } => ListRecordKind::Imported,
             Self::Acked { .. } => ListRecordKind::Acked,
             Self::Gone { .. } => ListRecordKind::Gone,
         }
@@ -192,6 +201,10 @@ impl ListRecord<'_> {
             Self::Say { visit, number, id, text } => {
                 put_visit(visit.unwrap_or_default(), out);
                 out.extend_from_slice(&number.map_or(0, NonZeroU64::get).to_le_bytes());
+                put_short(id, out);
+                out.extend_from_slice(text.as_bytes());
+            }
+            Self::Imported { id, text } => {
                 put_short(id, out);
                 out.extend_from_slice(text.as_bytes());
             }
@@ -230,6 +243,7 @@ impl<'a> ListRecord<'a> {
         const ACKED: u8 = ListRecordKind::Acked as u8;
         const GONE: u8 = ListRecordKind::Gone as u8;
         const END: u8 = ListRecordKind::End as u8;
+        const IMPORTED: u8 = ListRecordKind::Imported as u8;
         Some(match kind {
             FOUND => Self::Found { epoch: Epoch::new(take_u64(body)?), rules: take_rules(body)? },
             LIFE => Self::Life,
@@ -256,6 +270,10 @@ impl<'a> ListRecord<'a> {
             SAY => Self::Say {
                 visit: some_visit(take_visit(body)?),
                 number: NonZeroU64::new(take_u64(body)?),
+                id: take_sender(body)?,
+                text: Text::checked(std::mem::take(body))?,
+            },
+            IMPORTED => Self::Imported {
                 id: take_sender(body)?,
                 text: Text::checked(std::mem::take(body))?,
             },

@@ -55,6 +55,7 @@ fn records() -> Vec<ListRecord<'static>> {
         ListRecord::Leave { before: key, forgotten: Some(visit()), id },
         ListRecord::Say { visit: Some(visit()), number, id, text },
         ListRecord::Say { visit: None, number: None, id: ANNOUNCER, text },
+        ListRecord::Imported { id: ANNOUNCER, text },
         ListRecord::Acked { visit: visit(), acked, id },
         ListRecord::Gone { visit: visit(), id },
     ]

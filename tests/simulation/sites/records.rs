@@ -75,6 +75,7 @@ impl RecordModel {
                 ListRecord::Say { visit: None, text, .. } => {
                     messages += u64::from(self.takes_announcement(text));
                 }
+                ListRecord::Imported { .. } => messages += 1,
                 ListRecord::Enter { .. }
                 | ListRecord::Found { .. }
                 | ListRecord::Epoch { .. }
