@@ -202,11 +202,12 @@ fn program_info(program: Program) -> ProgramInfo {
 /// Returns the options of a program that serves a group.
 fn coordinator_options(program: Program) -> Options {
     let mut options = common_options("check the options and the files that they name, and exit");
-    options.optflag(
-        "",
-        "new-epoch",
-        "use once after data_dir was restored from a copy: start a new epoch",
-    );
+    let (new_epoch, inspect, inspected) = match program {
+        Program::Coordinator => (NEW_EPOCH, INSPECT, "DIR"),
+        #[cfg(feature = "engine")]
+        Program::Site => (site::NEW_EPOCH, site::INSPECT, "FILE"),
+    };
+    options.optflag("", "new-epoch", new_epoch);
     options.optflag(
         "",
         "init-keys",
@@ -214,11 +215,7 @@ fn coordinator_options(program: Program) -> Options {
          tls= and access= to it, print an invitation for participants, and exit",
     );
     options.optflag("", "invite", "print one more invitation for participants, and exit");
-    match program {
-        Program::Coordinator => options.optopt("", "inspect", INSPECT, "DIR"),
-        #[cfg(feature = "engine")]
-        Program::Site => options.optopt("", "inspect", site::INSPECT, "FILE"),
-    };
+    options.optopt("", "inspect", inspect, inspected);
     options.optopt("", "health", HEALTH, "HOST:PORT");
     options.optopt("", "port", "port to listen on, instead of line 1; 0: any", "PORT");
     options.optopt("", "ttl", "time to live of a message, instead of line 2", "SECONDS");
@@ -373,6 +370,8 @@ fn optional_file(matches: &Matches) -> Result<Option<&str>, ConfigError> {
 }
 
 const COORDINATOR_PURPOSE: &str = "serves one group: each message of a member goes to all others";
+
+const NEW_EPOCH: &str = "use once after data_dir was restored from a copy: start a new epoch";
 
 const INSPECT: &str = "print the contents of the journal in DIR and exit";
 

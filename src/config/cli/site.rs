@@ -24,6 +24,9 @@ pub(super) const PURPOSE: &str =
 pub(super) const INSPECT: &str = "print the group of the config FILE as the engine has it, without \
                                   taking part, and exit";
 
+pub(super) const NEW_EPOCH: &str = "use once, at one site, after all servers of the engine were \
+                                    restored from a copy while no site ran: start a new epoch";
+
 pub(super) const FILE: &str = "\
 The config file is that of the coordinator, with further keys from --engine to
 --engine-bytes. A site needs engine=, group= and site=. The group is made once,
@@ -48,7 +51,11 @@ pub(super) fn inspect_task(matches: &Matches) -> Result<Option<CoordinatorTask>,
 
 /// Adds the options that only a site has.
 pub(super) fn add_options(options: &mut Options) {
-    options.optflag("", "found", "make the stream of a new group in the engine, and exit");
+    options.optflag(
+        "",
+        "found",
+        "found the group: make its stream in the engine, once for all sites, and exit",
+    );
     options.optopt(
         "",
         "import",
