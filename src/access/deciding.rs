@@ -74,10 +74,12 @@ impl DecidingRules {
         }
         // The key that registered with a secret no longer needs the secret.
         let has_registered = key.is_some() && owner == key.map(PeerName::Key);
-        for (name, rights) in &self.secrets {
-            if has_registered || key.is_some() && identity.secret == Some(*name) {
-                put(&mut fitting.of_owner, *rights);
-            }
+        let shown = identity.secret.filter(|_| key.is_some());
+        if let Some(rights) = shown.and_then(|secret| self.secrets.get(&secret)) {
+            put(&mut fitting.of_owner, *rights);
+        }
+        if has_registered {
+            self.secrets.values().for_each(|rights| put(&mut fitting.of_owner, *rights));
         }
         for (range, rights) in &self.addresses {
             if range.contains(identity.ip) {

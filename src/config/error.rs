@@ -135,7 +135,7 @@ impl fmt::Display for ConfigError {
                 write!(
                     f,
                     "{path}: mode: found {mode:04o}, expected one with which other users cannot \
-                    change the rules: chmod o-w {path}"
+                    change it: chmod o-w {path}"
                 )
             }
             Self::Field { location: Location::Line { path, number }, field, found, expected } => {

@@ -116,9 +116,9 @@ impl CoordinatorKeys {
 ///
 /// # Errors
 ///
-/// The file cannot be read, or is too large.
+/// The file cannot be read, is too large, or can be changed by other users.
 pub fn load_ca(path: &Path) -> Result<Vec<u8>, ConfigError> {
-    lines::read_up_to(CA_FILE_BYTES_MAX, path)
+    lines::read_guarded(CA_FILE_BYTES_MAX, path)
 }
 
 impl ParticipantKeys {

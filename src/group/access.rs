@@ -129,6 +129,20 @@ impl AccessState {
         table.decide(identity, id, owner, &members.owned)
     }
 
+    /// Decides again about a client that is to be the member of an id. One that registers counts as
+    /// the owner that it becomes: its secret is not kept.
+    pub(super) fn decide_joining(
+        &self,
+        members: &Members,
+        identity: &Identity<'_>,
+        id: &str,
+        becomes: PeerName,
+    ) -> Result<(), RequestError> {
+        let Some(table) = &self.table else { return Ok(()) };
+        let owner = members.of(id).map_or(becomes, |member| member.access.owner);
+        table.decide(identity, id, self.exclusive(owner), &members.owned).map(drop)
+    }
+
     /// Returns the owner if others may not use its ids.
     fn exclusive(&self, owner: PeerName) -> Option<PeerName> {
         match owner {

@@ -130,7 +130,8 @@ impl Group {
         let (Some(id), Some(identity)) = (id, &connect_back.identity) else { return Ok(()) };
         match connect_back.phase {
             ConnectPhase::Connecting => {
-                self.access.decide(&self.state.members, &identity.get(), &id).map(drop)
+                let (identity, owner) = (&identity.get(), connect_back.owner);
+                self.access.decide_joining(&self.state.members, identity, &id, owner)
             }
             ConnectPhase::Proposed | ConnectPhase::Ended => Ok(()),
         }

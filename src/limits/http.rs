@@ -42,6 +42,9 @@ pub const HTTP_RESERVE_HEAD_MS: u64 = 1_000;
 pub const HTTP_RESERVE_MS: u64 = 5_000;
 /// Most milliseconds without progress while bytes of a response wait.
 pub const HTTP_STALL_MS: u64 = 10_000;
+/// Milliseconds of responses without a pause after which a connection makes room for another one. A
+/// client that reads a little now and then would otherwise keep its place for ever.
+pub const HTTP_SLOW_MS: u64 = 10_000;
 /// Most milliseconds from the last byte of the last response until the client closes.
 pub const HTTP_LINGER_MS: u64 = 2_000;
 

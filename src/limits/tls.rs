@@ -21,6 +21,11 @@ pub const RECORD_BYTES_MAX: usize = 5 + TEXT_BYTES_MAX + 256;
 pub const SEALED_BYTES_MAX: usize = RECORD_BYTES_MAX + 256;
 /// Most bytes without text that a peer may send at a time: tickets and changes of keys.
 pub const NO_TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of text behind which a peer may send one more byte without text. A change of keys has 27
+/// bytes, so that a request of 216 bytes may follow each one.
+pub const TEXT_BYTES_PER_OTHER: usize = 8;
+/// Bytes around the text of a record: header, type and tag.
+pub const AROUND_TEXT_BYTES: usize = 5 + 1 + 16;
 /// Most bytes of the own certificates. A peer with the same limits accepts them.
 pub const CERTIFICATE_BYTES_MAX: usize = 12 * 1024;
 

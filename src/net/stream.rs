@@ -31,6 +31,16 @@ pub trait Stream: Read + Write {
     /// Returns true if the stream holds written bytes, so that a `flush` is due.
     fn wants_write(&self) -> bool;
 
+    /// Returns the bytes that the stream holds of both directions.
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
+    /// Returns true if the stream holds the begin of something that the peer must finish.
+    fn is_unfinished(&self) -> bool {
+        false
+    }
+
     /// Returns true if a read that did not fill its buffer has emptied the stream. Then an event
     /// reports the next bytes. The exceptions are [`Readiness::is_special`].
     fn short_read_drains(&self) -> bool;

@@ -260,6 +260,24 @@ impl Stream for Transport {
         }
     }
 
+    #[inline]
+    fn held_bytes(&self) -> usize {
+        match self {
+            Self::Plain(_) => 0,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.held_bytes(),
+        }
+    }
+
+    #[inline]
+    fn is_unfinished(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.is_unfinished(),
+        }
+    }
+
     /// On Linux, epoll(7) promises for TCP that a short read has emptied the stream.
     #[inline]
     fn short_read_drains(&self) -> bool {

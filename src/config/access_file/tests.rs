@@ -229,7 +229,7 @@ fn a_file_that_other_users_can_change_is_refused() {
     let error = AccessFile::load(&path, PossibleProofs::Addresses).unwrap_err();
     let path = path.display();
     let expected = format!(
-        "{path}: mode: found 0666, expected one with which other users cannot change the rules: \
+        "{path}: mode: found 0666, expected one with which other users cannot change it: \
          chmod o-w {path}"
     );
     assert_eq!(error.to_string(), expected);

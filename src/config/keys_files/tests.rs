@@ -279,3 +279,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_ca_file_that_other_users_can_change_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ca.pem");
+    fs::write(&path, "certificates\n").unwrap();
+    for (mode, is_refused) in [(0o644, false), (0o666, true), (0o646, true)] {
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        assert_eq!(load_ca(&path).is_err(), is_refused, "{mode:04o}");
+    }
+}

@@ -32,6 +32,8 @@ pub(super) struct HttpClient<S> {
     deadline: Millis,
     /// True if the input may hold a whole head, or its end may have been read with a head.
     may_have_head: bool,
+    /// Time of the first response since the connection was idle. `None` while it is idle.
+    busy_since: Option<Millis>,
     /// Time at which the connection ends, whatever happens, because its file belongs to the
     /// reserve. `None` if not.
     ends_at: Option<Millis>,
@@ -79,6 +81,7 @@ impl<S: Stream> HttpClient<S> {
             head: Vec::new(),
             deadline: now.plus(HTTP_IDLE_MS),
             may_have_head: false,
+            busy_since: None,
             ends_at: None,
             is_queued: false,
         }
@@ -89,6 +92,12 @@ impl<S: Stream> HttpClient<S> {
         let deadline = now.plus(HTTP_RESERVE_HEAD_MS);
         let ends_at = Some(now.plus(HTTP_RESERVE_MS));
         Self { deadline, ends_at, ..Self::new(connection, now) }
+    }
+
+    /// Returns the time since which responses are being sent, one behind the other; `None` if none
+    /// is.
+    pub(super) fn busy_since(&self) -> Option<Millis> {
+        self.busy_since
     }
 
     /// Returns true if the file of the connection belongs to the reserve.
@@ -159,12 +168,14 @@ impl<S: Stream> HttpClient<S> {
     /// Begins to send what is in the output, and the body.
     pub(super) fn send(&mut self, closes: bool, now: Millis) {
         self.phase = HttpPhase::Sending { closes };
+        self.busy_since.get_or_insert(now);
         self.deadline = now.plus(HTTP_STALL_MS);
     }
 
     /// Begins to stream events.
     pub(super) fn stream(&mut self, now: Millis) {
         self.phase = HttpPhase::Streaming;
+        self.busy_since = None;
         self.deadline = now.plus(HTTP_STALL_MS);
     }
 
@@ -217,6 +228,7 @@ impl<S: Stream> HttpClient<S> {
             HttpPhase::Sending { closes: false } => {
                 self.phase = HttpPhase::Head;
                 let has_more = !self.connection.input.is_empty();
+                self.busy_since.take_if(|_| !has_more);
                 self.deadline = now.plus(if has_more { HTTP_HEAD_MS } else { HTTP_IDLE_MS });
                 true
             }

@@ -20,7 +20,7 @@ use super::token::HttpToken;
 use super::view::AdminView;
 use crate::coordinator::sockets::{CoordinatorTimer, Sockets};
 use crate::limits::http::{
-    HTTP_CONNECTIONS_MAX, HTTP_READERS_MAX, HTTP_RESPONSES_BYTES_MAX, HTTP_TICK_MS,
+    HTTP_CONNECTIONS_MAX, HTTP_READERS_MAX, HTTP_RESPONSES_BYTES_MAX, HTTP_SLOW_MS, HTTP_TICK_MS,
     TURN_HTTP_ACCEPTS_MAX, TURN_HTTP_REQUESTS_MAX, TURN_HTTP_SERVED_MAX,
 };
 use crate::net::{Acceptor, Connection, Key, Listen, Readiness, Slots, Stream};
@@ -169,7 +169,8 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
         for _ in 0..TURN_HTTP_ACCEPTS_MAX {
             let Some(accepted) = self.listener.accept(now) else { return };
             let HttpAccepted { stream, peer, is_from_reserve } = accepted;
-            if self.clients.len() >= HTTP_CONNECTIONS_MAX && !self.displace_idle() {
+            let is_full = self.clients.len() >= HTTP_CONNECTIONS_MAX;
+            if is_full && !self.displace_idle() && !self.displace_slow(now) {
                 log::debug!("{peer}: closed: {HTTP_CONNECTIONS_MAX} HTTP connections are busy");
                 drop(stream);
                 self.file_closed(is_from_reserve);
@@ -195,6 +196,15 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
         let oldest = idle.min();
         oldest.into_iter().for_each(|(_, key)| self.close(key));
         oldest.is_some()
+    }
+
+    /// Closes the connection that gets responses for the longest time without a pause, if that is
+    /// too long. Returns false if there is none.
+    fn displace_slow(&mut self, now: Millis) -> bool {
+        let busy = self.clients.iter().filter_map(|(key, it)| Some((it.busy_since()?, key)));
+        let slowest = busy.min().filter(|(since, _)| since.plus(HTTP_SLOW_MS) <= now);
+        slowest.into_iter().for_each(|(_, key)| self.close(key));
+        slowest.is_some()
     }
 
     /// Serves a connection, up to its share of a turn.

@@ -9,13 +9,14 @@
 //!
 //! So clients that keep silent sockets cannot lock out others, whatever their addresses are.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::client::{Client, ClientPhase};
 use super::refusals::RefusalCounts;
 use crate::config::CoordinatorConfig;
-use crate::group::PerAddress;
+use crate::group::{Network, PerAddress};
 use crate::limits::tls::HANDSHAKES_MAX;
 use crate::limits::{REFUSED_CONNECTIONS_MAX, SILENT_MS_MIN};
 use crate::net::Key;
@@ -37,7 +38,7 @@ pub(in crate::coordinator) struct Admission {
     /// Served sockets that have sent no whole line, with the time of their accept, oldest first.
     silent: BTreeMap<u64, (Key, Millis)>,
     /// Sockets with an unfinished handshake, oldest first.
-    handshaking: BTreeMap<u64, Key>,
+    handshaking: BTreeMap<u64, (Key, Option<Network>)>,
     next_serial: u64,
     counters: AdmissionCounters,
 }
@@ -142,17 +143,26 @@ impl Admission {
     }
 
     /// Counts a handshake that begins. Returns its number.
-    pub(super) fn begin_handshake(&mut self, key: Key) -> u64 {
+    pub(super) fn begin_handshake(&mut self, key: Key, peer: IpAddr) -> u64 {
         let serial = self.next_serial;
         self.next_serial += 1;
-        self.handshaking.insert(serial, key);
+        self.handshaking.insert(serial, (key, Network::of(peer)));
         serial
     }
 
-    /// Removes and returns the socket of the oldest unfinished handshake, if there are too many.
+    /// Removes and returns the socket of an unfinished handshake, if there are too many: the oldest
+    /// one of the network that has the most, so that a flood from one network ends its own.
     pub(super) fn excess_handshake(&mut self) -> Option<Key> {
-        let is_excess = self.handshaking.len() > HANDSHAKES_MAX;
-        let (_, key) = is_excess.then(|| self.handshaking.pop_first()).flatten()?;
+        if self.handshaking.len() <= HANDSHAKES_MAX {
+            return None;
+        }
+        let mut networks = BTreeMap::new();
+        for (serial, (_, network)) in &self.handshaking {
+            let (count, _) = networks.entry(*network).or_insert((0_usize, Reverse(*serial)));
+            *count += 1;
+        }
+        let (_, Reverse(serial)) = networks.into_values().max()?;
+        let (key, _) = self.handshaking.remove(&serial)?;
         self.counters.displaced += 1;
         Some(key)
     }

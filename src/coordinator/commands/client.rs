@@ -206,7 +206,8 @@ impl<S: Stream> ClientSocket<S> {
     /// Returns the bytes that the budget counts.
     pub(super) fn charge(&self) -> Charged {
         let input_bytes = self.connection.input.len();
-        Charged { kept_bytes: input_bytes + self.unsent_bytes(), input_bytes }
+        let kept_bytes = input_bytes + self.unsent_bytes() + self.connection.stream().held_bytes();
+        Charged { kept_bytes, input_bytes }
     }
 
     /// Moves a piece of the list to the output. All earlier replies are in the output before it.

@@ -3,7 +3,7 @@
 //! ```text
 //!   accepted ──► handshake ─┬─► done ──► requests, or the refusal that was decided at the accept
 //!                           ├─► the client speaks without TLS ──► ERR 401, which it can read
-//!                           └─► failed, too late, or the oldest of too many ──► closed
+//!                           └─► failed, too late, or one of too many ──► closed
 //! ```
 
 use std::io;
@@ -46,7 +46,7 @@ impl<'a, S: Stream> Handshakes<'a, S> {
         self.commands.ready.has_handshakes()
     }
 
-    /// Begins the handshake of a command socket that was added. Closes the oldest one of too many.
+    /// Begins the handshake of a command socket that was added. Closes one of too many.
     pub(super) fn begin(
         self,
         key: Key,
@@ -61,12 +61,12 @@ impl<'a, S: Stream> Handshakes<'a, S> {
             admission.on_refused(&mut socket.client, false);
             socket.refuse(true);
         }
-        let serial = admission.begin_handshake(key);
+        let serial = admission.begin_handshake(key, socket.client.addresses.peer);
         socket.handshake = Some(Box::new(ClientHandshake { serial, timer, refusal }));
         if let Some(oldest) = admission.excess_handshake() {
             if let Some(socket) = clients.get(oldest) {
                 let peer = socket.client.addresses.peer;
-                log::debug!("{peer}: closed: too many unfinished handshakes, this is the oldest");
+                log::debug!("{peer}: closed: too many unfinished handshakes");
             }
             marked_for_close.push(oldest);
         }

@@ -325,7 +325,8 @@ impl<S: Stream> CommandSockets<S> {
         now: Millis,
     ) {
         let Some(socket) = self.sockets.get_mut(key) else { return };
-        let is_unfinished = may_go_on && !socket.has_ended() && !input.is_empty();
+        let has_begun = !input.is_empty() || socket.connection.stream().is_unfinished();
+        let is_unfinished = may_go_on && !socket.has_ended() && has_begun;
         let client = &mut socket.client;
         client.is_throttled = client.phase == ClientPhase::Serving && !may_go_on;
         if client.is_throttled {

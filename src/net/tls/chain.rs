@@ -15,8 +15,9 @@ use crate::time::UnixMillis;
 /// Prefix of an id in a URI of a certificate.
 const ID_URI: &str = "groupcast:";
 
-/// Most CAs between a trusted one and a certificate, as webpki limits them.
-const CAS_BETWEEN_MAX: usize = 6;
+/// Most further certificates that a peer may show beside its own one. webpki tries them in every
+/// order, so that the work grows with their factorial.
+const CAS_BETWEEN_MAX: usize = 4;
 
 /// Certificates of the CAs that are trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +119,7 @@ impl CaRoots {
             return Err(ChainFault::Invalid);
         };
         // A CA in between may end earlier.
-        for _ in rest.iter().take(CAS_BETWEEN_MAX) {
+        for _ in rest {
             match check(not_after) {
                 Err(Error::CertExpired { not_after: earlier, .. }) => not_after = earlier,
                 Ok(()) | Err(_) => break,
@@ -138,6 +139,7 @@ impl CaRoots {
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), ChainFault> {
+        check_count(rest)?;
         let end = EndEntityCert::try_from(end)?;
         self.verify(&end, rest, KeyUsage::server_auth(), now)?;
         Ok(end.verify_is_valid_for_subject_name(name)?)
@@ -158,7 +160,12 @@ fn split<'a, 'c>(
     chain: &'a [CertificateDer<'c>],
 ) -> Result<(EndEntityCert<'a>, &'a [CertificateDer<'c>]), ChainFault> {
     let (end, rest) = chain.split_first().ok_or(ChainFault::Missing)?;
+    check_count(rest)?;
     Ok((EndEntityCert::try_from(end)?, rest))
+}
+
+fn check_count(rest: &[CertificateDer<'_>]) -> Result<(), ChainFault> {
+    if rest.len() > CAS_BETWEEN_MAX { Err(ChainFault::Invalid) } else { Ok(()) }
 }
 
 pub(super) fn unix_time(now: UnixMillis) -> UnixTime {

@@ -174,6 +174,19 @@ impl<W: Wire> TlsStream<W> {
         matches!(self.phase, TlsPhase::PlainText)
     }
 
+    /// Returns the bytes of records and text that wait here.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let waiting = self.text.waiting().len().saturating_add(self.sealed.waiting().len());
+        self.partial.len().saturating_add(waiting)
+    }
+
+    /// Returns true while the rest of a record is missing.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        !self.partial.is_empty()
+    }
+
     /// Returns true before the end of the handshake.
     #[must_use]
     pub fn is_handshaking(&self) -> bool {

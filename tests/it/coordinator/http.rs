@@ -2,6 +2,8 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use support::coordinator::Coordinator;
@@ -244,6 +246,32 @@ fn idle_connections_make_room_for_new_ones() {
         assert_eq!(get(address, "/healthz").body, "ok\n");
     }
     coordinator.client().check("x#ping#127.0.0.1", "OK ping");
+}
+
+#[test]
+fn clients_that_read_slowly_make_room_for_health_checks() {
+    let (_coordinator, address) = started(&[]);
+    let requests = format!("GET / HTTP/1.1\r\n{HOST}\r\n").repeat(100);
+    let mut slow: Vec<TcpStream> = (0..64).map(|_| connect_http(address)).collect();
+    for stream in &mut slow {
+        rustix::net::sockopt::set_socket_recv_buffer_size(&*stream, 16 * 1024).unwrap();
+        stream.write_all(requests.as_bytes()).unwrap();
+        stream.read_exact(&mut [0; 15]).unwrap();
+    }
+    let timer = Timer::start(2 * DEADLINE);
+    let mut is_served = false;
+    while !is_served && timer.left().is_some() {
+        // Each of them gets something all the time.
+        slow.iter_mut().for_each(|stream| drop(stream.read(&mut [0; 4 * 1024])));
+        let mut check = connect_http(address);
+        let request = format!("GET /healthz HTTP/1.1\r\n{HOST}\r\n");
+        let mut answer = [0; 15];
+        is_served = check.write_all(request.as_bytes()).is_ok()
+            && check.read_exact(&mut answer).is_ok()
+            && &answer == b"HTTP/1.1 200 OK";
+        thread::park_timeout(Duration::from_millis(100));
+    }
+    assert!(is_served, "all places stay taken");
 }
 
 #[test]

@@ -8,9 +8,13 @@ use crate::time::UnixMillis;
 
 impl Part {
     fn add_handshake(&mut self) -> (Key, TestStream) {
+        self.add_handshake_of(LOCALHOST)
+    }
+
+    fn add_handshake_of(&mut self, peer: IpAddr) -> (Key, TestStream) {
         let (stream, key) = (TestStream::default(), self.commands.next_key());
         stream.make_room(10_000);
-        let addresses = Addresses { peer: LOCALHOST, peer_port: 50_000, local: LOCALHOST };
+        let addresses = Addresses { peer, peer_port: 50_000, local: LOCALHOST };
         let refusal = self.commands.admission().full().map(|(full, _)| full);
         let sockets = &mut self.sockets;
         self.commands.add(stream.with_handshake(), addresses, refusal, sockets, self.now);
@@ -132,6 +136,19 @@ fn a_handshake_has_its_time_and_no_more() {
     assert_eq!(due, Some(CoordinatorTimer::Handshake(key)));
     part.commands.handshakes().on_timeout(key);
     assert_eq!(part.close(), 1);
+}
+
+#[test]
+fn a_flood_of_handshakes_from_one_network_ends_its_own() {
+    let mut part = Part::new(|limits| limits.counts.max_connections_per_address = 10_000);
+    let (flood, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+    let (victim, _) = part.add_handshake_of(other);
+    let keys: Vec<Key> = (0..HANDSHAKES_MAX + 2).map(|_| part.add_handshake_of(flood).0).collect();
+    assert_eq!(part.close(), 3);
+    let is_open = |key: &Key| part.commands.sockets.get(*key).is_some();
+    assert!(is_open(&victim), "the only one of its network");
+    let open: Vec<bool> = keys.iter().take(4).map(is_open).collect();
+    assert_eq!(open, [false, false, false, true], "the oldest ones of the network");
 }
 
 #[test]

@@ -208,3 +208,22 @@ fn a_secret_lets_a_key_register_and_the_key_alone_come_back() {
     let reply = world.answer_to(plain, &format!("eve#register 9000 secret={right}"));
     assert!(reply.starts_with("ERR 401 address"), "{reply}");
 }
+
+#[test]
+fn a_reload_does_not_refuse_a_registration_by_a_secret_that_waits_for_its_connection() {
+    let mut world = World::with_rules("* secret=7");
+    let invited = with_ca(1, CaCheck::Unknown);
+    let line = format!("ann#register 9000 secret={}7", "0".repeat(31));
+    let effects = world.request_with(("10.0.0.7", &invited), &line);
+    let Some(Effect::Connect { link, .. }) = effects.last() else { panic!("{effects:?}") };
+    assert!(world.change_rules("* secret=7; bob key=2").is_empty());
+    let effects = world.input(Input::Connected { link: *link });
+    let reply = effects.iter().find_map(replied).unwrap().1.to_string();
+    assert!(reply.starts_with("OK register"), "{reply}");
+    // Without any invitation the registration is refused.
+    let line = line.replace("ann", "eve");
+    assert!(world.request_with(("10.0.0.7", &invited), &line).len() == 1);
+    let effects = world.change_rules("bob key=2");
+    let refused = effects.iter().find_map(replied).unwrap().1.to_string();
+    assert!(refused.starts_with("ERR 401"), "{refused}");
+}

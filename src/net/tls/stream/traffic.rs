@@ -4,7 +4,9 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::rc::Rc;
 
 use super::{Backlog, TlsPhase, TlsStream, Wire};
-use crate::limits::tls::{NO_TEXT_BYTES_MAX, TEXT_BYTES_BLOCKED, TEXT_BYTES_MAX};
+use crate::limits::tls::{
+    AROUND_TEXT_BYTES, NO_TEXT_BYTES_MAX, TEXT_BYTES_BLOCKED, TEXT_BYTES_MAX, TEXT_BYTES_PER_OTHER,
+};
 use crate::net::tls::TlsError;
 use crate::net::tls::gather::Unsealed;
 use crate::net::tls::session::{Processed, Step};
@@ -60,11 +62,13 @@ impl<W: Wire> TlsStream<W> {
         filled: usize,
         buffer: &mut [u8],
     ) -> io::Result<usize> {
-        let (mut start, mut copied, mut text_bytes) = (0, 0, 0_usize);
+        let (mut start, mut copied) = (0, 0);
+        let (mut texts, mut text_bytes) = (0_usize, 0_usize);
         let end = loop {
             let records = memory.get_mut(start..filled).unwrap_or_default();
             let text = &mut self.text.bytes;
             let mut take = |bytes: &[u8]| {
+                texts = texts.saturating_add(usize::from(!bytes.is_empty()));
                 text_bytes = text_bytes.saturating_add(bytes.len());
                 let room = buffer.get_mut(copied..).unwrap_or_default();
                 let (now, later) = bytes.split_at(bytes.len().min(room.len()));
@@ -81,7 +85,10 @@ impl<W: Wire> TlsStream<W> {
                 end => break end,
             }
         };
-        let end = end.and_then(|end| self.count_without_text(start, text_bytes).map(|()| end));
+        let of_text = texts.saturating_mul(AROUND_TEXT_BYTES).saturating_add(text_bytes);
+        let without_text = start.saturating_sub(of_text);
+        let end =
+            end.and_then(|end| self.count_without_text(without_text, text_bytes).map(|()| end));
         match end {
             Ok(Step::Closed) => {
                 self.ends.is_input_closed = true;
@@ -106,11 +113,12 @@ impl<W: Wire> TlsStream<W> {
         }
     }
 
-    /// Counts bytes of records without text: tickets, and changes of keys.
-    fn count_without_text(&mut self, used: usize, text_bytes: usize) -> Result<(), TlsError> {
-        let TlsPhase::Open(bytes) = &mut self.phase else { return Ok(()) };
-        *bytes = if text_bytes > 0 { 0 } else { bytes.saturating_add(used) };
-        if *bytes > NO_TEXT_BYTES_MAX { Err(TlsError::TooLong) } else { Ok(()) }
+    /// Counts bytes of records without text: tickets, and changes of keys, of which each one costs
+    /// as much as many requests. Text counts against them, but much less.
+    fn count_without_text(&mut self, bytes: usize, text_bytes: usize) -> Result<(), TlsError> {
+        let TlsPhase::Open(count) = &mut self.phase else { return Ok(()) };
+        *count = count.saturating_add(bytes).saturating_sub(text_bytes / TEXT_BYTES_PER_OTHER);
+        if *count > NO_TEXT_BYTES_MAX { Err(TlsError::TooLong) } else { Ok(()) }
     }
 
     /// Ends the connection with `error`, which the peer gets as an alert if the socket has room.

@@ -4,6 +4,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
     date_time_ymd,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use super::peers::{Peer, pem_identity};
 use super::*;
@@ -234,8 +236,6 @@ fn chains_to_other_cas_and_of_other_uses_are_faults() {
 
 #[test]
 fn weak_signatures_of_cas_are_faults() {
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject as _;
     let in_2030 = UnixMillis(NOW.0 + 4 * YEAR);
     for (root, end) in [
         (include_str!("keys/weak_ca.pem"), include_str!("keys/weak_end.pem")), // RSA of 1024 bits.
@@ -300,5 +300,19 @@ fn one_connection_may_have_another_trust() {
         let mut server = TlsStream::server(far, &server).unwrap();
         assert!(!client.handshake().unwrap() && !server.handshake().unwrap());
         assert_eq!(client.handshake().is_ok_and(|done| done), is_trusted);
+    }
+}
+
+#[test]
+fn a_chain_of_many_certificates_is_refused_without_a_search() {
+    let company = ca("company");
+    let client = company.sign(&["alice"], |_| ());
+    let further = CertificateDer::from_pem_slice(ca("other").certificate.as_bytes()).unwrap();
+    let mut pair = Pair::new(&client, &identity(&COORDINATOR), Trust::AnyKey);
+    assert_eq!(pair.shake(), [Ok(true), Ok(true)]);
+    let own = pair.server.peer_certificates().next().unwrap();
+    for (count, expected) in [(4, None), (5, Some(ChainFault::Invalid))] {
+        let chain = std::iter::once(own).chain(std::iter::repeat_n(&*further, count));
+        assert_eq!(company.roots().certify(chain, NOW).err(), expected, "{count} further ones");
     }
 }

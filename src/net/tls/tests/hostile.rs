@@ -2,7 +2,9 @@
 
 use super::peers::{Forger, Peer};
 use super::*;
-use crate::limits::tls::{NO_TEXT_BYTES_MAX, RECORD_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::limits::tls::{
+    NO_TEXT_BYTES_MAX, RECORD_BYTES_MAX, TEXT_BYTES_MAX, TEXT_BYTES_PER_OTHER,
+};
 
 // Inner types of records.
 const ALERT: u8 = 21;
@@ -128,6 +130,29 @@ fn changes_of_keys_without_text_are_bounded() {
 }
 
 #[test]
+fn changes_of_keys_with_hardly_any_text_between_are_bounded() {
+    let mut peer = Peer::client(None);
+    let mut server = peer.with_server(&identity(&COORDINATOR));
+    peer.shake(&mut server).unwrap();
+    let failed_after = (0..1000).find(|_| {
+        (0..32).for_each(|_| peer.refresh_keys());
+        peer.write(b"x");
+        let end = read_all(&mut server).1.unwrap_err();
+        end.kind() != ErrorKind::WouldBlock
+    });
+    assert_eq!(failed_after, Some(NO_TEXT_BYTES_MAX / (32 * 27)));
+}
+
+#[test]
+fn text_in_many_short_records_is_no_abuse() {
+    let (mut forger, mut server) = forged();
+    for _ in 0..NO_TEXT_BYTES_MAX {
+        forger.send(TEXT, b"x", 0);
+    }
+    assert_eq!(read_now(&mut server).len(), NO_TEXT_BYTES_MAX);
+}
+
+#[test]
 fn records_without_text_are_bounded() {
     // Tickets: only a client may get them.
     let mut peer = Peer::server(&COORDINATOR.certificate, &COORDINATOR.private_key);
@@ -139,8 +164,10 @@ fn records_without_text_are_bounded() {
     let record = ticket.len() + 5 + 1 + 16;
     let most = NO_TEXT_BYTES_MAX / record;
     for _ in 0..2 {
-        forger.send(TEXT, b"text", 0); // Text starts the count again.
-        assert_eq!(read_now(&mut client), b"text");
+        for _ in 0..TEXT_BYTES_PER_OTHER {
+            forger.send(TEXT, &[b'x'; TEXT_BYTES_MAX], 0); // Text counts against the others.
+            assert_eq!(read_now(&mut client).len(), TEXT_BYTES_MAX);
+        }
         for _ in 0..most {
             forger.send(HANDSHAKE, &ticket, 0);
             assert_eq!(read_now(&mut client), b"");
