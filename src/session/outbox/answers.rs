@@ -141,8 +141,8 @@ impl Outbox {
         output: &mut SessionOutput,
     ) -> bool {
         let is_for_now = match request.number() {
-            Some(_) => matches!(code, 404 | 408 | 409 | TOO_FAST | 503 | 506 | 507),
-            None => matches!(code, 404 | 409 | 503),
+            Some(_) => matches!(code, 404 | 408 | 409 | 421 | TOO_FAST | 503 | 506 | 507),
+            None => matches!(code, 404 | 409 | 421 | 503),
         };
         if is_for_now && may_wait {
             self.waiting.refuse(request, (code, line));

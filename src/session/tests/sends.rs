@@ -157,6 +157,25 @@ fn a_refusal_for_now_is_shown_once_until_a_text_is_accepted() {
 }
 
 #[test]
+fn a_text_waits_while_the_coordinator_has_no_room_for_its_socket() {
+    let mut harness = Harness::sender();
+    harness.texts(&["a", "b"]);
+    harness.reply(1, "ERR 421 too many connections: 9 is the limit (max_connections)");
+    harness.command_socket_closed(1);
+    assert_eq!(harness.waiting(), 2);
+    harness.forget();
+    while harness.effects.is_empty() {
+        harness.wait_for_deadline();
+    }
+    harness.dialed(2);
+    harness.forget();
+    harness.reply(2, "OK send 1 seq=5");
+    harness.reply(2, "OK send 2 seq=6");
+    harness.expect(&["show OK msend seq=5", "show OK msend seq=6"]);
+    assert!(!harness.session.has_failed());
+}
+
+#[test]
 fn the_texts_behind_a_failed_one_get_its_number() {
     let mut harness = Harness::sender();
     harness.texts(&["a", "b"]);

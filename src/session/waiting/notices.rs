@@ -33,7 +33,7 @@ impl WaitingNotices {
     /// A text is refused, and waits. The reason is shown if it is not that this participant is
     /// offline.
     pub(super) fn refuse(&mut self, code: u16, line: &str) {
-        if matches!(code, TOO_FAST | 506 | 507) && self.last != WaitingReport::Refused(code) {
+        if matches!(code, 421 | TOO_FAST | 506 | 507) && self.last != WaitingReport::Refused(code) {
             self.refused = Some(line.into());
             self.last = WaitingReport::Refused(code);
         }
