@@ -39,6 +39,12 @@ impl PendingReplies {
         self.undecided.push_back(None);
     }
 
+    /// Forgets the undecided requests: their client is gone.
+    #[cfg(feature = "engine")]
+    pub(super) fn forget_undecided(&mut self) {
+        self.undecided.clear();
+    }
+
     /// Returns the number of requests that are not decided, and of those after them.
     #[cfg(feature = "engine")]
     pub(super) fn undecided(&self) -> usize {

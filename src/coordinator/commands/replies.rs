@@ -59,7 +59,6 @@ impl<S: Stream> CommandSockets<S> {
     ) {
         let Some(write) = undecided::append(self, to, write) else { return };
         let key = key_of(to);
-        // If the client is gone, its request was executed.
         let Some(socket) = self.sockets.get_mut(key) else { return };
         let client = &mut socket.client;
         let has_waited = client.has_waited();
@@ -281,8 +280,7 @@ impl<S: Stream> CommandSockets<S> {
         );
     }
 
-    /// Sends a client the reason why it is refused. The socket stays open until the client can have
-    /// read the reply: closing with unread bytes would make TCP discard it.
+    /// Refuses a client, behind all replies before. It stays open until the reply can be read.
     pub(super) fn refuse(
         &mut self,
         key: Key,
@@ -290,7 +288,9 @@ impl<S: Stream> CommandSockets<S> {
         sockets: &mut Sockets,
         now: Millis,
     ) {
+        let serving = self.serving.replace(key);
         self.answer(conn_of(key), &Reply::Refused(refusal.clone()), None);
+        self.serving = serving;
         let Some(socket) = self.sockets.get_mut(key) else { return };
         let client = &mut socket.client;
         sockets.cancel(client.line_deadline.timer.take());

@@ -29,7 +29,10 @@ pub(super) fn append<S: Stream, W: FnOnce(&mut ReplyEncoder, &mut BytesMut)>(
         let key = super::replies::key_of(to);
         let Some(socket) = commands.sockets.get_mut(key) else { return Some(write) };
         let client = &mut socket.client;
-        if client.pending_replies.undecided() == 0 || client.write_closed {
+        if client.write_closed {
+            client.pending_replies.forget_undecided(); // Nobody reads the replies.
+        }
+        if client.pending_replies.undecided() == 0 {
             return Some(write);
         }
         let is_of_latest = commands.serving == Some(key);

@@ -87,8 +87,9 @@ pub struct SiteJournal<T> {
 
 impl<S: Replicated> Journal<S> for SiteJournal<S::Ticket> {
     fn propose(&mut self, fact: Fact<'_>, ticket: S::Ticket, state: &mut S, now: Now) {
-        let is_serving = self.phase == SitePhase::Serving;
-        let record = self.record::<S>(&fact, ticket, state, now).filter(|_| is_serving);
+        // Nothing may wait until the engine answers again: the client may be at another site then.
+        let may_wait = self.phase == SitePhase::Serving && !self.is_failing();
+        let record = self.record::<S>(&fact, ticket, state, now).filter(|_| may_wait);
         match record {
             Some(record) => self.proposals.add(&record, Some(ticket)),
             None => state.withdraw(fact, ticket),

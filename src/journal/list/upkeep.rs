@@ -33,6 +33,8 @@ pub(super) struct Upkeep {
     /// Last position at which the engine told that an entry is stored.
     pub(super) confirmed: ListPosition,
     pub(super) observed: ListObserved,
+    /// Position that was asked for last, until an entry comes.
+    pub(super) asked_from: Option<ListPosition>,
     was_full: bool,
     was_failing: bool,
     /// Seq above the last one that a member named, and the first batch that begins after that.
@@ -293,8 +295,7 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
         self.upkeep.sent(tag, steady);
     }
 
-    /// Withdraws the proposals that were never sent: they are certainly not in the list. A client
-    /// gets its replies in order, so those behind a proposal that was sent wait for that one.
+    /// Withdraws the proposals that were never sent, but for those behind one of the same client.
     fn withdraw_waiting<S: Replicated<Ticket = T>>(&mut self, state: &mut S) {
         let (withdrawn, proposals) = self.proposals.take_withdrawable();
         self.withdraw_all(withdrawn, state);
@@ -355,8 +356,7 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
         [again, withdrawal, pulse, self.upkeep.cursors_at].into_iter().flatten().min()
     }
 
-    /// Returns true if requests must be refused from now on, false if they are served again, and
-    /// `None` if this has not changed since the last call.
+    /// Returns true if requests must be refused from now on, false if no longer.
     pub fn take_failing(&mut self) -> Option<bool> {
         let is_failing = self.is_failing();
         let was_failing = std::mem::replace(&mut self.upkeep.was_failing, is_failing);

@@ -163,11 +163,17 @@ impl FeedReader {
         if asked == self.next && self.asks.contains_key(&asked) {
             self.absent_since.get_or_insert(now);
         }
-        self.on_unanswered(asked, now);
+        self.ask_again(asked, now);
+    }
+
+    /// Repeats a question that got no answer. What answers said before it may no longer be so.
+    pub(super) fn on_unanswered(&mut self, asked: u64, now: Millis) {
+        (self.absent_since, self.rewound_since) = (None, None);
+        self.ask_again(asked, now);
     }
 
     /// Repeats a question after a pause.
-    pub(super) fn on_unanswered(&mut self, asked: u64, now: Millis) {
+    fn ask_again(&mut self, asked: u64, now: Millis) {
         if let Some(ask) = self.asks.get_mut(&asked) {
             *ask = EntryAsk::Due(now.plus(RETRY_MS));
         }

@@ -8,3 +8,4 @@ mod signals;
 mod site_program;
 mod storm;
 mod strangers;
+mod undecided;

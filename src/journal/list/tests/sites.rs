@@ -1,6 +1,7 @@
 //! Sites that start and serve: clocks, withdrawn proposals, refused snapshots, missing entries.
 
 use super::*;
+use crate::facts::Journal as _;
 use crate::journal::list::io::{Doubt, ListJob, SiteEnd};
 use crate::journal::list::start::StartTasks;
 use crate::journal::list::upkeep::Snapshots;
@@ -258,4 +259,40 @@ fn the_next_start_does_what_this_one_has_left() {
         assert_eq!(tasks.after(&end), Some(expected), "{tasks:?} {end:?}");
     }
     assert_eq!(doubt.after(&SiteEnd::NotFounded), None);
+}
+
+#[test]
+fn nothing_waits_for_an_engine_that_does_not_answer() {
+    let mut site = ReadingSite::serving(rules());
+    let fact = |text| Fact::Accepted {
+        sender: ANNOUNCER,
+        number: None,
+        accepted: UnixMillis(5),
+        text: Text::from(text),
+    };
+    let propose = |site: &mut ReadingSite, text| {
+        let now = Now { steady: site.steady, unix: STORED };
+        site.journal.propose(fact(text), Ticket::Nobody, &mut site.group, now);
+    };
+    propose(&mut site, "one");
+    site.commit();
+    site.steady = site.steady.plus(options().engine_timeout_ms);
+    site.commit();
+    assert!(site.journal.is_failing());
+    propose(&mut site, "two");
+    assert_eq!(site.journal.waiting_bytes(), 0, "the client may be at another site by then");
+}
+
+#[test]
+fn entries_that_come_too_early_are_asked_for_once() {
+    let mut site = ReadingSite::serving(rules());
+    while site.journal.poll_job().is_some() {}
+    for position in 5..9 {
+        let (position, kind) = (ListPosition(position), EntryKind::Log);
+        let bytes = b"later"[..].into();
+        site.handle(ListReport::Entry { position, stored: STORED, kind, bytes });
+    }
+    let next = site.journal.list().position().next();
+    assert_eq!(site.journal.poll_job(), Some(ListJob::ReadFrom(next)));
+    assert_eq!(site.journal.poll_job(), None);
 }

@@ -133,6 +133,20 @@ fn entries_that_the_leader_lacks_though_the_stream_goes_on_are_missing_after_a_w
 }
 
 #[test]
+fn a_time_without_answers_does_not_count_as_a_time_of_absence() {
+    let mut reader = started(1, 1, 2);
+    reader.asks(Millis::ZERO);
+    reader.on_answer(1, entry(1));
+    assert_eq!(popped(&mut reader), [(1, 1)]);
+    reader.on_absent(2, Millis::ZERO);
+    reader.asks(Millis::new(RETRY_MS));
+    reader.on_unanswered(2, Millis::new(RETRY_MS));
+    // The leader may have changed meanwhile.
+    assert_eq!(reader.on_state(&state(1, 2), 2, Millis::new(2 * ABSENT_MS)), None);
+    assert_eq!(popped(&mut reader), []);
+}
+
+#[test]
 fn an_end_that_is_lower_for_a_moment_is_no_fault_and_one_that_stays_is() {
     let mut reader = started(1, 1, 0);
     for position in 1..=5 {
