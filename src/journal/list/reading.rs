@@ -86,13 +86,9 @@ impl<S: Replicated> ReportHandler<'_, S> {
             return false;
         }
         if position > next {
-            // Entries of the earlier subscription may still come: one question is enough.
-            if journal.upkeep.asked_from.replace(next) != Some(next) {
-                journal.jobs.push_back(ListJob::ReadFrom(next));
-            }
+            journal.jobs.push_back(ListJob::ReadFrom(next));
             return false;
         }
-        journal.upkeep.asked_from = None;
         journal.upkeep.observed.on_entry(self.now.steady);
         journal.upkeep.snapshots.count_bytes(bytes.len());
         let applied = match kind {
@@ -251,7 +247,6 @@ impl<S: Replicated> ReportHandler<'_, S> {
             journal.doubtful_epoch = Some(self.state.epoch());
         }
         journal.phase = SitePhase::Replay;
-        journal.upkeep.asked_from = Some(base.next());
         journal.jobs.push_back(ListJob::ReadFrom(base.next()));
     }
 

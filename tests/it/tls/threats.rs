@@ -100,7 +100,9 @@ fn a_request_that_was_changed_on_the_way_is_not_executed() {
         relay.arm();
         commands.say(text);
         let end = commands.read_line();
-        assert!(!matches!(end, Ok(Some(_))), "byte {at}: {end:?}");
+        // A record with another length never ends.
+        let is_late = |line: &String| line.starts_with("ERR 408 ");
+        assert!(!matches!(&end, Ok(Some(line)) if !is_late(line)), "byte {at}: {end:?}");
     }
     assert_eq!(accepted(&coordinator), "messages_in 0");
 }

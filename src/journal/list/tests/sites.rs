@@ -282,17 +282,3 @@ fn nothing_waits_for_an_engine_that_does_not_answer() {
     propose(&mut site, "two");
     assert_eq!(site.journal.waiting_bytes(), 0, "the client may be at another site by then");
 }
-
-#[test]
-fn entries_that_come_too_early_are_asked_for_once() {
-    let mut site = ReadingSite::serving(rules());
-    while site.journal.poll_job().is_some() {}
-    for position in 5..9 {
-        let (position, kind) = (ListPosition(position), EntryKind::Log);
-        let bytes = b"later"[..].into();
-        site.handle(ListReport::Entry { position, stored: STORED, kind, bytes });
-    }
-    let next = site.journal.list().position().next();
-    assert_eq!(site.journal.poll_job(), Some(ListJob::ReadFrom(next)));
-    assert_eq!(site.journal.poll_job(), None);
-}
