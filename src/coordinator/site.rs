@@ -93,7 +93,7 @@ fn found(run: &CoordinatorRun) -> Result<(), CoordinatorError> {
 /// Reasons for which a site starts: the first time, or again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SiteStart {
-    /// What this start takes over.
+    /// Tasks from the start or the service before this one.
     pub(super) tasks: StartTasks,
     /// Time at which the stream was made that this process served from before.
     pub(super) created_ns: Option<u64>,

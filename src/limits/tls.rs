@@ -21,8 +21,8 @@ pub const RECORD_BYTES_MAX: usize = 5 + TEXT_BYTES_MAX + 256;
 pub const SEALED_BYTES_MAX: usize = RECORD_BYTES_MAX + 256;
 /// Most bytes without text that a peer may send at a time: tickets and changes of keys.
 pub const NO_TEXT_BYTES_MAX: usize = 16 * 1024;
-/// Bytes of text behind which a peer may send one more byte without text. A change of keys has 27
-/// bytes, so that a request of 216 bytes may follow each one.
+/// Bytes of text for which a peer may send one byte without text, beyond the limit above. A change
+/// of keys has 27 bytes, so that 216 bytes of text allow one more.
 pub const TEXT_BYTES_PER_OTHER: usize = 8;
 /// Bytes around the text of a record: header, type and tag.
 pub const AROUND_TEXT_BYTES: usize = 5 + 1 + 16;

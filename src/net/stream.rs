@@ -36,7 +36,7 @@ pub trait Stream: Read + Write {
         0
     }
 
-    /// Returns true if the stream holds the begin of something that the peer must finish.
+    /// Returns true if the stream holds a part of a record that the peer must finish.
     fn is_unfinished(&self) -> bool {
         false
     }

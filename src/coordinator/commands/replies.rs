@@ -280,7 +280,7 @@ impl<S: Stream> CommandSockets<S> {
         );
     }
 
-    /// Refuses a client, behind all replies before. It stays open until the reply can be read.
+    /// Refuses a client, behind earlier replies. It stays open: closing may discard what it gets.
     pub(super) fn refuse(
         &mut self,
         key: Key,

@@ -38,7 +38,7 @@ pub struct SiteOptions {
     pub engine_timeout_ms: u64,
     /// Most bytes of proposals that wait.
     pub waiting_bytes_max: usize,
-    /// What this start takes over.
+    /// Tasks from the start or the service before this one.
     pub tasks: StartTasks,
 }
 

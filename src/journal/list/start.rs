@@ -1,4 +1,4 @@
-//! What a start of a site takes over from the start or the service before it.
+//! Tasks that a start of a site takes over from the start or the service before it.
 
 use super::io::{Doubt, SiteEnd};
 use super::names::ListPosition;

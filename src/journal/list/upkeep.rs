@@ -354,7 +354,7 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
         [again, withdrawal, pulse, self.upkeep.cursors_at].into_iter().flatten().min()
     }
 
-    /// Returns true if requests must be refused from now on, false if no longer.
+    /// Returns true or false if requests are refused, or no longer, since the last call.
     pub fn take_failing(&mut self) -> Option<bool> {
         let is_failing = self.is_failing();
         let was_failing = std::mem::replace(&mut self.upkeep.was_failing, is_failing);

@@ -166,7 +166,7 @@ impl FeedReader {
         self.ask_again(asked, now);
     }
 
-    /// Repeats a question that got no answer. What answers said before it may no longer be so.
+    /// Repeats a question that got no answer. Earlier answers may no longer hold.
     pub(super) fn on_unanswered(&mut self, asked: u64, now: Millis) {
         (self.absent_since, self.rewound_since) = (None, None);
         self.ask_again(asked, now);

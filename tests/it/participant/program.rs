@@ -109,7 +109,7 @@ fn at_a_terminal_messages_stand_above_the_line_being_typed() {
     alice.expect("participant> ");
     alice.write("register 0\r");
     alice.expect("OK register");
-    // What comes behind the reply is above the next prompt.
+    // Notices follow the reply, and then the next prompt.
     alice.expect("* new epoch");
     alice.expect("participant> ");
     alice.write("msend half");
