@@ -72,6 +72,16 @@ impl Model {
     /// Returns the rights of a client for an id; `None` if it may not use the id.
     fn granted(&self, client: Client, id: &str, secret: Option<u8>) -> Option<Granted> {
         let owner = self.members.get(id).map(|member| member.owner);
+        self.granted_as((client, owner), id, secret)
+    }
+
+    /// Returns the rights of a client for an id of this owner.
+    fn granted_as(
+        &self,
+        (client, owner): (Client, Option<Owner>),
+        id: &str,
+        secret: Option<u8>,
+    ) -> Option<Granted> {
         match &self.access.file {
             Some(file) => decide(file, client, (id, owner), secret),
             None => owner.is_none_or(|owner| owner.lets_in(client)).then_some(Granted::ALL),
@@ -167,8 +177,12 @@ impl Model {
     pub(crate) fn access_changed(&mut self) {
         let file = self.access.next.take().expect("somebody has exchanged the file");
         self.set_access(file);
+        // A client that registers counts as the owner already: its secret is not kept.
         let is_denied = |model: &Self, attempt: &Attempt| {
-            model.granted(attempt.client, &attempt.id, None).is_none()
+            let Attempt { client, id, .. } = attempt;
+            let member = model.members.get(id);
+            let owner = member.map_or(client.owner(), |member| Some(member.owner));
+            model.granted_as((*client, owner), id, None).is_none()
         };
         let denied = self.attempts.iter().filter(|(_, attempt)| is_denied(self, attempt));
         for link in denied.map(|(link, _)| *link).collect::<Vec<LinkId>>() {
