@@ -22,9 +22,9 @@ pub use disk::{
 };
 #[cfg(feature = "engine")]
 pub use list::{
-    BATCH_VERSION, BatchHeader, Chain, Doubt, EntryKind, Home, Homes, Life, ListBatch, ListImport,
-    ListJob, ListNotice, ListPosition, ListRecord, ListReport, ListState, ListStats, MemberVisit,
-    NoBatch, SNAPSHOT_VERSION, SharedRules, SiteEnd, SiteJournal, SiteName, SiteOptions, SitePhase,
-    SiteState, SiteStats, SnapshotMark, StartTasks, VoidReason, founding,
+    BATCH_VERSION, BatchHeader, Chain, Doubt, EntryKind, Home, Homes, Life, ListBatch, ListEntry,
+    ListImport, ListJob, ListNotice, ListPosition, ListRecord, ListReport, ListState, ListStats,
+    MemberVisit, NoBatch, SNAPSHOT_VERSION, SharedRules, SiteEnd, SiteJournal, SiteName,
+    SiteOptions, SitePhase, SiteState, SiteStats, SnapshotMark, StartTasks, VoidReason, founding,
 };
 pub use memory::MemoryJournal;

@@ -17,8 +17,8 @@ use crate::coordinator::startup::{draw_random, rules};
 use crate::facts::{Fact, MemberState, Ordered, Recorded as _, StateMachine as _};
 use crate::group::{Group, Rules};
 use crate::journal::{
-    Directory, EntryKind, ListImport, ListJob, ListPosition, ListRecord, ListReport, Store,
-    finish_recovery, founding, recover,
+    Directory, EntryKind, ListEntry, ListImport, ListJob, ListPosition, ListRecord, ListReport,
+    Store, finish_recovery, founding, recover,
 };
 use crate::limits::list::{FOUND_WAIT_MS, IMPORT_RECORDS_BYTES_MAX, PURGE_TRIES_MAX};
 use crate::net::Clock;
@@ -170,9 +170,10 @@ impl Importer {
             self.thread.take_reports(&mut reports);
             for report in reports.drain(..) {
                 match report {
-                    ListReport::Entry { position, kind, bytes, .. } => {
+                    ListReport::Entry { position, stored, kind, bytes } => {
                         // A late copy of an entry is void, and does no harm.
-                        let counts = self.list.read(position, kind, &bytes);
+                        let read = ListEntry { position, stored, kind, bytes: &bytes };
+                        let counts = self.list.read(&read);
                         if bytes == entry {
                             let refusal = "an entry does not count: another program writes";
                             return if counts { Ok(()) } else { Err(refused(refusal)) };

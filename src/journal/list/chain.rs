@@ -1,8 +1,11 @@
 //! The chain: a hash over everything that was read from the list.
 //!
 //! ```text
-//!   chain of an entry = hash(chain of the entry before, position, kind, bytes)
+//!   chain of an entry = hash(chain of the entry before, position, time stamp, kind, bytes)
 //! ```
+//!
+//! The time stamp is the engine's. It belongs to the chain because the time of the list depends on
+//! it: an entry that was lost and stored again has the same bytes, but perhaps another stamp.
 //!
 //! A batch names the chain of a position that its site had read. Another reader has the same chain
 //! there, or one of the two was shown another history.
@@ -11,6 +14,7 @@ use std::collections::VecDeque;
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::entry::ListEntry;
 use super::names::ListPosition;
 use crate::limits::list::CHAIN_VALUES_MAX;
 
@@ -20,12 +24,13 @@ pub struct Chain(pub u128);
 
 impl Chain {
     /// Returns the chain of the next entry.
-    fn then(self, position: ListPosition, kind: u8, bytes: &[u8]) -> Self {
+    fn then(self, entry: &ListEntry<'_>) -> Self {
         let mut hash = Xxh3::new();
         hash.update(&self.0.to_le_bytes());
-        hash.update(&position.0.to_le_bytes());
-        hash.update(&[kind]);
-        hash.update(bytes);
+        hash.update(&entry.position.0.to_le_bytes());
+        hash.update(&entry.stored.0.to_le_bytes());
+        hash.update(&[entry.kind as u8]);
+        hash.update(entry.bytes);
         Self(hash.digest128())
     }
 }
@@ -64,28 +69,28 @@ impl ChainWindow {
     }
 
     /// Adds the next entry.
-    pub(super) fn add(&mut self, position: ListPosition, kind: u8, bytes: &[u8]) {
+    pub(super) fn add(&mut self, entry: &ListEntry<'_>) {
         let (_, before) = self.last();
-        let chain = before.then(position, kind, bytes);
+        let chain = before.then(entry);
         if self.values.len() >= CHAIN_VALUES_MAX {
             self.values.pop_front();
         }
-        self.values.push_back((position, chain));
+        self.values.push_back((entry.position, chain));
     }
 
     /// Returns false if this entry is another one than the one that was read at its position.
-    pub(super) fn is_as_read(&self, position: ListPosition, kind: u8, bytes: &[u8]) -> bool {
-        let Ok(index) = self.values.binary_search_by_key(&position, |(position, _)| *position)
-        else {
+    pub(super) fn is_as_read(&self, entry: &ListEntry<'_>) -> bool {
+        let found = self.values.binary_search_by_key(&entry.position, |(position, _)| *position);
+        let Ok(index) = found else {
             return true; // The entry is older than the values that are kept.
         };
         let before = match index.checked_sub(1) {
             Some(before) => self.values.get(before).map(|(_, chain)| *chain),
-            None if position.0 == 1 => Some(Chain::default()),
+            None if entry.position.0 == 1 => Some(Chain::default()),
             None => None,
         };
         let read = self.values.get(index).map(|(_, chain)| *chain);
-        before.is_none_or(|before| Some(before.then(position, kind, bytes)) == read)
+        before.is_none_or(|before| Some(before.then(entry)) == read)
     }
 
     /// Compares the chain that another site had at a position.
@@ -108,12 +113,20 @@ impl ChainWindow {
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry::EntryKind;
     use super::*;
+    use crate::time::UnixMillis;
+
+    /// An entry whose stamp follows from its position.
+    fn entry(position: u64, bytes: &[u8]) -> ListEntry<'_> {
+        let stored = UnixMillis(position * 10);
+        ListEntry { position: ListPosition(position), stored, kind: EntryKind::Log, bytes }
+    }
 
     fn window(entries: u64) -> ChainWindow {
         let mut window = ChainWindow::default();
         for position in 1..=entries {
-            window.add(ListPosition(position), 0, &position.to_le_bytes());
+            window.add(&entry(position, &position.to_le_bytes()));
         }
         window
     }
@@ -134,15 +147,27 @@ mod tests {
             let mut window = ChainWindow::default();
             for position in 1..=9_u64 {
                 let text = if position == changed { 100 } else { position };
-                window.add(ListPosition(position), 0, &text.to_le_bytes());
+                window.add(&entry(position, &text.to_le_bytes()));
             }
             let (position, chain) = window.last();
             assert_eq!(same.check(position, chain), ChainCheck::Different, "{changed}");
         }
-        let mut kind = window(8);
-        kind.add(ListPosition(9), 1, &9_u64.to_le_bytes());
-        let (position, chain) = kind.last();
-        assert_eq!(same.check(position, chain), ChainCheck::Different, "another kind");
+    }
+
+    #[test]
+    fn another_kind_or_time_stamp_is_another_entry() {
+        let (same, bytes) = (window(9), 9_u64.to_le_bytes());
+        let last = entry(9, &bytes);
+        assert!(same.is_as_read(&last));
+        let kind = ListEntry { kind: EntryKind::Snapshot, ..last };
+        let stamp = ListEntry { stored: UnixMillis(91), ..last };
+        for other in [kind, stamp] {
+            assert!(!same.is_as_read(&other), "{other:?}");
+            let mut window = window(8);
+            window.add(&other);
+            let (position, chain) = window.last();
+            assert_eq!(same.check(position, chain), ChainCheck::Different, "{other:?}");
+        }
     }
 
     #[test]

@@ -8,11 +8,12 @@
 //! the times at which the coordinator accepted them. So they have their numbers and times again.
 
 use super::batch::BatchHeader;
+use super::entry::{EntryKind, ListEntry};
 use super::homes::Home;
 use super::names::{Life, ListPosition, MemberVisit, SiteName};
 use super::record::ListRecord;
 use super::snapshot::pieces;
-use super::state::{EntryKind, Judgement, ListState};
+use super::state::{Judgement, ListState};
 use crate::facts::Recorded;
 use crate::protocol::Seq;
 use crate::time::UnixMillis;
@@ -40,17 +41,14 @@ impl ListImport {
     }
 
     /// Reads the next entry. Returns false if it is not the next one, or a batch that is void.
-    pub fn read(&mut self, position: ListPosition, kind: EntryKind, bytes: &[u8]) -> bool {
-        if position != self.position().next() {
+    pub fn read(&mut self, entry: &ListEntry<'_>) -> bool {
+        if entry.position != self.position().next() {
             return false;
         }
-        match kind {
-            EntryKind::Log => {
-                let read = self.list.read(position, UnixMillis::END_OF_9999, bytes);
-                matches!(read, Judgement::Counts(_))
-            }
+        match entry.kind {
+            EntryKind::Log => matches!(self.list.read(entry), Judgement::Counts(_)),
             EntryKind::Snapshot => {
-                self.list.read_piece(position, bytes);
+                self.list.read_piece(entry);
                 true
             }
         }

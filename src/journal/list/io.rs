@@ -4,9 +4,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::entry::EntryKind;
 use super::names::{ListPosition, SiteName};
 use super::record::SharedRules;
-use super::state::{EntryKind, VoidReason};
+use super::state::VoidReason;
 use crate::protocol::Epoch;
 use crate::time::UnixMillis;
 

@@ -20,6 +20,7 @@
 mod applying;
 mod batch;
 mod chain;
+mod entry;
 mod homes;
 mod import;
 mod io;
@@ -38,6 +39,7 @@ mod upkeep;
 
 pub use batch::{BATCH_VERSION, BatchHeader, ListBatch, NoBatch, founding};
 pub use chain::Chain;
+pub use entry::{EntryKind, ListEntry};
 pub use homes::{Home, Homes};
 pub use import::ListImport;
 pub use io::{Doubt, ListJob, ListNotice, ListReport, SiteEnd};
@@ -47,7 +49,7 @@ pub use record::{ListRecord, SharedRules};
 pub use site::{SiteJournal, SiteOptions, SitePhase};
 pub use snapshot::SNAPSHOT_VERSION;
 pub use start::StartTasks;
-pub use state::{EntryKind, ListState, SiteState, SnapshotMark, VoidReason};
+pub use state::{ListState, SiteState, SnapshotMark, VoidReason};
 
 #[cfg(test)]
 mod tests;

@@ -3,12 +3,13 @@
 use super::applying::Application;
 use super::batch::ListBatch;
 use super::chain::ChainCheck;
+use super::entry::{EntryKind, ListEntry};
 use super::io::{ListJob, ListNotice, ListReport, SiteEnd};
 use super::names::ListPosition;
 use super::proposals::BatchUnderWay;
 use super::site::{SiteJournal, SitePhase};
 use super::snapshot::{Collector, PieceHeader, restore};
-use super::state::{EntryKind, Judgement, VoidReason};
+use super::state::{Judgement, VoidReason};
 use crate::facts::{Fact, Ordered, Replicated};
 use crate::limits::list::RIVAL_WATCH_MS;
 use crate::time::{Millis, Now, UnixMillis};
@@ -27,7 +28,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
         let journal = &mut *self.journal;
         match report {
             ListReport::Entry { position, stored, kind, bytes } => {
-                return self.on_entry(position, stored, kind, &bytes);
+                return self.on_entry(&ListEntry { position, stored, kind, bytes: &bytes });
             }
             ListReport::Missing { first, last } => {
                 let next = journal.list.position().next();
@@ -59,13 +60,8 @@ impl<S: Replicated> ReportHandler<'_, S> {
         false
     }
 
-    fn on_entry(
-        &mut self,
-        position: ListPosition,
-        stored: UnixMillis,
-        kind: EntryKind,
-        bytes: &[u8],
-    ) -> bool {
+    fn on_entry(&mut self, entry: &ListEntry<'_>) -> bool {
+        let ListEntry { position, stored, kind, bytes } = *entry;
         let at = self.time_of(stored);
         self.move_horizon(at);
         if let SitePhase::Snapshot(first) = self.journal.phase {
@@ -80,7 +76,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
         let next = journal.list.position().next();
         if position < next {
             // It was read before the last subscription.
-            if !journal.list.chain.is_as_read(position, kind as u8, bytes) {
+            if !journal.list.chain.is_as_read(entry) {
                 journal.doubt();
             }
             return false;
@@ -92,9 +88,9 @@ impl<S: Replicated> ReportHandler<'_, S> {
         journal.upkeep.observed.on_entry(self.now.steady);
         journal.upkeep.snapshots.count_bytes(bytes.len());
         let applied = match kind {
-            EntryKind::Log => self.read_log(position, stored, bytes, at),
+            EntryKind::Log => self.read_log(entry, at),
             EntryKind::Snapshot => {
-                if let Some(name) = journal.list.read_piece(position, bytes) {
+                if let Some(name) = journal.list.read_piece(entry) {
                     journal.upkeep.snapshots.is_whole(&name);
                     journal.notices.push_back(ListNotice::Snapshot(name.base));
                 }
@@ -122,20 +118,14 @@ impl<S: Replicated> ReportHandler<'_, S> {
         }
     }
 
-    fn read_log(
-        &mut self,
-        position: ListPosition,
-        stored: UnixMillis,
-        bytes: &[u8],
-        at: Millis,
-    ) -> bool {
-        match self.journal.list.read(position, stored, bytes) {
+    fn read_log(&mut self, entry: &ListEntry<'_>, at: Millis) -> bool {
+        match self.journal.list.read(entry) {
             Judgement::Counts(batch) => {
-                self.apply(position, &batch, at);
+                self.apply(entry.position, &batch, at);
                 true
             }
             Judgement::Void(reason) => {
-                self.on_void(position, bytes, reason);
+                self.on_void(entry, reason);
                 false
             }
             Judgement::Newer(version) => {
@@ -174,7 +164,8 @@ impl<S: Replicated> ReportHandler<'_, S> {
 
     /// Handles a batch that does not count. If it is the one under way, it may be encoded
     /// again.
-    fn on_void(&mut self, position: ListPosition, bytes: &[u8], reason: VoidReason) {
+    fn on_void(&mut self, entry: &ListEntry<'_>, reason: VoidReason) {
+        let ListEntry { position, bytes, .. } = *entry;
         let journal = &mut *self.journal;
         if journal.phase != SitePhase::Replay {
             journal.upkeep.observed.on_void(&reason);

@@ -11,6 +11,7 @@ use std::fmt;
 
 use super::batch::{BatchHeader, ListBatch, NoBatch};
 use super::chain::{Chain, ChainCheck, ChainWindow};
+use super::entry::ListEntry;
 use super::homes::Homes;
 use super::names::{Life, ListPosition, SiteName};
 use super::record::{ListRecord, SharedRules};
@@ -21,16 +22,6 @@ use crate::limits::list::{
 };
 use crate::protocol::{Epoch, Seq};
 use crate::time::UnixMillis;
-
-/// Kind of an entry: the subject under which it is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum EntryKind {
-    /// Entry that is a batch.
-    Log = 0,
-    /// A piece of a snapshot.
-    Snapshot = 1,
-}
 
 /// State that follows from the list alone, without the group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -264,24 +255,19 @@ impl ListState {
         self.chain.check(position, chain)
     }
 
-    /// Reads the next entry of the log, which the engine has stored at `stored`. A batch that
-    /// counts changes the state of its site.
-    pub(super) fn read<'a>(
-        &mut self,
-        position: ListPosition,
-        stored: UnixMillis,
-        bytes: &'a [u8],
-    ) -> Judgement<'a> {
-        let read = ListBatch::read(bytes);
+    /// Reads the next entry, which is of the log. A batch that counts changes the state of its
+    /// site.
+    pub(super) fn read<'a>(&mut self, entry: &ListEntry<'a>) -> Judgement<'a> {
+        let read = ListBatch::read(entry.bytes);
         let judged = match &read {
             Ok(batch) => self.judge(&batch.header, batch.records().next()),
             Err(NoBatch::Damaged) => Err(VoidReason::Damaged),
             Err(NoBatch::Newer(version)) => return Judgement::Newer(*version),
         };
-        self.chain.add(position, EntryKind::Log as u8, bytes);
+        self.chain.add(entry);
         match (judged, read) {
             (Ok(()), Ok(batch)) => {
-                self.accept(position, stored, &batch);
+                self.accept(entry, &batch);
                 Judgement::Counts(batch)
             }
             (Err(reason), _) => {
@@ -296,15 +282,11 @@ impl ListState {
 
     /// Reads the next entry, which is of a snapshot. Returns the name of a snapshot that is whole
     /// now. A snapshot ends the ones with a lower base.
-    pub(super) fn read_piece(
-        &mut self,
-        position: ListPosition,
-        bytes: &[u8],
-    ) -> Option<SnapshotName> {
-        self.chain.add(position, EntryKind::Snapshot as u8, bytes);
-        let (header, _) = read_piece(bytes)?;
+    pub(super) fn read_piece(&mut self, entry: &ListEntry<'_>) -> Option<SnapshotName> {
+        self.chain.add(entry);
+        let (header, _) = read_piece(entry.bytes)?;
         let base = header.name.base;
-        if base >= position || self.marks.back().is_some_and(|mark| base <= mark.base) {
+        if base >= entry.position || self.marks.back().is_some_and(|mark| base <= mark.base) {
             return None;
         }
         let index = usize::try_from(header.index).ok()?;
@@ -364,16 +346,16 @@ impl ListState {
     }
 
     /// Applies what a batch that counts says about its site, and the time.
-    fn accept(&mut self, position: ListPosition, stored: UnixMillis, batch: &ListBatch<'_>) {
+    fn accept(&mut self, entry: &ListEntry<'_>, batch: &ListBatch<'_>) {
         let BatchHeader { site, life, number, seen, time, .. } = &batch.header;
         // One wrong clock must not set the time of all sites.
-        let latest = UnixMillis(stored.0.saturating_add(LIST_CLOCK_AHEAD_MS));
+        let latest = UnixMillis(entry.stored.0.saturating_add(LIST_CLOCK_AHEAD_MS));
         self.time = self.time.max((*time).min(latest));
         let time = self.time;
         match batch.records().next() {
             Some(ListRecord::Found { rules, .. }) => self.rules = Some(rules),
             Some(ListRecord::Life) => {
-                let (life, number, seen, began_at) = (*life, *number, *seen, position);
+                let (life, number, seen, began_at) = (*life, *number, *seen, entry.position);
                 let state = SiteState { life, began_at, number, seen, time, has_ended: false };
                 if !self.sites.contains_key(site) && self.sites.len() >= SITES_MAX {
                     replaceable(self).and_then(|old| self.sites.remove(&old));

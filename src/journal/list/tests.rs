@@ -8,13 +8,14 @@ use std::num::NonZeroU64;
 
 use super::batch::{BatchHeader, ListBatch, NoBatch, founding};
 use super::chain::Chain;
+use super::entry::{EntryKind, ListEntry};
 use super::homes::Home;
 use super::io::ListReport;
 use super::names::{Life, ListPosition, MemberVisit, SiteName};
 use super::record::{ListRecord, SharedRules};
 use super::site::{SiteJournal, SiteOptions, SitePhase};
 use super::snapshot::{Collector, pieces, restore};
-use super::state::{EntryKind, Judgement, ListState, VoidReason};
+use super::state::{Judgement, ListState, VoidReason};
 use crate::facts::{Fact, Ordered, Recorded as _, StateMachine as _};
 use crate::group::{Group, Rules, Ticket};
 use crate::limits::Overflow;
@@ -147,17 +148,21 @@ fn founded() -> ListState {
     list
 }
 
+/// Returns the next entry of a list.
+fn next<'a>(list: &ListState, kind: EntryKind, bytes: &'a [u8]) -> ListEntry<'a> {
+    ListEntry { position: list.position().next(), stored: STORED, kind, bytes }
+}
+
 #[track_caller]
 fn counts(list: &mut ListState, entry: &[u8]) {
-    let position = list.position().next();
-    let judgement = list.read(position, STORED, entry);
+    let judgement = list.read(&next(list, EntryKind::Log, entry));
     assert!(matches!(judgement, Judgement::Counts(_)), "{judgement:?}");
 }
 
 #[track_caller]
 fn is_void(list: &mut ListState, entry: &[u8], expected: VoidReason) {
     let before = (list.sites.clone(), list.time, list.rules);
-    match list.read(list.position().next(), STORED, entry) {
+    match list.read(&next(list, EntryKind::Log, entry)) {
         Judgement::Void(reason) => assert_eq!(reason, expected),
         other @ (Judgement::Counts(_) | Judgement::Newer(_)) => panic!("{other:?}"),
     }
@@ -323,7 +328,7 @@ fn entries_are_removed_before_an_older_snapshot_on_which_all_live_sites_agree() 
         bases.push(list.position());
         let position = list.position().next();
         for piece in pieces(&list, &group(), &name("cairo"), position.0) {
-            list.read_piece(position, &piece);
+            list.read_piece(&ListEntry { position, ..next(&list, EntryKind::Snapshot, &piece) });
         }
     }
     let needed = |list: &ListState| list.last_needed_snapshot(Seq::new(1)).map(|mark| mark.base);
@@ -340,14 +345,15 @@ fn entries_are_removed_before_an_older_snapshot_on_which_all_live_sites_agree() 
 fn a_snapshot_of_another_history_does_not_count() {
     let mut list = founded();
     let mut other = founded();
-    let position = list.position().next();
     let entry = encode(&header("oslo", 1, &other), &[ListRecord::Life]);
     counts(&mut other, &entry);
     is_void(&mut list, b"a stranger", VoidReason::Damaged);
     let [piece] = &pieces(&other, &group(), &name("oslo"), 1)[..] else { panic!("one piece") };
-    assert_eq!(list.read_piece(position.next(), piece), None);
+    let entry = next(&list, EntryKind::Snapshot, piece);
+    assert_eq!(list.read_piece(&entry), None);
     let [piece] = &pieces(&list, &group(), &name("oslo"), 1)[..] else { panic!("one piece") };
-    assert!(list.read_piece(list.position().next(), piece).is_some());
+    let entry = next(&list, EntryKind::Snapshot, piece);
+    assert!(list.read_piece(&entry).is_some());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::entry::EntryKind;
 use super::io::{ListJob, ListNotice, ListReport, SiteEnd};
 use super::names::{Life, ListPosition};
 use super::observed::ListObserved;
@@ -9,7 +10,6 @@ use super::reading::ReportHandler;
 use super::record::ListRecord;
 use super::site::{SiteJournal, SitePhase};
 use super::snapshot::{SnapshotName, pieces};
-use super::state::EntryKind;
 use crate::facts::Replicated;
 use crate::limits::list::{
     LIST_CURSORS_MS, PUBLISH_AGAIN_MS, PUBLISH_PAUSE_MS, PULSE_MS, READ_BACK_MS,

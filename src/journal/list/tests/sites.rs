@@ -282,3 +282,18 @@ fn nothing_waits_for_an_engine_that_does_not_answer() {
     propose(&mut site, "two");
     assert_eq!(site.journal.waiting_bytes(), 0, "the client may be at another site by then");
 }
+
+#[test]
+fn an_entry_that_is_passed_again_with_another_time_stamp_makes_the_site_compare() {
+    let mut site = ReadingSite::serving(rules());
+    let bytes = b"a stranger";
+    site.read(bytes);
+    let position = site.journal.list().position();
+    let kind = EntryKind::Log;
+    let again = |stored| ListReport::Entry { position, stored, kind, bytes: bytes[..].into() };
+    site.handle(again(STORED));
+    assert_eq!(site.journal.ended(), None);
+    site.handle(again(UnixMillis(STORED.0 + 1)));
+    let ended = site.journal.ended();
+    assert!(matches!(ended, Some(SiteEnd::Doubtful { .. })), "{ended:?}");
+}
