@@ -45,6 +45,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
             ListReport::NotStored { tag, reason } => journal.on_not_stored(tag, reason, steady),
             ListReport::Connected => {
                 journal.notices.push_back(ListNotice::Engine(Ok(())));
+                journal.upkeep.asked_from = None;
                 journal.upkeep.repetition.again_at = Some(steady);
             }
             ListReport::Disconnected { reason } => {
@@ -82,9 +83,13 @@ impl<S: Replicated> ReportHandler<'_, S> {
             return false;
         }
         if position > next {
-            journal.jobs.push_back(ListJob::ReadFrom(next));
+            // Entries of the earlier subscription may still come: one question is enough.
+            if journal.upkeep.asked_from.replace(next) != Some(next) {
+                journal.jobs.push_back(ListJob::ReadFrom(next));
+            }
             return false;
         }
+        journal.upkeep.asked_from = None;
         journal.upkeep.observed.on_entry(self.now.steady);
         journal.upkeep.snapshots.count_bytes(bytes.len());
         let applied = match kind {
@@ -238,6 +243,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
             journal.doubtful_epoch = Some(self.state.epoch());
         }
         journal.phase = SitePhase::Replay;
+        journal.upkeep.asked_from = Some(base.next());
         journal.jobs.push_back(ListJob::ReadFrom(base.next()));
     }
 

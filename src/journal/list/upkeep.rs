@@ -33,6 +33,8 @@ pub(super) struct Upkeep {
     /// Last position at which the engine told that an entry is stored.
     pub(super) confirmed: ListPosition,
     pub(super) observed: ListObserved,
+    /// Position that was asked for last, until an entry comes.
+    pub(super) asked_from: Option<ListPosition>,
     was_full: bool,
     was_failing: bool,
     /// Seq above the last one that a member named, and the first batch that begins after that.

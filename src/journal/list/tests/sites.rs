@@ -284,6 +284,20 @@ fn nothing_waits_for_an_engine_that_does_not_answer() {
 }
 
 #[test]
+fn entries_that_come_too_early_are_asked_for_once() {
+    let mut site = ReadingSite::serving(rules());
+    while site.journal.poll_job().is_some() {}
+    for position in 5..9 {
+        let (position, kind) = (ListPosition(position), EntryKind::Log);
+        let bytes = b"later"[..].into();
+        site.handle(ListReport::Entry { position, stored: STORED, kind, bytes });
+    }
+    let next = site.journal.list().position().next();
+    assert_eq!(site.journal.poll_job(), Some(ListJob::ReadFrom(next)));
+    assert_eq!(site.journal.poll_job(), None);
+}
+
+#[test]
 fn an_entry_that_is_passed_again_with_another_time_stamp_makes_the_site_compare() {
     let mut site = ReadingSite::serving(rules());
     let bytes = b"a stranger";
