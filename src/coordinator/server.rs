@@ -17,6 +17,7 @@ use super::CoordinatorError;
 use super::accept::Listener;
 use super::admin::Admin;
 use super::commands::CommandSockets;
+use super::commands::refused_clients::{limit_input, on_linger_timeout};
 use super::liveness::Liveness;
 use super::messages::MessageSockets;
 use super::platform::Platform;
@@ -217,7 +218,7 @@ impl<P: Platform> Coordinator<P> {
         self.serve_messages(now);
         self.serve_commands(now);
         self.continue_handshakes(now);
-        self.commands.limit_input(&mut self.sockets, now.steady);
+        limit_input(&mut self.commands, &mut self.sockets, now.steady);
         self.accept(now); // After the timers, so that the accept timer can be set again.
         let is_second = self.on_end_requests(site::add_end(self, asked), now);
         self.handle(Input::Tick, now);
@@ -282,7 +283,7 @@ impl<P: Platform> Coordinator<P> {
                 }
             }
             CoordinatorTimer::Linger(key) => {
-                self.commands.on_linger_timeout(key, &mut self.sockets, now.steady);
+                on_linger_timeout(&mut self.commands, key, &mut self.sockets, now.steady);
             }
             CoordinatorTimer::PeerCheck => {
                 let waiting = self.commands.written().chain(self.messages.written()).collect();

@@ -10,6 +10,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::CommandSockets;
+use super::refused_clients::refuse;
 use super::replies::conn_of;
 use crate::access::{CaCheck, Credentials};
 use crate::coordinator::ready::Queued;
@@ -120,7 +121,7 @@ impl<'a, S: Stream> Handshakes<'a, S> {
         match refusal {
             _ if !reads_plain_text => commands.marked_for_close.push(key),
             Some(refusal) => tell_refusal(commands, key, refusal.into(), sockets, now),
-            None => commands.refuse(key, &Unauthorized::NoTls.into(), sockets, now),
+            None => refuse(commands, key, &Unauthorized::NoTls.into(), sockets, now),
         }
     }
 

@@ -7,8 +7,7 @@
 //!            finish ◄─ read
 //! ```
 //!
-//! The loop executes each request before it asks for the next one: the replies may throttle the
-//! client.
+//! The loop executes each request before it asks for the next one: replies may throttle a client.
 
 mod admission;
 mod batch;
@@ -19,6 +18,7 @@ mod handshakes;
 mod lists;
 mod pending;
 mod refusals;
+pub(super) mod refused_clients;
 mod replies;
 #[cfg(test)]
 mod tests;
@@ -42,6 +42,7 @@ use client::{Client, ClientPhase, ClientSocket, LineDeadline};
 use handshakes::Handshakes;
 use lists::Lists;
 use refusals::RefusalCounts;
+use refused_clients::{discard, refuse};
 use replies::conn_of;
 use upgrades::{UpgradeQueue, Upgrades};
 
@@ -162,7 +163,7 @@ impl<S: Stream> CommandSockets<S> {
         if is_handshaking {
             self.handshakes().begin(key, refusal, sockets, now);
         } else if let Some(refusal) = refusal {
-            self.refuse(key, &refusal.into(), sockets, now);
+            refuse(self, key, &refusal.into(), sockets, now);
         }
     }
 
@@ -189,7 +190,7 @@ impl<S: Stream> CommandSockets<S> {
         let is_closed_now = is_handshaking
             || self.admission.is_crowded()
             || matches!(why, LimitReached::Silent { max: None });
-        self.refuse(key, &why.clone().into(), sockets, now);
+        refuse(self, key, &why.clone().into(), sockets, now);
         if is_closed_now {
             // The reply is written before, if the socket has room.
             self.marked_for_close.push(key);
@@ -206,7 +207,7 @@ impl<S: Stream> CommandSockets<S> {
     ) -> Option<(RequestBatch, OwnedOrigin)> {
         let socket = self.sockets.get_mut(key).filter(|socket| socket.handshake.is_none())?;
         if socket.client.is_refused() {
-            self.discard(key, share.bytes, sockets);
+            discard(self, key, share.bytes, sockets);
             return None;
         }
         socket.client.has_list = false;
@@ -249,7 +250,7 @@ impl<S: Stream> CommandSockets<S> {
             Ok(line) => line,
             Err(TooLong { max }) => {
                 batch.left.requests -= 1;
-                self.refuse(key, &RequestError::TooLong { max }, sockets, now);
+                refuse(self, key, &RequestError::TooLong { max }, sockets, now);
                 return Next::Answered;
             }
         };
@@ -345,15 +346,14 @@ impl<S: Stream> CommandSockets<S> {
         let deadline = &mut socket.client.line_deadline;
         let timeout_ms = self.lines.timeout_ms;
         if deadline.is_overdue {
-            self.refuse(key, &RequestError::Unfinished { timeout_ms }, sockets, now);
+            refuse(self, key, &RequestError::Unfinished { timeout_ms }, sockets, now);
         } else if deadline.timer.is_none() {
             let timer = CoordinatorTimer::Line(key);
             deadline.timer = Some(sockets.set_timer(now.plus(timeout_ms), timer));
         }
     }
 
-    /// Marks an unfinished line as overdue. If one more read does not finish it, the client is
-    /// refused.
+    /// Marks an unfinished line as overdue. One more read must end it, or the client is refused.
     pub(super) fn on_line_timeout(&mut self, key: Key) {
         if let Some(socket) = self.sockets.get_mut(key) {
             socket.client.line_deadline = LineDeadline { timer: None, is_overdue: true };

@@ -1,4 +1,4 @@
-//! Replies: answers, lists, refusals, and the end of command sockets.
+//! Replies: answers, lists, and the end of command sockets.
 
 use std::mem;
 
@@ -8,18 +8,15 @@ use mio::Token;
 use super::admission::CommandStats;
 use super::client::ClientPhase;
 use super::{CommandSockets, undecided};
-use crate::coordinator::ready::Queued;
-use crate::coordinator::sockets::{CoordinatorTimer, Sockets};
+use crate::coordinator::sockets::Sockets;
 use crate::facts::FactIndex;
 use crate::group::{ConnId, Group};
 use crate::limits::{
-    CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE, LINGER_MS, LIST_LINES_MAX, READ_BYTES, TURN_BYTES_MAX,
-    TURN_REPLIES_MAX, TURN_REPLY_BYTES_MAX, WORK_BYTES, WORK_LIST_LINES,
+    CLIENT_BYTES_ALL, LIST_LINES_MAX, TURN_BYTES_MAX, TURN_REPLIES_MAX, TURN_REPLY_BYTES_MAX,
+    WORK_LIST_LINES,
 };
-use crate::net::{Fill, Flush, Key, Stream};
-use crate::protocol::{LimitReached, Reply, ReplyEncoder, RequestError};
-use crate::text::Counted;
-use crate::time::Millis;
+use crate::net::{Flush, Key, Stream};
+use crate::protocol::{Reply, ReplyEncoder, RequestError};
 
 impl<S: Stream> CommandSockets<S> {
     pub(in crate::coordinator) fn stats(&self) -> CommandStats {
@@ -250,105 +247,6 @@ impl<S: Stream> CommandSockets<S> {
     pub(in crate::coordinator) fn is_drained(&self) -> bool {
         let mut connections = self.sockets.iter().map(|(_, socket)| &socket.connection);
         connections.all(|connection| connection.output.is_empty() && !connection.wants_write())
-    }
-
-    /// Refuses the clients with the longest unfinished lines if the input of all clients exceeds
-    /// its limit.
-    pub(in crate::coordinator) fn limit_input(&mut self, sockets: &mut Sockets, now: Millis) {
-        let Some((excess, max)) = self.budget.excess_input() else { return };
-        let long = self.sockets.iter().filter_map(|(key, socket)| {
-            let bytes = socket.client.charged.input_bytes;
-            let may_be_refused = socket.client.phase == ClientPhase::Serving
-                && bytes > CLIENT_BYTES_SHARE
-                && socket.queued == Queued::No;
-            may_be_refused.then_some((bytes, key))
-        });
-        let mut long: Vec<(usize, Key)> = long.collect();
-        long.sort_unstable_by(|one, other| other.cmp(one));
-        let (mut freed, mut refused) = (0, 0);
-        for (bytes, key) in long {
-            if freed >= excess {
-                break;
-            }
-            freed += bytes;
-            refused += 1;
-            self.refuse(key, &RequestError::TooMuchUnfinished { bytes, max }, sockets, now);
-        }
-        log::debug!(
-            "{} refused, {freed} bytes in all: {max} bytes is the limit for all clients",
-            Counted(refused, "unfinished line was", "unfinished lines were"),
-        );
-    }
-
-    /// Refuses a client, behind earlier replies. It stays open: closing may discard what it gets.
-    pub(super) fn refuse(
-        &mut self,
-        key: Key,
-        refusal: &RequestError,
-        sockets: &mut Sockets,
-        now: Millis,
-    ) {
-        let serving = self.serving.replace(key);
-        self.answer(conn_of(key), &Reply::Refused(refusal.clone()), None);
-        self.serving = serving;
-        let Some(socket) = self.sockets.get_mut(key) else { return };
-        let client = &mut socket.client;
-        sockets.cancel(client.line_deadline.timer.take());
-        let over_limit = matches!(refusal, RequestError::LimitReached(_));
-        if over_limit {
-            let is_silent =
-                matches!(refusal, RequestError::LimitReached(LimitReached::Silent { .. }));
-            self.admission.on_refused(client, is_silent);
-        } else {
-            self.admission.on_line(client);
-        }
-        socket.refuse(over_limit);
-        self.budget.charge(socket);
-        sockets.set_timer(now.plus(LINGER_MS), CoordinatorTimer::Linger(key));
-    }
-
-    /// Reads and drops the bytes that a refused client still sends.
-    pub(super) fn discard(&mut self, key: Key, bytes_max: usize, sockets: &mut Sockets) {
-        let Some(socket) = self.sockets.get_mut(key) else { return };
-        let has_unsent = socket.unsent_bytes() > 0;
-        let ClientPhase::Refused(refused) = &mut socket.client.phase else { return };
-        let bytes_max = refused.discard_bytes.clamp(1, bytes_max);
-        let filled = socket.connection.fill(sockets.scratch(), bytes_max);
-        socket.connection.input.clear();
-        match filled {
-            Ok(Fill::Drained(bytes) | Fill::Yielded(bytes)) if bytes < refused.discard_bytes => {
-                refused.discard_bytes -= bytes;
-                sockets.spend(bytes / WORK_BYTES);
-                if let Ok(Fill::Yielded(_)) = filled {
-                    self.ready.push(key, &mut socket.queued, Queued::Leftover);
-                }
-            }
-            Ok(Fill::Eof(_)) if has_unsent => (),
-            Ok(_) | Err(_) => self.marked_for_close.push(key),
-        }
-    }
-
-    pub(in crate::coordinator) fn on_linger_timeout(
-        &mut self,
-        key: Key,
-        sockets: &mut Sockets,
-        now: Millis,
-    ) {
-        let Some(socket) = self.sockets.get_mut(key) else { return };
-        // The client may take the rest of its replies now, before an event reports this.
-        socket.connection.assume_writable();
-        let is_gone = socket.connection.flush(READ_BYTES).is_err();
-        self.budget.charge(socket);
-        let unsent = socket.unsent_bytes();
-        // While a reply waits for its commit, the client cannot take it.
-        let waits = socket.client.pending_replies.bytes() > 0;
-        let ClientPhase::Refused(refused) = &mut socket.client.phase else { return };
-        let takes_nothing = unsent >= refused.unsent_bytes && !waits;
-        if is_gone || unsent == 0 || takes_nothing {
-            return self.marked_for_close.push(key);
-        }
-        refused.unsent_bytes = unsent; // A slow reader of earlier replies is still a reader.
-        sockets.set_timer(now.plus(LINGER_MS), CoordinatorTimer::Linger(key));
     }
 
     /// Returns the sockets with written bytes that may be unacknowledged.

@@ -4,6 +4,7 @@ mod upgrades;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
+use crate::coordinator::commands::refused_clients::on_linger_timeout;
 use crate::coordinator::ready::{FRESH, LEFTOVER};
 use crate::coordinator::testing::{ALL, TestStream};
 use crate::facts::FactIndex;
@@ -140,7 +141,7 @@ fn an_unfinished_line_is_refused_after_the_timeout_and_closed_after_a_moment() {
     assert_eq!(timer, CoordinatorTimer::Linger(key));
     assert!(due >= part.now.plus(LINGER_MS));
     part.now = due;
-    part.commands.on_linger_timeout(key, &mut part.sockets, part.now);
+    on_linger_timeout(&mut part.commands, key, &mut part.sockets, part.now);
     assert_eq!(part.commands.close_marked(&mut part.sockets), 1);
 }
 
@@ -161,7 +162,7 @@ fn a_refused_client_whose_reply_waits_for_its_commit_gets_the_reply_and_the_reas
         if timer == CoordinatorTimer::Line(key) {
             part.commands.on_line_timeout(key);
         } else {
-            part.commands.on_linger_timeout(key, &mut part.sockets, part.now);
+            on_linger_timeout(&mut part.commands, key, &mut part.sockets, part.now);
         }
         part.run();
     }

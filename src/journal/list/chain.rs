@@ -113,13 +113,13 @@ impl ChainWindow {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::EntryKind;
     use super::*;
+    use crate::journal::EntryKind;
     use crate::time::UnixMillis;
 
     /// An entry whose stamp follows from its position.
     fn entry(position: u64, bytes: &[u8]) -> ListEntry<'_> {
-        let stored = UnixMillis(position * 10);
+        let stored = UnixMillis(position.saturating_mul(10));
         ListEntry { position: ListPosition(position), stored, kind: EntryKind::Log, bytes }
     }
 

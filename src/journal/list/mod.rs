@@ -33,6 +33,7 @@ mod record;
 mod replaced_site;
 mod site;
 mod snapshot;
+mod snapshot_schedule;
 mod start;
 mod state;
 mod upkeep;

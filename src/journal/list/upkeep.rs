@@ -1,6 +1,4 @@
-//! Work of the journal of a site that is due by time: batches, repetitions, snapshots.
-
-use std::ops::RangeInclusive;
+//! Work of the journal of a site that is due by time: batches, and their repetition.
 
 use super::entry::EntryKind;
 use super::io::{ListJob, ListNotice, ListReport, SiteEnd};
@@ -9,12 +7,10 @@ use super::observed::ListObserved;
 use super::reading::ReportHandler;
 use super::record::ListRecord;
 use super::site::{SiteJournal, SitePhase};
-use super::snapshot::{SnapshotName, pieces};
+use super::snapshot_schedule::{Snapshots, run_snapshots};
 use crate::facts::Replicated;
 use crate::limits::list::{
-    LIST_CURSORS_MS, PUBLISH_AGAIN_MS, PUBLISH_PAUSE_MS, PULSE_MS, READ_BACK_MS,
-    SNAPSHOT_AFTER_BYTES, SNAPSHOT_AGAIN_MS, SNAPSHOT_GIVE_UP_MS, SNAPSHOT_MS_MIN,
-    START_SILENCE_MS,
+    LIST_CURSORS_MS, PUBLISH_AGAIN_MS, PUBLISH_PAUSE_MS, PULSE_MS, READ_BACK_MS, START_SILENCE_MS,
 };
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, Now};
@@ -22,7 +18,7 @@ use crate::time::{Millis, Now};
 /// Deadlines and counters of a site.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Upkeep {
-    last_tag: u64,
+    pub(super) last_tag: u64,
     pub(super) repetition: Repetition,
     pub(super) snapshots: Snapshots,
     /// Time of the last batch that this process began.
@@ -54,25 +50,6 @@ pub(super) struct Repetition {
     refused: Option<Box<str>>,
 }
 
-/// Snapshots that this process makes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Snapshots {
-    /// Bytes of entries since the last whole snapshot.
-    bytes: u64,
-    under_way: Option<SnapshotUnderWay>,
-    /// Time of the last begin.
-    begun_at: Millis,
-}
-
-/// Snapshot whose pieces are on their way.
-#[derive(Clone, Debug)]
-struct SnapshotUnderWay {
-    name: SnapshotName,
-    begun: Millis,
-    /// Numbers of the publishes of its pieces.
-    tags: RangeInclusive<u64>,
-}
-
 impl Upkeep {
     pub(super) fn next_tag(&mut self) -> u64 {
         self.last_tag = self.last_tag.saturating_add(1);
@@ -92,28 +69,6 @@ impl Upkeep {
         self.confirmed = self.confirmed.max(position);
         self.repetition.again_at = None;
         self.repetition.refused = None;
-    }
-}
-
-impl Snapshots {
-    pub(super) fn count_bytes(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_add(bytes as u64);
-    }
-
-    pub(super) fn is_whole(&mut self, name: &SnapshotName) {
-        self.bytes = 0;
-        self.under_way.take_if(|mine| mine.name == *name);
-    }
-
-    /// Returns true if a snapshot must begin now.
-    pub(super) fn are_due(&mut self, interval_ms: u64, now: Millis) -> bool {
-        let is_late = |it: &mut SnapshotUnderWay| it.begun.plus(SNAPSHOT_GIVE_UP_MS) <= now;
-        self.under_way.take_if(is_late);
-        let is_old = self.begun_at.plus(interval_ms) <= now && self.bytes > 0;
-        // The engine may have refused the last one.
-        let is_large = self.begun_at.plus(SNAPSHOT_AGAIN_MS) <= now;
-        let is_large = is_large && self.bytes >= SNAPSHOT_AFTER_BYTES;
-        self.under_way.is_none() && (is_old || is_large)
     }
 }
 
@@ -154,7 +109,7 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
                 self.notices.push_back(ListNotice::Refused(reason));
             }
             self.upkeep.repetition.again_at = Some(now.plus(PUBLISH_PAUSE_MS));
-        } else if self.upkeep.snapshots.under_way.take_if(|it| it.tags.contains(&tag)).is_some() {
+        } else if self.upkeep.snapshots.give_up(tag) {
             self.notices.push_back(ListNotice::Refused(format!("a snapshot: {reason}").into()));
         }
     }
@@ -183,7 +138,7 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
             SitePhase::Serving => {
                 self.put_cursors(state, now.steady);
                 self.begin_batch(state, now, &mut draw);
-                self.run_snapshots(state, now, &mut draw);
+                run_snapshots(self, state, now, &mut draw);
             }
             SitePhase::Snapshot(_) | SitePhase::Replay => self.read_again(now.steady),
             SitePhase::Beginning | SitePhase::Watching { .. } | SitePhase::Ended(_) => (),
@@ -295,46 +250,12 @@ impl<T: Copy + PartialEq> SiteJournal<T> {
         self.upkeep.sent(tag, steady);
     }
 
-    /// Withdraws the proposals that were never sent, but for those behind one of the same client.
+    /// Withdraws the proposals that were never sent: they are certainly not in the list. A client
+    /// gets its replies in order, so those behind a proposal that was sent wait for that one.
     fn withdraw_waiting<S: Replicated<Ticket = T>>(&mut self, state: &mut S) {
         let (withdrawn, proposals) = self.proposals.take_withdrawable();
         self.withdraw_all(withdrawn, state);
         self.notices.push_back(ListNotice::Withdrawn { proposals });
-    }
-
-    /// Makes a snapshot if this site is the one that must, and purges what no start needs.
-    fn run_snapshots<S: Replicated<Ticket = T>>(
-        &mut self,
-        state: &S,
-        now: Now,
-        draw: &mut dyn FnMut() -> Option<u64>,
-    ) {
-        if self.list.lowest_live() != Some(&self.options.site) {
-            return;
-        }
-        let steady = now.steady;
-        let interval_ms = SNAPSHOT_MS_MIN.max(self.options.rules.ttl_ms / 4);
-        if !self.upkeep.snapshots.are_due(interval_ms, steady) {
-            return;
-        }
-        let Some(random) = draw() else { return };
-        self.upkeep.snapshots.begun_at = steady;
-        let (site, base) = (self.options.site.clone(), self.list.position());
-        let first = self.upkeep.last_tag.saturating_add(1);
-        for piece in pieces(&self.list, state, &site, random) {
-            self.publish(EntryKind::Snapshot, piece.into());
-        }
-        let (name, tags) = (SnapshotName { base, site, random }, first..=self.upkeep.last_tag);
-        self.upkeep.snapshots.under_way = Some(SnapshotUnderWay { name, begun: steady, tags });
-        self.purge(state);
-    }
-
-    /// Removes entries that no start needs.
-    fn purge<S: Replicated<Ticket = T>>(&mut self, state: &S) {
-        let needed: Seq = state.needed().min(state.kept_for_newcomers());
-        if let Some(mark) = self.list.last_needed_snapshot(needed) {
-            self.jobs.push_back(ListJob::Purge { below: mark.base.next() });
-        }
     }
 
     /// Returns the time at which the journal has something to do.

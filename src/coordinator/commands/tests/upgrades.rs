@@ -160,7 +160,7 @@ fn a_message_socket_that_ends_before_its_ok_is_written_gets_both_and_is_closed()
             part.now = due;
             client.1.make_room(0);
             if timer == CoordinatorTimer::Linger(client.0) {
-                part.commands.on_linger_timeout(client.0, &mut part.sockets, due);
+                on_linger_timeout(&mut part.commands, client.0, &mut part.sockets, due);
             }
         }
         assert_eq!(part.commands.stats().kept_bytes, 0);

@@ -3,8 +3,8 @@
 use super::*;
 use crate::facts::Journal as _;
 use crate::journal::list::io::{Doubt, ListJob, SiteEnd};
+use crate::journal::list::snapshot_schedule::Snapshots;
 use crate::journal::list::start::StartTasks;
-use crate::journal::list::upkeep::Snapshots;
 use crate::limits::list::{
     CHAIN_VALUES_MAX, LIST_CLOCK_AHEAD_MS, RIVAL_WATCH_MS, SITES_MAX, SNAPSHOT_AFTER_BYTES,
     SNAPSHOT_AGAIN_MS,
