@@ -57,7 +57,9 @@ use std::time::Duration;
 use log::LevelFilter;
 use mio::Events;
 
-use crate::config::{ConfigError, CoordinatorRun, CoordinatorTask, stderr_is_journal};
+use crate::config::{
+    ConfigError, CoordinatorConfig, CoordinatorRun, CoordinatorTask, stderr_is_journal,
+};
 #[cfg(feature = "engine")]
 use crate::journal::StartTasks;
 use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX};
@@ -94,8 +96,9 @@ pub enum CoordinatorError {
     CutShort,
     /// A signal came while the journal in this directory was being read.
     Stopped(PathBuf),
-    /// The end of the journal in this directory could not be written: this number of bytes.
-    Unwritten(PathBuf, usize),
+    /// The end of the journal could not be written: this number of bytes. Without a directory it
+    /// is the journal of a site.
+    Unwritten(Option<PathBuf>, usize),
     /// The engine of a site cannot be used.
     #[cfg(feature = "engine")]
     Engine(crate::net::engine::EngineError),
@@ -137,7 +140,7 @@ impl fmt::Display for CoordinatorError {
                     path.display()
                 )
             }
-            Self::Unwritten(path, bytes) => {
+            Self::Unwritten(Some(path), bytes) => {
                 write!(f, "journal {}: the end could not be written: ", path.display())?;
                 if *bytes > 0 {
                     let bytes = Counted(*bytes, "byte", "bytes");
@@ -148,6 +151,17 @@ impl fmt::Display for CoordinatorError {
                      failing",
                 )
             }
+            Self::Unwritten(None, bytes) => {
+                f.write_str("the engine has not stored the end of this site: ")?;
+                if *bytes > 0 {
+                    let bytes = Counted(*bytes, "byte", "bytes");
+                    write!(f, "{bytes} may be stored or not, their replies were not sent; ")?;
+                }
+                f.write_str(
+                    "members may get their last messages again; check whether the engine can be \
+                     reached",
+                )
+            }
         }
     }
 }
@@ -155,6 +169,10 @@ impl fmt::Display for CoordinatorError {
 impl CoordinatorError {
     fn poll(error: io::Error) -> Self {
         Self::System("cannot poll", error)
+    }
+
+    fn unwritten(config: &CoordinatorConfig, bytes: usize) -> Self {
+        Self::Unwritten(config.storage.data_dir.clone(), bytes)
     }
 
     /// Returns 2 for a file that cannot be used, 1 for everything else.

@@ -107,8 +107,7 @@ impl Coordinator<System> {
                 JournalEnd::Pending if now < ends_at => (),
                 JournalEnd::Pending | JournalEnd::Failed => {
                     let bytes = self.group.journal.waiting_bytes();
-                    let directory = self.config.storage.data_dir.clone().unwrap_or_default();
-                    return Err(CoordinatorError::Unwritten(directory, bytes));
+                    return Err(CoordinatorError::unwritten(&self.config, bytes));
                 }
             }
             self.platform.sleep(events, Some(ends_at), now).map_err(CoordinatorError::poll)?;

@@ -9,6 +9,7 @@ use super::names::{ListPosition, SiteName};
 use super::record::SharedRules;
 use super::state::VoidReason;
 use crate::protocol::Epoch;
+use crate::text::Counted;
 use crate::time::UnixMillis;
 
 /// Job for the engine.
@@ -244,8 +245,8 @@ impl fmt::Display for ListNotice {
             }
             Self::Withdrawn { proposals } => write!(
                 f,
-                "engine: no answer in time: {proposals} proposals are withdrawn, and their \
-                 requests get ERR 506"
+                "engine: no answer in time: {} withdrawn, with ERR 506 for the requests",
+                Counted(*proposals, "proposal is", "proposals are")
             ),
             Self::NotReadBack(position) => write!(
                 f,

@@ -1,4 +1,5 @@
-//! Clients whose messages the engine has not decided, and that fail or send half a line meanwhile.
+//! Messages that the engine has not decided: their clients fail or send half a line meanwhile, or
+//! their site ends.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use rustix::net::sockopt::set_socket_linger;
 use support::wire::Client;
 
-use crate::group::{eventually, founded, later, start, start_with};
+use crate::group::{eventually, founded, later, start, start_with, stderr_of};
 
 fn number_of(client: &mut Client, key: &str) -> u64 {
     client.stats()[key].parse().unwrap()
@@ -47,4 +48,21 @@ fn a_refusal_stands_behind_the_replies_to_the_messages_before() {
     assert!(reply.starts_with("OK msend seq=1"), "{reply}");
     let reply = later(&mut ann);
     assert!(reply.starts_with("ERR 408 "), "{reply}");
+}
+
+#[test]
+fn a_site_that_ends_without_the_engine_names_the_engine_and_no_disk() {
+    let Some(servers) = founded(1) else { return };
+    let oslo = start(&servers, "oslo");
+    let mut ann = oslo.join("ann", "acks=1");
+    let mut other = oslo.client();
+    servers.all[0].pause();
+    ann.command.say("ann#msend undecided#127.0.0.1");
+    eventually("undecided", || number_of(&mut other, "engine_waiting") >= 1);
+    oslo.terminate();
+    assert_eq!(oslo.wait().code(), Some(1));
+    let text = stderr_of(&oslo);
+    let last = text.trim_end().lines().last().unwrap();
+    assert!(last.starts_with("site: the engine has not stored the end of this site: "), "{text}");
+    servers.all[0].resume();
 }
