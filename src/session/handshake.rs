@@ -5,11 +5,12 @@ use std::net::IpAddr;
 
 use super::output::SessionOutput;
 use super::{DropReason, MessageSocket, SessionEffect};
-use crate::limits::{CANDIDATES_MAX, HELLO_TIMEOUT_MS};
+use crate::limits::CANDIDATES_MAX;
 use crate::protocol::{Epoch, MessageLine};
-use crate::time::Millis;
 
 /// Listener of one attempt. It is open until a hello with the nonce has come, or the attempt ends.
+/// A connection without a hello may be the coordinator's until then: the hello waits for the disk,
+/// or for the other sites, as the reply does.
 #[derive(Debug, Default)]
 pub(super) struct Handshake {
     nonce: Box<str>,
@@ -22,7 +23,6 @@ pub(super) struct Handshake {
 struct Candidate {
     socket: MessageSocket,
     peer: IpAddr,
-    until: Millis,
 }
 
 /// A connection that is not the coordinator's.
@@ -56,11 +56,6 @@ impl Handshake {
         self.candidates.iter().any(|candidate| candidate.socket == asked)
     }
 
-    /// Returns the time by which the oldest candidate must have sent its hello.
-    pub(super) fn deadline(&self) -> Option<Millis> {
-        self.candidates.front().map(|candidate| candidate.until)
-    }
-
     /// Adds a new connection. It must come from the coordinator's address. Other programs on the
     /// coordinator's machine can connect too, so its first line must be a hello with the nonce.
     /// Returns the connection to drop, if one must make room or cannot be the coordinator's.
@@ -69,19 +64,16 @@ impl Handshake {
         socket: MessageSocket,
         peer: IpAddr,
         coordinator: Option<IpAddr>,
-        now: Millis,
     ) -> Option<Stranger> {
         if Some(peer.to_canonical()) != coordinator {
             return Some(Stranger { socket, peer, why: DropReason::Address(coordinator) });
         }
-        // The coordinator sends its hello at once, so the oldest connection is the least likely to
-        // be the coordinator's.
+        // The oldest connection is the least likely to be the coordinator's.
         let displaced = match self.candidates.len() >= CANDIDATES_MAX {
             true => self.candidates.pop_front(),
             false => None,
         };
-        let until = now.plus(HELLO_TIMEOUT_MS);
-        self.candidates.push_back(Candidate { socket, peer, until });
+        self.candidates.push_back(Candidate { socket, peer });
         displaced.map(|candidate| candidate.dropped(DropReason::Displaced))
     }
 
@@ -106,11 +98,10 @@ impl Handshake {
         Some(candidate.dropped(DropReason::WrongHello))
     }
 
-    /// Removes the oldest candidate if its time is over, and returns it.
-    pub(super) fn pop_expired(&mut self, now: Millis) -> Option<Stranger> {
-        let is_due = self.deadline().is_some_and(|until| until <= now);
-        let candidate = if is_due { self.candidates.pop_front() } else { None };
-        candidate.map(|candidate| candidate.dropped(DropReason::Silent))
+    /// Removes the oldest candidate after the time for the hello is over, and returns it.
+    pub(super) fn pop_silent(&mut self) -> Option<Stranger> {
+        let candidate = self.candidates.pop_front()?;
+        Some(candidate.dropped(DropReason::Silent))
     }
 
     /// Closes the listener and all candidates.

@@ -133,7 +133,7 @@ impl SessionHandler<'_> {
         let Some(handshake) = join.as_mut().and_then(Join::open_handshake) else {
             return output.push(SessionEffect::CloseMessageSocket { socket });
         };
-        if let Some(stranger) = handshake.accept(socket, peer, coordinator, self.now) {
+        if let Some(stranger) = handshake.accept(socket, peer, coordinator) {
             self.drop_stranger(stranger);
         }
     }
@@ -173,9 +173,9 @@ impl SessionHandler<'_> {
         }
     }
 
-    fn expire_candidates(&mut self) {
+    fn drop_silent_candidates(&mut self) {
         while let Some(handshake) = self.session.join.as_mut().and_then(Join::open_handshake)
-            && let Some(stranger) = handshake.pop_expired(self.now)
+            && let Some(stranger) = handshake.pop_silent()
         {
             self.drop_stranger(stranger);
         }
@@ -349,9 +349,11 @@ impl SessionHandler<'_> {
     }
 
     pub(super) fn expire_join(&mut self) {
-        self.expire_candidates();
-        let is_late = self.session.join.as_ref().is_some_and(|join| join.is_hello_late(self.now));
-        if is_late && !self.fail_over_join(true, &Reason::NoHello) {
+        if !self.session.join.as_ref().is_some_and(|join| join.is_hello_late(self.now)) {
+            return;
+        }
+        self.drop_silent_candidates();
+        if !self.fail_over_join(true, &Reason::NoHello) {
             self.fail_join(Reason::NoHello);
         }
     }

@@ -372,11 +372,10 @@ impl Join {
     }
 
     pub(in crate::session) fn deadline(&self) -> Option<Millis> {
-        let phase = match self.phase {
+        match self.phase {
             JoinPhase::Paused { until } | JoinPhase::Confirmed { until } => Some(until),
             JoinPhase::Opening | JoinPhase::Ready | JoinPhase::Asked => None,
-        };
-        phase.into_iter().chain(self.handshake.deadline()).min()
+        }
     }
 
     pub(in crate::session) fn check(&self) {

@@ -5,7 +5,6 @@ use crate::limits::{RETRY_MS_HIGHEST, RETRY_MS_LOWEST};
 use crate::protocol::{KeyName, Secret};
 
 const SECRET: &str = "00112233445566778899aabbccddeeff";
-const OK_REGISTER: &str = "OK register epoch=00000000000000aa next=1 ttl=60";
 const UNKNOWN: &str = "ERR 401 secret: missing, and sha256:07 does not own this id: register";
 const WRONG: &str = "ERR 401 secret: not valid, from sha256:07: ask the operator";
 

@@ -6,9 +6,6 @@ mod online;
 use super::*;
 use crate::limits::{DIAL_TIMEOUT_MS, HELLO_TIMEOUT_MS, REPLY_TIMEOUT_MS};
 
-const OK_REGISTER: &str = "OK register epoch=00000000000000aa next=1 ttl=60";
-const OK_RECONNECT: &str = "OK reconnect epoch=00000000000000aa next=1 ttl=60 missed=0 expired=0";
-
 fn with_coordinators(count: u8, change: impl FnOnce(&mut Settings)) -> Harness {
     Harness::with(|settings| {
         settings.coordinators =

@@ -1,8 +1,5 @@
 use super::*;
 
-const OK_REGISTER: &str = "OK register epoch=00000000000000aa next=1 ttl=60";
-const OK_RECONNECT: &str = "OK reconnect epoch=00000000000000aa next=1 ttl=60 missed=0 expired=0";
-
 /// Number of the message socket that was this command socket.
 fn upgraded(socket: u64) -> u64 {
     MessageSocket::upgraded(CommandSocket(socket)).0

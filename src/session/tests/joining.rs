@@ -1,8 +1,5 @@
 use super::*;
 
-const OK_REGISTER: &str = "OK register epoch=00000000000000aa next=1 ttl=60";
-const OK_RECONNECT: &str = "OK reconnect epoch=00000000000000aa next=1 ttl=60 missed=0 expired=0";
-
 fn is_close(effect: &SessionEffect) -> bool {
     matches!(effect, SessionEffect::CloseMessageSocket { .. })
 }
@@ -82,6 +79,7 @@ fn candidates_are_bounded_in_number_and_in_time() {
     harness.accepted(9);
     harness.effects.retain(is_close);
     harness.expect(&["close 1"]);
+    harness.reply(1, OK_REGISTER);
     assert_eq!(harness.wait_for_deadline(), 5_000);
     harness.effects.retain(is_close);
     assert_eq!(harness.effects.len(), 8);
@@ -124,6 +122,19 @@ fn without_a_listener_or_a_coordinator_a_command_fails_at_once() {
     harness.forget();
     harness.dial_failed(1);
     harness.expect(&["show error: register: refused", "close listener"]);
+}
+
+#[test]
+fn a_hello_may_wait_as_long_as_the_reply() {
+    let mut harness = Harness::new();
+    harness.user("register 9001");
+    harness.listening(9001);
+    harness.dialed(1);
+    harness.accepted(1);
+    harness.wait(crate::limits::REPLY_TIMEOUT_MS - 1);
+    harness.message(1, &format!("hello#{:032x}#{EPOCH}", harness.nonce));
+    harness.reply(1, OK_REGISTER);
+    assert_eq!(harness.state(), SessionState::Online);
 }
 
 #[test]

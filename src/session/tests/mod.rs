@@ -27,6 +27,8 @@ use crate::protocol::{Epoch, Seq};
 const COORDINATOR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 66));
 const EPOCH: &str = "00000000000000aa";
+const OK_REGISTER: &str = "OK register epoch=00000000000000aa next=1 ttl=60";
+const OK_RECONNECT: &str = "OK reconnect epoch=00000000000000aa next=1 ttl=60 missed=0 expired=0";
 
 /// A session, its clock, and its effects since the last check.
 struct Harness {

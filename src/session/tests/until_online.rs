@@ -2,9 +2,6 @@
 
 use super::*;
 
-const OK_REGISTER: &str = "OK register epoch=00000000000000aa next=1 ttl=60";
-const OK_RECONNECT: &str = "OK reconnect epoch=00000000000000aa next=1 ttl=60 missed=0 expired=0";
-
 /// A new participant whose `join` was asked for.
 fn joining() -> Harness {
     let mut harness = Harness::new();

@@ -2,7 +2,6 @@
 
 use super::*;
 
-const OK_REGISTER: &str = "OK register epoch=00000000000000aa next=1 ttl=60";
 const OK_RECONNECT: &str = "OK reconnect epoch=00000000000000aa next=4 ttl=60 missed=3 expired=0";
 const UNKNOWN: &str = "ERR 404 not a member: register first";
 const OFFLINE: &str = "ERR 409 offline: reconnect first";

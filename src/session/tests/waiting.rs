@@ -1,6 +1,5 @@
 use super::*;
 
-const OK_RECONNECT: &str = "OK reconnect epoch=00000000000000aa next=1 ttl=60 missed=0 expired=0";
 const WAITING: &str = "show * not online: messages wait up to 120 s and are sent when online again";
 
 impl Harness {

@@ -102,8 +102,8 @@ fn a_request_that_was_changed_on_the_way_is_not_executed() {
         commands.say(text);
         let end = commands.read_line();
         // A record with a greater length never ends: the client is too slow then.
-        let is_late = LENGTH.contains(&at)
-            && matches!(&end, Ok(Some(line)) if line.starts_with("ERR 408 "));
+        let is_late =
+            LENGTH.contains(&at) && matches!(&end, Ok(Some(line)) if line.starts_with("ERR 408 "));
         assert!(is_late || !matches!(end, Ok(Some(_))), "byte {at}: {end:?}");
     }
     assert_eq!(accepted(&coordinator), "messages_in 0");
