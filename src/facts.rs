@@ -253,7 +253,7 @@ pub struct Ordered<T> {
 /// State that facts change.
 pub trait StateMachine {
     /// Name of the request or socket that waits for a proposed fact.
-    type Ticket: Copy + PartialEq;
+    type Ticket: Copy + Ord;
 
     /// Applies the next fact in the order, at the group time `at`. A proposed fact may have become
     /// impossible by the facts before it. It then changes nothing, and its request is refused.

@@ -35,7 +35,7 @@ impl fmt::Display for LinkId {
 }
 
 /// Waits for a proposed fact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ticket {
     /// A request waits for its reply.
     Request(ConnId),

@@ -137,7 +137,7 @@ impl SiteStats<'_> {
 impl<'a> ListStats<'a> {
     /// Returns a journal in numbers.
     #[must_use]
-    pub fn of<T: Copy + PartialEq>(journal: &'a SiteJournal<T>, now: Millis) -> Self {
+    pub fn of<T: Copy + Ord>(journal: &'a SiteJournal<T>, now: Millis) -> Self {
         let (list, observed) = (&journal.list, &journal.upkeep.observed);
         let snapshot = list.marks.back();
         Self {

@@ -7,7 +7,7 @@
 //!
 //! Of all batches with one number, the first in the list counts.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -65,7 +65,7 @@ impl<T> Default for Proposals<T> {
     }
 }
 
-impl<T: Copy + PartialEq> Proposals<T> {
+impl<T: Copy + Ord> Proposals<T> {
     /// Adds a proposal.
     pub(super) fn add(&mut self, record: &ListRecord<'_>, ticket: Option<T>) {
         if self.waiting.is_empty() {
@@ -167,7 +167,7 @@ impl<T: Copy + PartialEq> Proposals<T> {
         wanted: impl Fn(&ListRecord<'_>, Option<T>) -> bool,
     ) -> RecordBatch<T> {
         let sent = self.under_way.as_ref().map_or(&[][..], |batch| &batch.content.tickets);
-        let mut ahead: Vec<T> = sent.iter().flatten().copied().collect();
+        let mut ahead: BTreeSet<T> = sent.iter().flatten().copied().collect();
         let mut taken = RecordBatch::default();
         self.waiting_bytes = 0;
         for content in std::mem::take(&mut self.waiting) {

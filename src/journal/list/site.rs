@@ -113,7 +113,7 @@ impl<S: Replicated> Journal<S> for SiteJournal<S::Ticket> {
     }
 }
 
-impl<T: Copy + PartialEq> SiteJournal<T> {
+impl<T: Copy + Ord> SiteJournal<T> {
     /// Creates the journal of a list that begins at `first`. `random` makes this life unlike any
     /// other one.
     #[must_use]

@@ -72,7 +72,7 @@ impl Upkeep {
     }
 }
 
-impl<T: Copy + PartialEq> SiteJournal<T> {
+impl<T: Copy + Ord> SiteJournal<T> {
     /// Handles a report of the engine. Returns true if facts were applied.
     pub fn handle<S: Replicated<Ticket = T>>(
         &mut self,
