@@ -55,6 +55,8 @@ struct EngineFacts {
     leader: String,
     elections: u64,
     last: u64,
+    /// The last connection with other files has failed.
+    has_failed_login: bool,
 }
 
 impl EngineFacts {
@@ -77,6 +79,7 @@ impl EngineFacts {
                 }
                 self.leader.clone_from(&stream.leader);
             }
+            EngineReport::LoginFailed { .. } => self.has_failed_login = true,
             EngineReport::Entry(_)
             | EngineReport::Missing { .. }
             | EngineReport::CaughtUp { .. }
@@ -139,7 +142,8 @@ impl EngineQueue for EngineThread {
 
     fn log_in_again(&mut self, options: EngineOptions) -> bool {
         let login = EngineLogin::of(&options);
-        let differs = login != self.login;
+        let has_failed = std::mem::take(&mut self.facts.has_failed_login);
+        let differs = login != self.login || has_failed;
         if differs {
             self.login = login;
             self.new_login = Some(options);
@@ -149,7 +153,7 @@ impl EngineQueue for EngineThread {
     }
 
     fn look(&self) -> EngineLook<'_> {
-        let EngineFacts { is_connected, ref failure, ref leader, elections, last } = self.facts;
+        let EngineFacts { is_connected, ref failure, ref leader, elections, last, .. } = self.facts;
         EngineLook { is_connected, failure, leader, elections, last: ListPosition(last) }
     }
 
@@ -192,6 +196,13 @@ fn translated(report: EngineReport) -> Option<ListReport> {
         EngineReport::Connected { .. } => ListReport::Connected,
         EngineReport::Disconnected { reason } => ListReport::Disconnected { reason: reason.into() },
         EngineReport::Fault(fault) => of_fault(fault),
+        EngineReport::LoginFailed { reason } => {
+            log::warn!(
+                "engine: the connection stays, the new one failed: {reason}. Correct the files, \
+                 and send SIGHUP again"
+            );
+            return None;
+        }
         EngineReport::Refused { reason } => {
             log::warn!("engine: {reason}");
             return None;

@@ -13,7 +13,7 @@ use support::member::Member;
 use support::transcript::lock;
 use support::{Timer, program};
 
-use crate::group::{TTL_S, founded, msend, options, run, start, start_with};
+use crate::group::{TTL_S, eventually, founded, msend, options, run, start, start_with};
 use crate::security::{OTHER_SEED, OTHER_USER, SEED, USER};
 use crate::servers::{LONG, Servers};
 
@@ -212,7 +212,12 @@ fn sighup_reads_other_credentials_of_the_engine() {
         assert!(timer.left().is_some(), "{}", log());
     }
     ann.msend("two");
-    // The server knows another user only.
+    // The server does not know the new user yet: the connection stays.
+    write(OTHER_SEED);
+    oslo.hang_up();
+    eventually("refused", || log().contains("the connection stays, the new one failed"));
+    ann.msend("two and a half");
+    // The server knows the new user only.
     servers.all[0].kill();
     servers.all[0].change_config(USER, OTHER_USER);
     servers.all[0].restart();
@@ -220,7 +225,7 @@ fn sighup_reads_other_credentials_of_the_engine() {
     while get(address, "/readyz").status() == 200 {
         assert!(timer.left().is_some(), "the old credentials are still good");
     }
-    write(OTHER_SEED);
+    // The files are those that were refused before.
     oslo.hang_up();
     let seq = msend(&mut ann, "three");
     assert_eq!(get(address, "/readyz").body, "ready\n");

@@ -236,7 +236,7 @@ impl fmt::Display for ListNotice {
             Self::Engine(Ok(())) => f.write_str("engine: connected"),
             Self::Engine(Err(reason)) => write!(
                 f,
-                "engine: connection lost: {reason}; members of this site keep getting what is \
+                "engine: not connected: {reason}; members of this site keep getting what is \
                  known, and requests wait"
             ),
             Self::Refused(reason) => write!(f, "engine: an entry was not stored: {reason}"),

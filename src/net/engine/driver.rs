@@ -16,7 +16,9 @@ use super::report::{EngineFault, EngineReport, EngineStream, EngineSubject};
 use super::report_queue::ReportQueue;
 use super::startup::check_server;
 use super::{EngineJob, EngineOptions};
-use crate::limits::engine::{ANSWER_MS, CHECK_MS, ENTRY_BYTES_MAX, JOBS_UNANSWERED_MAX, RETRY_MS};
+use crate::limits::engine::{
+    ANSWER_MS, CHECK_MS, ENTRY_BYTES_MAX, FAILURES_MAX, JOBS_UNANSWERED_MAX, RETRY_MS,
+};
 use crate::net::Clock;
 use crate::time::Millis;
 
@@ -35,6 +37,8 @@ pub(super) struct Driver {
     owes_state: bool,
     is_connected: bool,
     connects: u64,
+    /// Reasons that were reported since the connection was lost.
+    failures: Vec<String>,
 }
 
 impl Driver {
@@ -58,6 +62,7 @@ impl Driver {
             owes_state: false,
             is_connected: true,
             connects: link.connects,
+            failures: Vec::new(),
         }
     }
 
@@ -327,8 +332,7 @@ impl Driver {
         let now = self.clock.now().steady;
         match client {
             Err(error) => {
-                let reason = format!("the connection stays, the new one failed: {error}");
-                self.reports.push(EngineReport::Refused { reason });
+                self.reports.push(EngineReport::LoginFailed { reason: error.to_string() });
             }
             Ok(client) => {
                 self.client = client;
@@ -349,11 +353,12 @@ impl Driver {
         let link = self.client.link();
         let was_lost = self.is_connected && (!link.is_connected || link.connects != self.connects);
         if was_lost {
-            let reason = "the connection is lost".to_owned();
+            let reason = "the connection was lost".to_owned();
             for question in self.questions.take_all() {
                 self.on_failure(question, &reason, now);
             }
             self.is_connected = false;
+            self.failures.clear();
             self.reports.push(EngineReport::Disconnected { reason });
         }
         self.connects = link.connects;
@@ -362,7 +367,11 @@ impl Driver {
             self.check_at = now; // The feed has a hole, perhaps at its end.
             let server = self.client.server().name;
             self.reports.push(EngineReport::Connected { server });
-        } else if let Some(reason) = link.failure.filter(|_| !self.is_connected) {
+        } else if let Some(reason) = link.failure.filter(|_| !self.is_connected)
+            && self.failures.len() < FAILURES_MAX
+            && !self.failures.contains(&reason)
+        {
+            self.failures.push(reason.clone());
             self.reports.push(EngineReport::Disconnected { reason });
         }
         if link.has_dropped {

@@ -4,7 +4,7 @@
 //! keep a record for each question that is never answered.
 
 use std::fmt::Display;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -67,6 +67,8 @@ pub(super) struct LinkState {
 struct LinkNews {
     changed: Notify,
     state: Mutex<LinkState>,
+    /// True after the client was dropped. A task that cannot connect does not see this end.
+    is_over: AtomicBool,
 }
 
 impl LinkNews {
@@ -90,10 +92,15 @@ impl LinkNews {
     }
 }
 
-/// Returns the text of an error, bounded.
+/// Returns the text of an error, bounded. Some texts of `async_nats` get plainer words.
 fn reason_of(error: &dyn Display) -> String {
     let text = error.to_string();
-    let text = text.strip_prefix("nats: ").unwrap_or(&text);
+    let text = match text.strip_prefix("nats: ").unwrap_or(&text) {
+        "IO error" => "no server can be reached",
+        "DNS error" => "the name of a server is not known",
+        "timed out" => "a server did not answer in time",
+        other => other,
+    };
     text.chars().filter(|char| !char.is_control()).take(REASON_BYTES_MAX / 4).collect()
 }
 
@@ -218,6 +225,12 @@ impl NatsClient {
     }
 }
 
+impl Drop for NatsClient {
+    fn drop(&mut self) {
+        self.news.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
 fn reply_of(message: Message, names: &Names) -> Option<NatsEvent> {
     let number = message.subject.strip_prefix(names.inbox.as_str())?.strip_prefix('.')?;
     let is_unheard = message.status == Some(StatusCode::NO_RESPONDERS);
@@ -244,7 +257,7 @@ fn connect_options(
     options: &EngineOptions,
     news: &Arc<LinkNews>,
 ) -> Result<ConnectOptions, Unconnected> {
-    let news = Arc::clone(news);
+    let (news, ended) = (Arc::clone(news), Arc::clone(news));
     let mut connect = ConnectOptions::new()
         .name("groupcast")
         .connection_timeout(Duration::from_millis(CONNECT_MS))
@@ -252,7 +265,10 @@ fn connect_options(
         .subscription_capacity(MESSAGES_MAX)
         // The config names the servers. Others may have no certificate for their address.
         .ignore_discovered_servers()
-        .reconnect_delay_callback(|attempts| {
+        .reconnect_delay_callback(move |attempts| {
+            if ended.is_over.load(Ordering::Relaxed) {
+                return Duration::from_secs(u32::MAX.into()); // No further attempt.
+            }
             let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX).min(10);
             Duration::from_millis((5 << doublings).min(RECONNECT_MS_MAX))
         })

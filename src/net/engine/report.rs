@@ -98,8 +98,10 @@ pub enum EngineReport {
     NotPurged { below: u64, reason: String },
     /// A connection stands.
     Connected { server: String },
-    /// No connection stands, and the client tries again. It is repeated if the reason changes.
+    /// No connection stands, and the client tries again. Each further reason is reported once.
     Disconnected { reason: String },
+    /// A connection with other options failed. The earlier one stays.
+    LoginFailed { reason: String },
     /// A server refused something, for example a subject without a permission.
     Refused { reason: String },
     /// Reading has stopped.
@@ -115,6 +117,7 @@ impl EngineReport {
             | Self::StreamUnknown { reason }
             | Self::NotPurged { reason, .. }
             | Self::Disconnected { reason }
+            | Self::LoginFailed { reason }
             | Self::Refused { reason } => reason.len(),
             Self::Stream(stream) => stream.followers.len() * size_of::<Follower>(),
             Self::Connected { server } => server.len(),

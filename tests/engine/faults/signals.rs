@@ -1,10 +1,12 @@
 //! Sites and servers that are stopped, go on, and find that the others have not waited.
 
+use std::net::TcpListener;
+
 use support::Timer;
 use support::listener::Listener;
 use support::member::Member;
 
-use crate::group::{founded, later, msend, send_undecided, start, stderr_of};
+use crate::group::{eventually, founded, later, msend, send_undecided, start, stderr_of};
 use crate::servers::{LONG, Servers};
 
 #[test]
@@ -105,4 +107,27 @@ fn requests_wait_for_a_stopped_majority_and_what_is_refused_is_in_no_log() {
         |servers| servers.all[1..].iter().for_each(|it| it.pause()),
         |servers| servers.all[1..].iter().for_each(|it| it.resume()),
     );
+}
+
+#[test]
+fn each_reason_of_an_outage_is_reported_once_and_its_end_too() {
+    let Some(mut servers) = founded(1) else { return };
+    let oslo = start(&servers, "oslo");
+    servers.all[0].kill();
+    // Attempts to connect that end in the same way.
+    let listener = TcpListener::bind(("127.0.0.1", servers.all[0].port())).unwrap();
+    for _ in 0..8 {
+        drop(listener.accept().unwrap());
+    }
+    drop(listener);
+    servers.all[0].restart();
+    eventually("connected again", || stderr_of(&oslo).matches("engine: connected").count() == 2);
+    let text = stderr_of(&oslo);
+    let reasons =
+        text.lines().filter_map(|line| Some(line.split_once("engine: not connected: ")?.1));
+    let mut reasons: Vec<&str> = reasons.collect();
+    let count = reasons.len();
+    reasons.sort_unstable();
+    reasons.dedup();
+    assert!(count > 0 && reasons.len() == count, "{text}");
 }
