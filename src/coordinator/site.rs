@@ -2,8 +2,8 @@
 
 mod import;
 mod inspect;
+mod list_writer;
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::CoordinatorError;
 use super::engine_queue::{EngineThread, MADE_AGAIN};
 use super::journal::GroupJournal;
 use super::replica::Replica;
-use super::site_journal::{EngineJournal, EngineQueue};
+use super::site_journal::EngineJournal;
 use super::startup::{Startup, draw_random, watch_clock};
 use crate::config::{
     CoordinatorConfig, CoordinatorRun, EngineConfig, SiteTask, StandardStream, load_credentials,
@@ -23,17 +23,20 @@ use crate::config::{
 use crate::facts::Recorded as _;
 use crate::group::{Group, Input, Rules};
 use crate::journal::{
-    EntryKind, ListJob, ListPosition, ListReport, SharedRules, SiteEnd, SiteJournal, SiteName,
-    SiteOptions, SitePhase, StartTasks, founding,
+    EntryKind, ListImport, ListPosition, SharedRules, SiteEnd, SiteJournal, SiteName, SiteOptions,
+    SitePhase, StartTasks, founding,
 };
-use crate::limits::list::{FOUND_WAIT_MS, START_POLL_MS};
+use crate::limits::list::START_POLL_MS;
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, Overflow};
 use crate::net::engine::{Engine, EngineOptions, EngineStream, NewStream};
 use crate::net::{Clock, Signal, Signals, WAKER};
 use crate::protocol::Epoch;
 use crate::time::{Millis, Now};
 
+use list_writer::{ListWriter, NotWritten, make_stream};
+
 const NOT_FOUNDED: &str = "the group was not founded";
+const REPEAT: &str = "repeat the command";
 
 /// Runs a task that only a site has.
 pub(super) fn run(task: &SiteTask) -> Result<(), CoordinatorError> {
@@ -49,45 +52,16 @@ fn found(run: &CoordinatorRun) -> Result<(), CoordinatorError> {
     let (config, engine) = (&run.config, &run.config.storage.engine);
     let options = options(engine)?;
     let stream = NewStream { replicas: engine.replicas, bytes_max: engine.bytes_max };
-    Engine::found(&options, stream).map_err(CoordinatorError::Engine)?;
-    let mut poll = new_poll()?;
-    let (mut thread, _) = open(&options, &poll)?;
-    let (clock, epoch) = (Clock::start(), Epoch::new(draw_random()?));
-    let now = clock.now();
-    let entry = founding(site_name(engine)?, shared_rules(config), epoch, now.unix);
-    let job = ListJob::Publish { tag: 1, kind: EntryKind::Log, bytes: entry.into() };
-    let refused = |reason: &str| {
-        let error = io::Error::other(reason.to_owned());
-        Err(CoordinatorError::System(NOT_FOUNDED, error))
-    };
-    if thread.try_submit(job).is_err() {
-        return refused("the engine takes no job");
-    }
-    let (mut events, mut reports) = (Events::with_capacity(4), VecDeque::new());
-    let until = now.steady.plus(FOUND_WAIT_MS);
-    while clock.now().steady < until {
-        thread.take_reports(&mut reports);
-        for report in reports.drain(..) {
-            match report {
-                ListReport::Stored { position: ListPosition(1), .. } => {
-                    let line = format!("group {} is founded: start its sites", engine.group);
-                    write_line(StandardStream::Output, &line);
-                    return Ok(());
-                }
-                ListReport::Stored { .. } => return refused("another program wrote first"),
-                ListReport::NotStored { reason, .. } => return refused(&reason),
-                ListReport::Entry { .. }
-                | ListReport::Missing { .. }
-                | ListReport::CaughtUp { .. }
-                | ListReport::Connected
-                | ListReport::Disconnected { .. }
-                | ListReport::Gone { .. }
-                | ListReport::WentBack { .. } => (),
-            }
-        }
-        wait(&mut poll, &mut events)?;
-    }
-    refused("no answer of the engine in time")
+    make_stream(&options, stream)?;
+    let (site, epoch) = (site_name(engine)?, Epoch::new(draw_random()?));
+    let list = ListImport::new(site.clone(), draw_random()?);
+    let repeat = |failed: NotWritten| failed.into_error(NOT_FOUNDED, REPEAT);
+    let mut writer = ListWriter::open(&options, list).map_err(repeat)?;
+    let entry = founding(site, shared_rules(config), epoch, writer.clock.now().unix);
+    writer.put(EntryKind::Log, entry).map_err(repeat)?;
+    let line = format!("group {} is founded: start its sites", engine.group);
+    write_line(StandardStream::Output, &line);
+    Ok(())
 }
 
 /// Reasons for which a site starts: the first time, or again.

@@ -8,6 +8,7 @@ mod client;
 mod credentials;
 mod failures;
 mod faults;
+mod founding;
 mod group;
 mod import;
 mod latency;

@@ -2,33 +2,26 @@
 //!
 //! The journal is read and not changed. What is written to the engine is read back, entry by entry.
 
-use std::collections::VecDeque;
-use std::io;
 use std::path::Path;
 
-use bytes::Bytes;
-use mio::{Events, Poll};
-
-use super::{EngineThread, new_poll, wait};
+use super::list_writer::{ListWriter, NotWritten, make_stream};
 use crate::config::{CoordinatorRun, StandardStream, write_line};
 use crate::coordinator::CoordinatorError;
-use crate::coordinator::site_journal::EngineQueue as _;
 use crate::coordinator::startup::{draw_random, rules};
 use crate::facts::{Fact, MemberState, Ordered, Recorded as _, StateMachine as _};
 use crate::group::{Group, Rules};
 use crate::journal::{
-    Directory, EntryKind, ListEntry, ListImport, ListJob, ListPosition, ListRecord, ListReport,
-    Store, finish_recovery, founding, recover,
+    Directory, EntryKind, ListImport, ListRecord, Store, finish_recovery, founding, recover,
 };
-use crate::limits::list::{FOUND_WAIT_MS, IMPORT_RECORDS_BYTES_MAX, PURGE_TRIES_MAX};
+use crate::limits::list::IMPORT_RECORDS_BYTES_MAX;
 use crate::net::Clock;
-use crate::net::engine::{Engine, EngineOptions, NewStream};
+use crate::net::engine::{EngineOptions, NewStream};
 use crate::protocol::{Delivery, Epoch, Seq, Text};
 use crate::text::Counted;
 use crate::time::{Millis, UnixMillis};
 
 const NOT_IMPORTED: &str = "the group was not imported";
-const HALF_MADE: &str = "delete the stream in the engine before another try";
+const UNREADABLE: &str = "a message of the journal cannot be read";
 
 /// A message of the journal, with its LF.
 struct KeptLine {
@@ -61,18 +54,31 @@ pub(super) fn import(run: &CoordinatorRun, directory: &Path) -> Result<(), Coord
     }
     let options = super::options(engine)?;
     let stream = NewStream { replicas: engine.replicas, bytes_max: engine.bytes_max };
-    Engine::found(&options, stream).map_err(CoordinatorError::Engine)?;
+    make_stream(&options, stream)?;
     let site = super::site_name(engine)?;
-    let mut importer = Importer::open(&options, ListImport::new(site.clone(), draw_random()?))?;
-    let first = contents.lines.first().map_or(importer.clock.now().unix, KeptLine::time);
+    let list = ListImport::new(site.clone(), draw_random()?);
+    let what_to_do = format!("delete the stream GC_{} before another try", engine.group);
+    let failed = |failed: NotWritten| failed.into_error(NOT_IMPORTED, &what_to_do);
+    let mut writer = ListWriter::open(&options, list).map_err(failed)?;
+    let first = contents.lines.first().map_or(writer.clock.now().unix, KeptLine::time);
     let entry = founding(site, super::shared_rules(config), contents.epoch, first);
-    importer.put(EntryKind::Log, entry)?;
-    importer.put_members(&contents, rules)?;
-    let mut importer = importer.purged(&options)?;
-    importer.put_messages(&contents)?;
+    writer.put(EntryKind::Log, entry).map_err(failed)?;
+    write_contents(writer, &options, &contents, rules).map_err(failed)?;
     let words = contents.words();
     write_line(StandardStream::Output, &format!("group {} is founded with {words}", engine.group));
     Ok(())
+}
+
+/// Stores what the journal has, behind the founding.
+fn write_contents(
+    writer: ListWriter,
+    options: &EngineOptions,
+    contents: &Contents,
+    rules: Rules,
+) -> Result<(), NotWritten> {
+    let mut importer = Importer(writer);
+    importer.put_members(contents, rules)?;
+    Importer(importer.0.purged(options)?).put_messages(contents)
 }
 
 impl Contents {
@@ -137,65 +143,11 @@ impl KeptLine {
 }
 
 /// The list in the engine, while it is made.
-struct Importer {
-    thread: EngineThread,
-    poll: Poll,
-    clock: Clock,
-    list: ListImport,
-    tag: u64,
-}
+struct Importer(ListWriter);
 
 impl Importer {
-    fn open(options: &EngineOptions, list: ListImport) -> Result<Self, CoordinatorError> {
-        let poll = new_poll()?;
-        let (mut thread, _) = super::open(options, &poll)?;
-        let from = list.position().next();
-        if thread.try_submit(ListJob::ReadFrom(from)).is_err() {
-            return Err(refused("the engine takes no job"));
-        }
-        Ok(Self { thread, poll, clock: Clock::start(), list, tag: 0 })
-    }
-
-    /// Stores an entry, and reads it back.
-    fn put(&mut self, kind: EntryKind, entry: Vec<u8>) -> Result<(), CoordinatorError> {
-        let (entry, mut events) = (Bytes::from(entry), Events::with_capacity(16));
-        let (mut reports, mut is_due) = (VecDeque::new(), true);
-        let until = self.clock.now().steady.plus(FOUND_WAIT_MS);
-        while self.clock.now().steady < until {
-            if std::mem::take(&mut is_due) {
-                self.tag += 1;
-                let job = ListJob::Publish { tag: self.tag, kind, bytes: entry.clone() };
-                is_due = self.thread.try_submit(job).is_err();
-            }
-            self.thread.take_reports(&mut reports);
-            for report in reports.drain(..) {
-                match report {
-                    ListReport::Entry { position, stored, kind, bytes } => {
-                        // A late copy of an entry is void, and does no harm.
-                        let read = ListEntry { position, stored, kind, bytes: &bytes };
-                        let counts = self.list.read(&read);
-                        if bytes == entry {
-                            let refusal = "an entry does not count: another program writes";
-                            return if counts { Ok(()) } else { Err(refused(refusal)) };
-                        }
-                    }
-                    ListReport::NotStored { .. } => is_due = true,
-                    ListReport::Gone { reason } => return Err(refused(&reason)),
-                    ListReport::Missing { .. }
-                    | ListReport::CaughtUp { .. }
-                    | ListReport::Stored { .. }
-                    | ListReport::Connected
-                    | ListReport::Disconnected { .. }
-                    | ListReport::WentBack { .. } => (),
-                }
-            }
-            wait(&mut self.poll, &mut events)?;
-        }
-        Err(refused("no answer of the engine in time"))
-    }
-
     /// Stores the members, as they were before the first kept message.
-    fn put_members(&mut self, contents: &Contents, rules: Rules) -> Result<(), CoordinatorError> {
+    fn put_members(&mut self, contents: &Contents, rules: Rules) -> Result<(), NotWritten> {
         let base = contents.base();
         let mut group = Group::recovering(rules);
         let mut put = |fact: Fact<'_>| {
@@ -212,44 +164,26 @@ impl Importer {
             if !ranges.is_empty() {
                 put(Fact::Own { id: member.id, ranges: &ranges });
             }
-            self.list.add_member(member.id, acked);
+            self.0.list.add_member(member.id, acked);
         }
         for (id, announced) in contents.group.announced_states() {
             put(Fact::Announced { id, announced });
         }
         put(Fact::AllNamed);
-        for piece in self.list.snapshot(&group) {
-            self.put(EntryKind::Snapshot, piece)?;
+        for piece in self.0.list.snapshot(&group) {
+            self.0.put(EntryKind::Snapshot, piece)?;
         }
         Ok(())
     }
 
-    /// Removes the first entry: a start then begins at the snapshot.
-    fn purged(mut self, options: &EngineOptions) -> Result<Self, CoordinatorError> {
-        let below = ListPosition(2);
-        for _ in 0..PURGE_TRIES_MAX {
-            if self.thread.try_submit(ListJob::Purge { below }).is_err() {
-                return Err(refused("the engine takes no job"));
-            }
-            let mut events = Events::with_capacity(16);
-            wait(&mut self.poll, &mut events)?;
-            let poll = new_poll()?;
-            let (_, stream) = super::open(options, &poll)?;
-            if stream.first == below.0 {
-                return Self::open(options, self.list);
-            }
-        }
-        Err(refused("the engine does not remove the first entry"))
-    }
-
     /// Stores the messages in their order, then the cursors.
-    fn put_messages(&mut self, contents: &Contents) -> Result<(), CoordinatorError> {
-        let mut time = contents.lines.first().map_or(self.clock.now().unix, KeptLine::time);
+    fn put_messages(&mut self, contents: &Contents) -> Result<(), NotWritten> {
+        let mut time = contents.lines.first().map_or(self.0.clock.now().unix, KeptLine::time);
         self.put_batch(time, &[ListRecord::Life])?;
         let (mut records, mut bytes) = (Vec::new(), 0);
         for line in &contents.lines {
             let Some(delivery) = line.delivery() else {
-                return Err(refused("a message of the journal cannot be read"));
+                return Err(NotWritten::Engine(UNREADABLE.to_owned()));
             };
             if delivery.accepted > time || bytes > IMPORT_RECORDS_BYTES_MAX {
                 self.put_batch(time, &records)?;
@@ -258,7 +192,7 @@ impl Importer {
             }
             let (id, text) = (delivery.sender, Text::checked(delivery.text.as_bytes()));
             let Some(text) = text else {
-                return Err(refused("a message of the journal cannot be read"));
+                return Err(NotWritten::Engine(UNREADABLE.to_owned()));
             };
             records.push(ListRecord::Imported { id, text });
             bytes += line.line.len();
@@ -268,14 +202,10 @@ impl Importer {
         self.put_batch(time, &[ListRecord::End])
     }
 
-    fn put_cursors(
-        &mut self,
-        contents: &Contents,
-        time: UnixMillis,
-    ) -> Result<(), CoordinatorError> {
+    fn put_cursors(&mut self, contents: &Contents, time: UnixMillis) -> Result<(), NotWritten> {
         let mut records = Vec::new();
         for (MemberState { id, acked, .. }, _) in contents.group.member_states() {
-            if let Some(visit) = self.list.visit(id) {
+            if let Some(visit) = self.0.list.visit(id) {
                 records.push(ListRecord::Acked { visit, acked, id });
             }
         }
@@ -289,16 +219,11 @@ impl Importer {
         &mut self,
         time: UnixMillis,
         records: &[ListRecord<'_>],
-    ) -> Result<(), CoordinatorError> {
+    ) -> Result<(), NotWritten> {
         if records.is_empty() {
             return Ok(());
         }
-        let batch = self.list.batch(time, records);
-        self.put(EntryKind::Log, batch)
+        let batch = self.0.list.batch(time, records);
+        self.0.put(EntryKind::Log, batch)
     }
-}
-
-fn refused(reason: &str) -> CoordinatorError {
-    let error = io::Error::other(format!("{reason}; {HALF_MADE}"));
-    CoordinatorError::System(NOT_IMPORTED, error)
 }
