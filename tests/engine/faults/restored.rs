@@ -128,6 +128,9 @@ fn an_older_list_ends_the_epoch_for_everybody_and_all_sites_go_on_alike() {
     bob.expect("ann: to cairo");
     bob.write("msend to oslo\n");
     ann.expect("bob: to oslo");
+    // A line is shown before it is in the log.
+    eventually("ann has it", || texts(&homes[0].log()).contains(&"to oslo"));
+    eventually("bob has it", || texts(&homes[1].log()).contains(&"to cairo"));
     // In the new epoch a message may come again.
     let (first, second) = (homes[0].log(), homes[1].log());
     assert_eq!(texts(&first), ["to oslo"]);
