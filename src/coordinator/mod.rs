@@ -106,6 +106,9 @@ pub enum CoordinatorError {
     /// made.
     #[cfg(feature = "engine")]
     Site(crate::journal::SiteEnd, Option<u64>),
+    /// The same, after a signal has asked for the end.
+    #[cfg(feature = "engine")]
+    StoppedSite(crate::journal::SiteEnd),
     /// The coordinator at this endpoint does not answer, for this reason.
     Unhealthy(String, String),
 }
@@ -126,7 +129,7 @@ impl fmt::Display for CoordinatorError {
             #[cfg(feature = "engine")]
             Self::Engine(error) => error.fmt(f),
             #[cfg(feature = "engine")]
-            Self::Site(end, _) => end.fmt(f),
+            Self::Site(end, _) | Self::StoppedSite(end) => end.fmt(f),
             Self::CutShort => f.write_str(
                 "ended at once, by a second signal, before everything was sent and written",
             ),
@@ -188,7 +191,7 @@ impl CoordinatorError {
             | Self::Unwritten(..)
             | Self::Unhealthy(..) => 1,
             #[cfg(feature = "engine")]
-            Self::Engine(_) | Self::Site(..) => 1,
+            Self::Engine(_) | Self::Site(..) | Self::StoppedSite(_) => 1,
         }
     }
 }
@@ -222,7 +225,7 @@ fn serve_to_end(
     run: &CoordinatorRun,
     inherited: Option<TcpListener>,
 ) -> Result<(), CoordinatorError> {
-    serve_once(run, Start { inherited })
+    serve_once(&mut run.clone(), Start { inherited })
 }
 
 /// Runs one coordinator until its end. A site that is not sure of its state reads the list again.
@@ -232,6 +235,7 @@ fn serve_to_end(
     run: &CoordinatorRun,
     inherited: Option<TcpListener>,
 ) -> Result<(), CoordinatorError> {
+    let mut run = run.clone();
     let tasks = StartTasks { begins_epoch: run.new_epoch, ..StartTasks::default() };
     let mut site = SiteStart { tasks, created_ns: None };
     loop {
@@ -240,7 +244,7 @@ fn serve_to_end(
         let inherited = listener.map_err(|error| {
             CoordinatorError::System("cannot use the socket of the service manager", error)
         })?;
-        let result = serve_once(run, Start { inherited, site });
+        let result = serve_once(&mut run, Start { inherited, site });
         let Err(CoordinatorError::Site(end, created_ns)) = &result else { return result };
         let Some(again) = site.after(end, *created_ns) else { return result };
         log::warn!("{end}: reading the list again");
@@ -248,10 +252,13 @@ fn serve_to_end(
     }
 }
 
-fn serve_once(run: &CoordinatorRun, start: Start) -> Result<(), CoordinatorError> {
+/// Runs one coordinator. Afterwards `run` has the config that was in force at its end.
+fn serve_once(run: &mut CoordinatorRun, start: Start) -> Result<(), CoordinatorError> {
     let mut coordinator = startup::start(run, start)?;
     let mut events = Events::with_capacity(EVENTS_MAX);
-    coordinator.run(&mut events)?;
+    let result = coordinator.run(&mut events);
+    run.config = server::reload::running_config(&mut coordinator).clone();
+    result?;
     coordinator.close_journal(&mut events)?;
     #[cfg(feature = "engine")]
     if let Some(error) = server::site::failure(&coordinator) {

@@ -111,7 +111,8 @@ impl Coordinator<System> {
                 }
             }
             self.platform.sleep(events, Some(ends_at), now).map_err(CoordinatorError::poll)?;
-            if self.platform.take_signals().0 > 0 {
+            let asked = self.platform.take_signals().0;
+            if self.on_end_requests(asked, self.platform.now()) {
                 return Err(CoordinatorError::CutShort);
             }
         }
@@ -219,7 +220,7 @@ impl<P: Platform> Coordinator<P> {
         self.continue_handshakes(now);
         limit_input(&mut self.commands, &mut self.sockets, now.steady);
         self.accept(now); // After the timers, so that the accept timer can be set again.
-        let is_second = self.on_end_requests(site::add_end(self, asked), now);
+        let is_second = self.on_end_requests(asked, now);
         self.handle(Input::Tick, now);
         if self.commands.write_replies() {
             self.liveness.request_check();
@@ -335,10 +336,9 @@ impl<P: Platform> Coordinator<P> {
         http::samples(self, now).stats()
     }
 
-    /// Handles requests to end. The first one begins the shutdown. Returns true for a second one.
-    fn on_end_requests(&mut self, mut asked: usize, now: Now) -> bool {
-        if asked > 0 && self.shutdown.is_none() {
-            asked -= 1;
+    /// Begins the shutdown if a signal or the journal asks for it. Returns true for another signal.
+    fn on_end_requests(&mut self, asked: usize, now: Now) -> bool {
+        if (asked > 0 || site::must_end(self)) && self.shutdown.is_none() {
             log::info!("shutting down");
             self.listener.close();
             let shutdown = Shutdown::begin(self.group.journal.close_ms(), now.steady);
@@ -347,7 +347,7 @@ impl<P: Platform> Coordinator<P> {
             self.group.handle(Input::ShutDown, now);
             self.commands.begin_shutdown();
         }
-        asked > 0
+        self.shutdown.as_mut().is_some_and(|shutdown| shutdown.ask(asked))
     }
 
     fn outcome(&mut self, now: Millis) -> TurnOutcome {

@@ -13,6 +13,8 @@ pub(super) struct Shutdown {
     /// True if everything is written and our sides are shut down. Then the coordinator waits for
     /// the peers to close, because closing with unread bytes would make TCP discard written bytes.
     is_drained: bool,
+    /// True if a signal has asked for the end: a journal can end a coordinator, too.
+    is_asked: bool,
 }
 
 /// Outcome of a turn for the loop.
@@ -41,7 +43,20 @@ impl Shutdown {
     /// Begins the shutdown. The end of the journal may take `journal_ms`.
     pub(super) fn begin(journal_ms: u64, now: Millis) -> Self {
         let until = now.plus(DRAIN_MS.saturating_sub(journal_ms));
-        Self { until, ends_at: now.plus(DRAIN_MS), is_drained: false }
+        Self { until, ends_at: now.plus(DRAIN_MS), is_drained: false, is_asked: false }
+    }
+
+    /// Counts requests of signals to end. Returns true if there is one beside the first one.
+    pub(super) fn ask(&mut self, requests: usize) -> bool {
+        let is_second = requests > usize::from(!self.is_asked);
+        self.is_asked |= requests > 0;
+        is_second
+    }
+
+    /// Returns true if a signal has asked for the end.
+    #[cfg(any(feature = "engine", test))]
+    pub(super) fn is_asked(self) -> bool {
+        self.is_asked
     }
 
     /// Returns the time at which the wait for sockets ends.
@@ -89,5 +104,15 @@ mod tests {
         assert_eq!(shutdown.advance(|| true, at(7)), ShutdownStep::Wait);
         assert_eq!(shutdown.advance(|| true, until), ShutdownStep::Expired(false));
         assert_eq!(shutdown.ends_at(), at(DRAIN_MS));
+    }
+
+    #[test]
+    fn the_second_signal_is_one_too_many_and_the_end_of_a_journal_is_no_signal() {
+        let mut shutdown = Shutdown::begin(100, Millis::new(0));
+        assert!(!shutdown.ask(0) && !shutdown.is_asked());
+        assert!(!shutdown.ask(1) && shutdown.is_asked());
+        assert!(!shutdown.ask(0));
+        assert!(shutdown.ask(1));
+        assert!(Shutdown::begin(100, Millis::new(0)).ask(2), "two at once");
     }
 }

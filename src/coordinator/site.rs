@@ -29,7 +29,7 @@ use crate::journal::{
 use crate::limits::list::START_POLL_MS;
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, Overflow};
 use crate::net::engine::{Engine, EngineOptions, EngineStream, NewStream};
-use crate::net::{Clock, Signal, Signals, WAKER};
+use crate::net::{Clock, Signals, WAKER};
 use crate::protocol::Epoch;
 use crate::time::{Millis, Now};
 
@@ -112,7 +112,7 @@ pub(super) fn begin(
         if *journal.journal.phase() == SitePhase::Serving {
             break;
         }
-        if signals.drain().iter().any(|signal| *signal != Signal::Hangup) {
+        if signals.is_asked_to_end() {
             return Err(CoordinatorError::Stopped(
                 format!("list of group {}", engine.group).into(),
             ));

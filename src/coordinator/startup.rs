@@ -13,7 +13,7 @@ use super::journal::GroupJournal;
 use super::replica::Replica;
 use super::security::Security;
 use super::server::Coordinator;
-use super::server::reload::report_ready;
+use super::server::reload::{reload, report_ready};
 #[cfg(feature = "engine")]
 use super::server::site::look_at_listeners;
 #[cfg(feature = "engine")]
@@ -126,6 +126,7 @@ pub(super) fn start(
     let begins_epoch = run.new_epoch && startup.keeps_epoch;
     let Startup { group, clock, .. } = startup;
     let now = clock.now();
+    let has_hung_up = signals.take_hangup();
     let mut platform = System::new(poll, clock, (signals, service), run);
     let summary = security.summary(&config.security);
     platform.secure(security).map_err(system("cannot prepare TLS"))?;
@@ -137,6 +138,9 @@ pub(super) fn start(
     let first_line = coordinator.first_line(&files, &summary);
     write_line(StandardStream::Output, &first_line);
     report_ready(&coordinator, &first_line);
+    if has_hung_up {
+        reload(&mut coordinator, now); // The files may have changed since they were read.
+    }
     Ok(coordinator)
 }
 
@@ -227,7 +231,7 @@ fn begin(
     let disk = Directory::create(directory).map_err(|error| failed(&error))?;
     let mut store = Store::open(disk).map_err(|unusable| failed(&unusable))?;
     let is_new = store.is_empty();
-    let is_asked_to_end = || signals.drain().iter().any(|signal| *signal != Signal::Hangup);
+    let is_asked_to_end = || signals.is_asked_to_end();
     let contents = JournalContents::read(&mut store, Group::recovering(rules), is_asked_to_end);
     let contents = contents.map_err(|unusable| match unusable {
         JournalError::Stopped => CoordinatorError::Stopped(directory.clone()),

@@ -46,6 +46,8 @@ impl Signal {
 #[derive(Debug)]
 pub struct Signals {
     watched: Vec<(Signal, UnixStream)>,
+    /// A SIGHUP came during the start, and was not handled.
+    has_hung_up: bool,
 }
 
 impl Signals {
@@ -65,7 +67,20 @@ impl Signals {
             )?;
             watched.push((signal, reader));
         }
-        Ok(Self { watched })
+        Ok(Self { watched, has_hung_up: false })
+    }
+
+    /// Returns true if the program is asked to end while it starts. [`Signals::take_hangup`] tells
+    /// whether a SIGHUP came meanwhile.
+    pub fn is_asked_to_end(&mut self) -> bool {
+        let signals = self.drain();
+        self.has_hung_up |= signals.contains(&Signal::Hangup);
+        signals.iter().any(|signal| *signal != Signal::Hangup)
+    }
+
+    /// Returns true if a SIGHUP came during the start. Later calls return false.
+    pub fn take_hangup(&mut self) -> bool {
+        std::mem::take(&mut self.has_hung_up)
     }
 
     /// Returns the signals since the last call. The order of different signals is not known.
@@ -130,6 +145,18 @@ mod tests {
             let received = signals.drain();
             assert_eq!(received, [Signal::Terminate, Signal::Terminate, Signal::Interrupt]);
         }
+    }
+
+    #[test]
+    fn a_sighup_during_the_start_is_remembered_and_asks_for_no_end() {
+        let poll = Poll::new().unwrap();
+        let mut signals = Signals::watch(poll.registry(), &[Signal::Hangup]).unwrap();
+        assert!(!signals.is_asked_to_end() && !signals.take_hangup());
+        low_level::raise(SIGHUP).unwrap();
+        for _ in 0..2 {
+            assert!(!signals.is_asked_to_end());
+        }
+        assert!(signals.take_hangup() && !signals.take_hangup());
     }
 
     #[cfg(target_os = "linux")]

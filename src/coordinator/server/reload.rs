@@ -10,7 +10,7 @@
 use super::config_change::change_config;
 use super::{Coordinator, certificates, http};
 use crate::access::Credentials;
-use crate::config::{ConfigChange, SettingChange};
+use crate::config::{ConfigChange, CoordinatorConfig, SettingChange};
 use crate::coordinator::platform::Platform;
 use crate::coordinator::security::Security;
 #[cfg(feature = "engine")]
@@ -21,7 +21,7 @@ use crate::text::{self, Counted};
 use crate::time::Now;
 
 /// Reads the files again, and logs the outcome.
-pub(super) fn reload(coordinator: &mut Coordinator<System>, now: Now) {
+pub(in crate::coordinator) fn reload(coordinator: &mut Coordinator<System>, now: Now) {
     coordinator.platform.service().reloading();
     match try_reload(coordinator, now) {
         Ok(outcome) => {
@@ -37,6 +37,13 @@ pub(super) fn reload(coordinator: &mut Coordinator<System>, now: Now) {
             report_ready(coordinator, &format!("SIGHUP: nothing was changed: {reason}"));
         }
     }
+}
+
+/// Returns the config that is in force.
+pub(in crate::coordinator) fn running_config(
+    coordinator: &mut Coordinator<System>,
+) -> &CoordinatorConfig {
+    coordinator.platform.config().running()
 }
 
 /// Tells the service manager that the coordinator serves, with its state in words.

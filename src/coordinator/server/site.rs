@@ -8,6 +8,8 @@ use crate::coordinator::platform::Platform;
 use crate::coordinator::server::Coordinator;
 #[cfg(feature = "engine")]
 use crate::coordinator::server::http;
+#[cfg(feature = "engine")]
+use crate::coordinator::shutdown::Shutdown;
 use crate::group::ConnId;
 #[cfg(feature = "engine")]
 use crate::protocol::Command;
@@ -26,19 +28,18 @@ pub(super) fn has_reports<P: Platform>(coordinator: &Coordinator<P>) -> bool {
     };
 }
 
-/// Returns the number of requests to end, with the one of the journal: a site that can no longer
-/// serve shuts down.
+/// Returns true if the journal asks for the end: a site that can no longer serve shuts down.
 #[inline]
-pub(super) fn add_end<P: Platform>(coordinator: &Coordinator<P>, asked: usize) -> usize {
+pub(super) fn must_end<P: Platform>(coordinator: &Coordinator<P>) -> bool {
     #[cfg(feature = "engine")]
     if coordinator.shutdown.is_none()
         && let Some(end) = coordinator.group.journal.site_end()
     {
         log::error!("{end}");
-        return asked.saturating_add(1);
+        return true;
     }
     let _ = coordinator;
-    asked
+    false
 }
 
 /// Lets a client go on after a message that the list of several sites has not decided.
@@ -85,5 +86,8 @@ pub(in crate::coordinator) fn failure<P: Platform>(
 ) -> Option<CoordinatorError> {
     let journal = &coordinator.group.journal;
     let end = journal.site_end()?;
-    Some(CoordinatorError::Site(end.clone(), journal.created_ns()))
+    Some(match coordinator.shutdown.is_some_and(Shutdown::is_asked) {
+        true => CoordinatorError::StoppedSite(end.clone()),
+        false => CoordinatorError::Site(end.clone(), journal.created_ns()),
+    })
 }

@@ -1,5 +1,6 @@
 //! Older stores that are put back under servers: a loss is never silent.
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -74,6 +75,48 @@ fn sites_that_had_read_more_begin_an_epoch_without_a_member_that_says_so() {
     let mut back = Member::come_back(&sites[1], "ann", "acks=1");
     assert_eq!(back.epoch(), epoch);
     assert_eq!(back.msend("after"), 2, "the numbers went back");
+}
+
+/// Puts an older store under the only server: a message that all sites have read is lost.
+fn lose_last_message(servers: &mut Servers, ann: &mut Member, bob: &mut Member) {
+    servers.all[0].kill();
+    let kept = servers.keep(0);
+    servers.all[0].restart();
+    let seq = msend(ann, "lost");
+    bob.socket().delivery(seq, "ann", "lost");
+    servers.all[0].kill();
+    servers.put_back(0, &kept);
+}
+
+#[test]
+fn a_signal_ends_a_site_that_would_read_the_list_again() {
+    let Some(mut servers) = founded(1) else { return };
+    let (oslo, cairo) = (start(&servers, "oslo"), start(&servers, "cairo"));
+    let (mut ann, mut bob) = (oslo.join("ann", "acks=1"), cairo.join("bob", "acks=1"));
+    lose_last_message(&mut servers, &mut ann, &mut bob);
+    // Without the engine it cannot end yet. It finds the loss while it ends.
+    oslo.terminate();
+    eventually("it ends", || stderr_of(&oslo).contains("shutting down"));
+    servers.all[0].restart();
+    assert_eq!(oslo.wait().code(), Some(1));
+    assert_eq!(stderr_of(&oslo).matches("list read: ").count(), 1, "{}", stderr_of(&oslo));
+}
+
+#[test]
+fn a_site_that_reads_the_list_again_keeps_what_sighup_has_changed() {
+    let Some(mut servers) = founded(1) else { return };
+    let sites = [start(&servers, "oslo"), start(&servers, "cairo")];
+    let (mut ann, mut bob) = (sites[0].join("ann", "acks=1"), sites[1].join("bob", "acks=1"));
+    let limit = |site: &Coordinator| site.client().stat("max_backlog");
+    let before = limit(&sites[0]);
+    let config = fs::read_to_string(sites[0].config()).unwrap();
+    fs::write(sites[0].config(), format!("{config}max_backlog=32m\n")).unwrap();
+    sites[0].hang_up();
+    eventually("changed", || limit(&sites[0]) == before / 2);
+    lose_last_message(&mut servers, &mut ann, &mut bob);
+    servers.all[0].restart();
+    until_read_again(&sites);
+    assert_eq!(limit(&sites[0]), before / 2);
 }
 
 /// Waits until two sites have read the list again, and returns the epoch of both.
