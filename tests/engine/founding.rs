@@ -39,10 +39,8 @@ fn an_empty_stream_with_other_settings_is_not_founded() {
     let bytes_max = stream().bytes_max / 2;
     Engine::found(&servers.options(), NewStream { bytes_max, ..stream() }).unwrap();
     let (is_founded, text) = found(&servers);
-    assert!(
-        !is_founded && text.contains("stream GC_g exists: start a site without --found"),
-        "{text}"
-    );
+    let expected = "the empty stream GC_g has engine_replicas=1 and engine_bytes=134217728";
+    assert!(!is_founded && text.contains(expected), "{text}");
 }
 
 #[test]

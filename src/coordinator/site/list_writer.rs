@@ -20,6 +20,8 @@ pub(super) struct ListWriter {
     pub(super) clock: Clock,
     pub(super) list: ListImport,
     tag: u64,
+    /// Reports that are not handled.
+    reports: VecDeque<ListReport>,
 }
 
 /// Reason for which an entry was not written.
@@ -53,11 +55,20 @@ pub(super) fn make_stream(options: &EngineOptions, new: NewStream) -> Result<(),
     match Engine::found(options, new) {
         Err(exists @ EngineError::Exists { .. }) => {
             let (_, stream) = super::open(options, &new_poll()?)?;
-            let is_as_new = stream.replicas == new.replicas && stream.bytes_max == new.bytes_max;
-            match stream.last == 0 && is_as_new {
-                true => Ok(()),
-                false => Err(CoordinatorError::Engine(exists)),
+            let has = NewStream { replicas: stream.replicas, bytes_max: stream.bytes_max };
+            if stream.last > 0 {
+                return Err(CoordinatorError::Engine(exists));
             }
+            if has == new {
+                return Ok(());
+            }
+            let NewStream { replicas, bytes_max } = has;
+            let error = std::io::Error::other(format!(
+                "the empty stream GC_{} has engine_replicas={replicas} and engine_bytes={bytes_max}, \
+                 from an earlier try: set both, or delete the stream",
+                options.group
+            ));
+            Err(CoordinatorError::System(super::NOT_FOUNDED, error))
         }
         made => made.map(drop).map_err(CoordinatorError::Engine),
     }
@@ -72,13 +83,13 @@ impl ListWriter {
         if thread.try_submit(ListJob::ReadFrom(from)).is_err() {
             return Err(failed("the engine takes no job"));
         }
-        Ok(Self { thread, poll, clock: Clock::start(), list, tag: 0 })
+        Ok(Self { thread, poll, clock: Clock::start(), list, tag: 0, reports: VecDeque::new() })
     }
 
     /// Stores an entry, and reads it back.
     pub(super) fn put(&mut self, kind: EntryKind, entry: Vec<u8>) -> Result<(), NotWritten> {
         let (entry, mut events) = (Bytes::from(entry), Events::with_capacity(16));
-        let (mut reports, mut is_due) = (VecDeque::new(), true);
+        let mut is_due = true;
         let mut failure = "no answer of the engine in time".to_owned();
         let until = self.clock.now().steady.plus(FOUND_WAIT_MS);
         while self.clock.now().steady < until {
@@ -87,8 +98,8 @@ impl ListWriter {
                 let job = ListJob::Publish { tag: self.tag, kind, bytes: entry.clone() };
                 is_due = self.thread.try_submit(job).is_err();
             }
-            self.thread.take_reports(&mut reports);
-            for report in reports.drain(..) {
+            self.thread.take_reports(&mut self.reports);
+            while let Some(report) = self.reports.pop_front() {
                 match report {
                     ListReport::Entry { position, stored, kind, bytes } => {
                         let read = ListEntry { position, stored, kind, bytes: &bytes };
@@ -102,11 +113,12 @@ impl ListWriter {
                             return Err(failed("another program writes into the stream"));
                         }
                     }
-                    ListReport::NotStored { reason, .. } => {
+                    ListReport::NotStored { tag, reason } if tag == self.tag => {
                         (failure, is_due) = (format!("an entry was not stored: {reason}"), true);
                     }
                     ListReport::Gone { reason } => return Err(failed(&reason)),
-                    ListReport::Missing { .. }
+                    ListReport::NotStored { .. }
+                    | ListReport::Missing { .. }
                     | ListReport::CaughtUp { .. }
                     | ListReport::Stored { .. }
                     | ListReport::Connected

@@ -73,7 +73,7 @@ impl fmt::Debug for EngineOptions {
 }
 
 /// Sizes of a new stream.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewStream {
     /// Number of servers that store the stream: 1, 3 or 5.
     pub replicas: u32,
