@@ -8,7 +8,7 @@ use super::homes::Home;
 use super::names::{ListPosition, MemberVisit, SiteName};
 use super::record::ListRecord;
 use super::state::ListState;
-use crate::facts::{Fact, MemberSite, Ordered, Recorded};
+use crate::facts::{Fact, MemberSite, MemberState, Ordered, Recorded};
 use crate::protocol::{ANNOUNCER, Delivery, PeerName, Seq, Text, TimeText};
 use crate::time::{Millis, UnixMillis};
 
@@ -59,10 +59,11 @@ impl<S: Recorded> Application<'_, S> {
                     self.begin_visit(id, start);
                 }
             }
-            ListRecord::Return { before, owner, address, acked, id } => {
+            ListRecord::Return { before, owner, visit, address, acked, id } => {
                 let member = self.state.member_state(id);
                 let Some(member) = member else { return self.put(fact, ticket) }; // Refused.
-                if member.owner != before && member.owner != owner {
+                let is_other = member.owner != before && member.owner != owner;
+                if is_other || self.has_moved(id, visit) {
                     return self.withdraw(fact, ticket);
                 }
                 let acked = self.kept(acked);
@@ -70,8 +71,8 @@ impl<S: Recorded> Application<'_, S> {
                 self.put(Some(fact), ticket);
                 self.begin_visit(id, acked);
             }
-            ListRecord::Leave { before, forgotten, id } => {
-                if !self.may_leave(id, before, forgotten) {
+            ListRecord::Leave { before, visit, is_forgotten, id } => {
+                if !self.may_leave(id, before, visit, is_forgotten) {
                     return self.withdraw(fact, ticket);
                 }
                 self.list.homes.remove(id);
@@ -99,18 +100,29 @@ impl<S: Recorded> Application<'_, S> {
         }
     }
 
+    /// Returns true if a member has gone to another site since the site of the batch had seen this
+    /// visit. The site could not know it, so its request is late. A site orders its own requests.
+    fn has_moved(&self, id: &str, seen: MemberVisit) -> bool {
+        let home = self.list.homes.of(id);
+        home.is_some_and(|home| home.visit != seen && home.site != *self.site)
+    }
+
     /// Returns true if an id ceases to be a member: by a request of its owner, or because it was
     /// offline for too long.
-    fn may_leave(&self, id: &str, before: PeerName, forgotten: Option<MemberVisit>) -> bool {
-        match forgotten {
-            None => self.state.member_state(id).is_none_or(|member| member.owner == before),
-            Some(visit) => {
-                let home = self.list.homes.of(id);
-                let is_offline =
-                    |home: &&Home| !home.is_online || !self.list.is_live_name(&home.site);
-                home.filter(is_offline).is_some_and(|home| home.visit == visit)
-            }
+    fn may_leave(
+        &self,
+        id: &str,
+        before: PeerName,
+        visit: MemberVisit,
+        is_forgotten: bool,
+    ) -> bool {
+        if !is_forgotten {
+            let is_owner = |member: MemberState<'_>| member.owner == before;
+            return self.state.member_state(id).is_none_or(is_owner) && !self.has_moved(id, visit);
         }
+        let home = self.list.homes.of(id);
+        let is_offline = |home: &&Home| !home.is_online || !self.list.is_live_name(&home.site);
+        home.filter(is_offline).is_some_and(|home| home.visit == visit)
     }
 
     /// Adds a message whose sender may have left since. Its number is the next one.
@@ -182,7 +194,7 @@ pub(super) fn fact<'a>(record: &ListRecord<'a>, accepted: UnixMillis) -> Option<
         ListRecord::Enter { owner, address, start, id } => {
             Fact::Entered { id, owner, address, start }
         }
-        ListRecord::Return { before, owner, address, acked, id } => {
+        ListRecord::Return { before, owner, address, acked, id, .. } => {
             Fact::Returned { id, before, owner, address, acked }
         }
         ListRecord::Leave { id, .. } => Fact::Deregistered { id },

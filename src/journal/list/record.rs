@@ -73,6 +73,8 @@ pub enum ListRecord<'a> {
         before: PeerName,
         /// Owner of the id from here on.
         owner: PeerName,
+        /// Visit of the member when the request was checked.
+        visit: MemberVisit,
         /// Address of the member's listener.
         address: SocketAddr,
         /// Cursor from here on. It may be lower than before.
@@ -84,8 +86,10 @@ pub enum ListRecord<'a> {
     Leave {
         /// Owner of the id when the request was checked.
         before: PeerName,
-        /// The member was offline for too long in this visit. `None` for a request.
-        forgotten: Option<MemberVisit>,
+        /// Visit of the member when this was decided.
+        visit: MemberVisit,
+        /// True if the member was offline for too long, false for a request.
+        is_forgotten: bool,
         /// Id of the member.
         id: &'a str,
     },
@@ -186,16 +190,18 @@ impl ListRecord<'_> {
                 out.extend_from_slice(&start.as_u64().to_le_bytes());
                 out.extend_from_slice(id.as_bytes());
             }
-            Self::Return { before, owner, address, acked, id } => {
+            Self::Return { before, owner, visit, address, acked, id } => {
                 put_owner(before, out);
                 put_owner(owner, out);
+                put_visit(visit, out);
                 put_address(address, out);
                 out.extend_from_slice(&acked.as_u64().to_le_bytes());
                 out.extend_from_slice(id.as_bytes());
             }
-            Self::Leave { before, forgotten, id } => {
+            Self::Leave { before, visit, is_forgotten, id } => {
                 put_owner(before, out);
-                put_visit(forgotten.unwrap_or_default(), out);
+                put_visit(visit, out);
+                out.push(u8::from(is_forgotten));
                 out.extend_from_slice(id.as_bytes());
             }
             Self::Say { visit, number, id, text } => {
@@ -258,13 +264,15 @@ impl<'a> ListRecord<'a> {
             RETURN => Self::Return {
                 before: take_owner(body)?,
                 owner: take_owner(body)?,
+                visit: take_visit(body)?,
                 address: take_address(body)?,
                 acked: take_seq(body)?,
                 id: take_id(body)?,
             },
             LEAVE => Self::Leave {
                 before: take_owner(body)?,
-                forgotten: some_visit(take_visit(body)?),
+                visit: take_visit(body)?,
+                is_forgotten: take(body)? == [1],
                 id: take_id(body)?,
             },
             SAY => Self::Say {

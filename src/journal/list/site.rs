@@ -260,15 +260,18 @@ impl<T: Copy + Ord> SiteJournal<T> {
                 ListRecord::Enter { owner, address, start, id }
             }
             Fact::Returned { id, before, owner, address, acked } => {
-                ListRecord::Return { before, owner, address, acked, id }
+                let visit = self.list.homes().of(id)?.visit;
+                ListRecord::Return { before, owner, visit, address, acked, id }
             }
             Fact::Deregistered { id } => {
                 let before = state.member_state(id)?.owner;
                 let own = &self.options.site;
-                let home = self.list.homes().of(id);
-                let home = home.filter(|home| self.located.decides_for(home, own));
-                let forgotten = if S::is_timed(ticket) { Some(home?.visit) } else { None };
-                ListRecord::Leave { before, forgotten, id }
+                let home = self.list.homes().of(id)?;
+                let is_forgotten = S::is_timed(ticket);
+                if is_forgotten && !self.located.decides_for(home, own) {
+                    return None;
+                }
+                ListRecord::Leave { before, visit: home.visit, is_forgotten, id }
             }
             Fact::Accepted { sender, number, text, .. } => {
                 let visit = match sender {

@@ -1,6 +1,7 @@
 //! Batches, the judgement of batches, and snapshots.
 
 mod backlog;
+mod moves;
 mod sites;
 
 use std::net::SocketAddr;
@@ -51,9 +52,16 @@ fn records() -> Vec<ListRecord<'static>> {
         ListRecord::End,
         ListRecord::Epoch { epoch: Epoch::new(6) },
         ListRecord::Enter { owner: key, address: address(), start: acked, id },
-        ListRecord::Return { before: ip, owner: key, address: address(), acked, id },
-        ListRecord::Leave { before: ip, forgotten: None, id },
-        ListRecord::Leave { before: key, forgotten: Some(visit()), id },
+        ListRecord::Return {
+            before: ip,
+            owner: key,
+            visit: visit(),
+            address: address(),
+            acked,
+            id,
+        },
+        ListRecord::Leave { before: ip, visit: visit(), is_forgotten: false, id },
+        ListRecord::Leave { before: key, visit: visit(), is_forgotten: true, id },
         ListRecord::Say { visit: Some(visit()), number, id, text },
         ListRecord::Say { visit: None, number: None, id: ANNOUNCER, text },
         ListRecord::Imported { id: ANNOUNCER, text },

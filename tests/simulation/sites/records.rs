@@ -23,6 +23,13 @@ struct ModelMember {
     published: u64,
 }
 
+impl ModelMember {
+    /// Returns true if a site that had seen this visit knows where the member is.
+    fn is_known(&self, site: &SiteName, visit: MemberVisit) -> bool {
+        self.visit == visit || self.site == *site
+    }
+}
+
 impl RecordModel {
     /// Returns the number of messages in the entry that the group accepts. `after` is the reference
     /// that has applied the entry.
@@ -43,14 +50,18 @@ impl RecordModel {
                     let member = ModelMember { site, visit, is_online: true, published: 0 };
                     self.members.entry(id.to_owned()).or_insert(member);
                 }
-                ListRecord::Return { id, .. } => {
-                    self.members.entry(id.to_owned()).and_modify(|member| {
-                        (member.visit, member.is_online) = (visit, true);
-                        member.site = site.clone();
-                    });
+                ListRecord::Return { visit: seen, id, .. } => {
+                    let member = self.members.get_mut(id);
+                    let Some(member) = member.filter(|it| it.is_known(site, seen)) else {
+                        continue;
+                    };
+                    (member.visit, member.is_online) = (visit, true);
+                    member.site = site.clone();
                 }
-                ListRecord::Leave { forgotten: None, id, .. } => drop(self.members.remove(id)),
-                ListRecord::Leave { forgotten: Some(visit), id, .. } => {
+                ListRecord::Leave { visit, is_forgotten: false, id, .. } => {
+                    self.members.retain(|member, it| member != id || !it.is_known(site, visit));
+                }
+                ListRecord::Leave { visit, is_forgotten: true, id, .. } => {
                     self.members.retain(|member, it| {
                         let is_offline = !it.is_online || !is_live(&it.site);
                         member != id || it.visit != visit || !is_offline

@@ -42,7 +42,8 @@ fn refused(site: &mut ReadingSite) -> Vec<usize> {
 fn texts_that_wait_are_refused_while_the_backlog_is_full_and_other_proposals_are_not() {
     let (mut site, visit) = serving(Overflow::Reject);
     let acked = ListRecord::Acked { visit, acked: Seq::new(1), id: "bob" };
-    let leave = ListRecord::Leave { before: of_ip(), forgotten: None, id: "eve" };
+    let before = of_ip();
+    let leave = ListRecord::Leave { before, visit, is_forgotten: false, id: "eve" };
     let request = |conn| Some(Ticket::Request(ConnId(conn)));
     let propose = |site: &mut ReadingSite| {
         let proposals = &mut site.journal.proposals;
