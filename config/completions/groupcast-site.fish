@@ -46,6 +46,6 @@ complete -c groupcast-site -l site -x -d 'name of this site, another one at each
 complete -c groupcast-site -l engine-credentials -r -F -d 'credentials of this site for the engine (mode 0600), as nsc writes them'
 complete -c groupcast-site -l engine-ca -r -F -d 'certificates of the CAs of the engine\'s servers'
 complete -c groupcast-site -l engine-timeout -x -d 'most time that a request waits for the engine, then ERR 506'
-complete -c groupcast-site -l engine-monitor -x -d 'monitors of all servers (http://HOST:PORT): a server that does not sync each write is refused'
+complete -c groupcast-site -l engine-monitor -x -d 'monitors of servers that this site reaches (http://HOST:PORT): a server that does not sync each write is refused'
 complete -c groupcast-site -l engine-replicas -x -a '1 3 5' -d 'servers that store the journal'
 complete -c groupcast-site -l engine-bytes -x -d 'most bytes of the journal in the engine'

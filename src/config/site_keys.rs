@@ -118,8 +118,8 @@ pub(super) static SITE_KEYS: [ConfigKey; 9] = [
     ConfigKey {
         name: "engine_monitor",
         hint: "URL,...",
-        about: "monitors of all servers (http://HOST:PORT): a server that does not sync each write \
-                is refused",
+        about: "monitors of servers that this site reaches (http://HOST:PORT): a server that does \
+                not sync each write is refused",
         assign: |config, text| {
             config.storage.engine.monitors = urls(text, &["http://"])?;
             Ok(())

@@ -64,8 +64,8 @@ pub(super) fn make_stream(options: &EngineOptions, new: NewStream) -> Result<(),
             }
             let NewStream { replicas, bytes_max } = has;
             let error = std::io::Error::other(format!(
-                "the empty stream GC_{} has engine_replicas={replicas} and engine_bytes={bytes_max}, \
-                 from an earlier try: set both, or delete the stream",
+                "the empty stream GC_{} has engine_replicas={replicas} and \
+                 engine_bytes={bytes_max}, from an earlier try: set both, or delete the stream",
                 options.group
             ));
             Err(CoordinatorError::System(super::NOT_FOUNDED, error))
