@@ -62,13 +62,12 @@ impl<S: Recorded> Application<'_, S> {
             ListRecord::Return { before, owner, visit, address, acked, id } => {
                 let member = self.state.member_state(id);
                 let Some(member) = member else { return self.put(fact, ticket) }; // Refused.
-                let is_other = member.owner != before && member.owner != owner;
-                if is_other || self.has_moved(id, visit) {
+                let is_owner = member.owner == before || member.owner == owner;
+                if !is_owner || self.has_moved(id, visit) {
                     return self.withdraw(fact, ticket);
                 }
-                let acked = self.kept(acked);
-                let fact = Fact::Returned { id, before: member.owner, owner, address, acked };
-                self.put(Some(fact), ticket);
+                let (before, acked) = (member.owner, self.kept(acked));
+                self.put(Some(Fact::Returned { id, before, owner, address, acked }), ticket);
                 self.begin_visit(id, acked);
             }
             ListRecord::Leave { before, visit, is_forgotten, id } => {

@@ -24,6 +24,11 @@ struct ModelMember {
 }
 
 impl ModelMember {
+    fn come_back(&mut self, site: &SiteName, visit: MemberVisit) {
+        (self.visit, self.is_online) = (visit, true);
+        self.site = site.clone();
+    }
+
     /// Returns true if a site that had seen this visit knows where the member is.
     fn is_known(&self, site: &SiteName, visit: MemberVisit) -> bool {
         self.visit == visit || self.site == *site
@@ -51,12 +56,8 @@ impl RecordModel {
                     self.members.entry(id.to_owned()).or_insert(member);
                 }
                 ListRecord::Return { visit: seen, id, .. } => {
-                    let member = self.members.get_mut(id);
-                    let Some(member) = member.filter(|it| it.is_known(site, seen)) else {
-                        continue;
-                    };
-                    (member.visit, member.is_online) = (visit, true);
-                    member.site = site.clone();
+                    let member = self.members.get_mut(id).filter(|it| it.is_known(site, seen));
+                    member.into_iter().for_each(|member| member.come_back(site, visit));
                 }
                 ListRecord::Leave { visit, is_forgotten: false, id, .. } => {
                     self.members.retain(|member, it| member != id || !it.is_known(site, visit));
