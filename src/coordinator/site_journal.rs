@@ -6,7 +6,7 @@ use std::fmt;
 use log::Level;
 
 use crate::facts::{Fact, Journal};
-use crate::group::{Group, Ticket};
+use crate::group::{Group, Input, Ticket};
 use crate::journal::{
     JournalEnd, ListJob, ListNotice, ListPosition, ListReport, ListStats, SiteEnd, SiteJournal,
     SitePhase,
@@ -195,6 +195,9 @@ impl EngineJournal {
     /// Continues the end of the journal, and returns its outcome.
     pub(super) fn end(&mut self, group: &mut Group, now: Now) -> JournalEnd {
         self.advance(group, now);
+        if group.is_epoch_due() {
+            group.handle(Input::EpochCommitted, now, self); // The reports behind it wait for it.
+        }
         self.commit(group, now, || None);
         let is_serving = *self.journal.phase() == SitePhase::Serving;
         if is_serving && !self.journal.is_idle() {

@@ -6,8 +6,8 @@ use crate::journal::list::io::{Doubt, ListJob, SiteEnd};
 use crate::journal::list::snapshot_schedule::Snapshots;
 use crate::journal::list::start::StartTasks;
 use crate::limits::list::{
-    CHAIN_VALUES_MAX, LIST_CLOCK_AHEAD_MS, RIVAL_WATCH_MS, SITES_MAX, SNAPSHOT_AFTER_BYTES,
-    SNAPSHOT_AGAIN_MS,
+    CHAIN_VALUES_MAX, LIST_CLOCK_AHEAD_MS, PULSE_MS, RIVAL_WATCH_MS, SITES_MAX,
+    SNAPSHOT_AFTER_BYTES, SNAPSHOT_AGAIN_MS,
 };
 
 const FORGET_AFTER_MS: u64 = 70_000;
@@ -310,4 +310,20 @@ fn an_entry_that_is_passed_again_with_another_time_stamp_makes_the_site_compare(
     site.handle(again(UnixMillis(STORED.0 + 1)));
     let ended = site.journal.ended();
     assert!(matches!(ended, Some(SiteEnd::Doubtful { .. })), "{ended:?}");
+}
+
+#[test]
+fn nothing_follows_the_end_of_a_life() {
+    let mut site = ReadingSite::serving(rules());
+    site.journal.close(&mut site.group);
+    let end = site.commit();
+    let records: Vec<_> = ListBatch::read(&end).unwrap().records().collect();
+    assert_eq!(records, [ListRecord::End]);
+    site.read(&end);
+    assert!(site.journal.is_idle());
+    assert_eq!(site.journal.deadline(), None);
+    site.steady = site.steady.plus(PULSE_MS);
+    let now = Now { steady: site.steady, unix: STORED };
+    site.journal.commit(&mut site.group, now, || Some(3));
+    assert_eq!(site.journal.poll_job(), None);
 }
