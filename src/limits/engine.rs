@@ -22,6 +22,8 @@ pub const MESSAGES_MAX: usize = 128;
 pub const REPORTS_MAX: usize = 4096;
 /// Bytes of entries in reports that the reader has not taken, above which the client stops reading.
 pub const REPORT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Time limit of a connection with other credentials, while the present one goes on.
+pub const LOGIN_MS: u64 = 10_000;
 /// Most reasons of failed attempts to connect that are reported in one outage.
 pub const FAILURES_MAX: usize = 8;
 /// Most bytes of a reason of a server in a report.

@@ -92,7 +92,7 @@ fn try_reload(coordinator: &mut Coordinator<System>, now: Now) -> Result<Reloade
     }
     #[cfg(feature = "engine")]
     if login.is_some_and(|login| coordinator.group.journal.log_in_again(login)) {
-        changed.push_str("; the engine is connected again, with the files of engine_credentials");
+        changed.push_str("; connecting to the engine again, with the files of engine_credentials");
         changed.push_str(" and engine_ca");
     }
     Ok(Reloaded { words: format!("{summary}; {closed} set offline; changed: {changed}"), fixed })

@@ -7,15 +7,16 @@ use bytes::Bytes;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::sleep;
 
+use super::EngineJob;
 use super::api::{self, ApiError};
+use super::error::EngineError;
 use super::feed_reader::FeedReader;
+use super::login::Login;
 use super::names::Names;
 use super::nats::{NatsClient, NatsEvent};
 use super::questions::{Question, Questions};
 use super::report::{EngineFault, EngineReport, EngineStream, EngineSubject};
 use super::report_queue::ReportQueue;
-use super::startup::check_server;
-use super::{EngineJob, EngineOptions};
 use crate::limits::engine::{
     ANSWER_MS, CHECK_MS, ENTRY_BYTES_MAX, FAILURES_MAX, JOBS_UNANSWERED_MAX, RETRY_MS,
 };
@@ -68,7 +69,7 @@ impl Driver {
 
     /// Works until the loop closes the engine.
     pub(super) async fn run(mut self, mut jobs: Receiver<EngineJob>) {
-        let reports = Arc::clone(&self.reports);
+        let (reports, mut login) = (Arc::clone(&self.reports), Login::default());
         while !reports.is_closed() {
             let now = self.clock.now().steady;
             self.work(now);
@@ -82,7 +83,9 @@ impl Driver {
             let wait = sleep(self.wait(now));
             tokio::select! {
                 job = jobs.recv(), if is_free => match job {
-                    Some(EngineJob::LogInAgain(options)) => self.log_in_again(&options).await,
+                    Some(EngineJob::LogInAgain(options)) => {
+                        login.begin(*options, self.names.clone());
+                    }
                     Some(job) => self.on_job(job),
                     None => return,
                 },
@@ -99,6 +102,7 @@ impl Driver {
                         return reports.push(EngineReport::Disconnected { reason });
                     }
                 },
+                client = login.ended() => self.on_login(client),
                 () = reports.until_closed() => return,
                 () = wait => (),
             }
@@ -324,11 +328,8 @@ impl Driver {
         }
     }
 
-    /// Connects with other options, and takes the new connection in place of the old one.
-    async fn log_in_again(&mut self, options: &EngineOptions) {
-        let connected = NatsClient::connect(options, &self.names).await;
-        let connected = connected.map_err(|failed| failed.error);
-        let client = connected.and_then(|client| check_server(&client).map(|()| client));
+    /// Takes the connection with other options in place of the old one.
+    fn on_login(&mut self, client: Result<NatsClient, EngineError>) {
         let now = self.clock.now().steady;
         match client {
             Err(error) => {

@@ -22,6 +22,7 @@ mod api;
 mod driver;
 mod error;
 mod feed_reader;
+mod login;
 mod monitor;
 mod names;
 mod nats;
