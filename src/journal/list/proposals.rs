@@ -57,11 +57,13 @@ pub(super) struct Proposals<T> {
     waiting: VecDeque<RecordBatch<T>>,
     waiting_bytes: usize,
     pub(super) under_way: Option<BatchUnderWay<T>>,
+    /// The end of this life is proposed: nothing may follow it.
+    pub(super) are_closed: bool,
 }
 
 impl<T> Default for Proposals<T> {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), waiting_bytes: 0, under_way: None }
+        Self { waiting: VecDeque::new(), waiting_bytes: 0, under_way: None, are_closed: false }
     }
 }
 

@@ -33,8 +33,6 @@ pub(super) struct Upkeep {
     pub(super) asked_from: Option<ListPosition>,
     was_full: bool,
     was_failing: bool,
-    /// The end of this life is proposed: nothing may follow it.
-    is_closing: bool,
     /// Seq above the last one that a member named, and the first batch that begins after that.
     pub(super) asked: Option<(Seq, u64)>,
 }
@@ -137,7 +135,7 @@ impl<T: Copy + Ord> SiteJournal<T> {
         }
         match self.phase {
             SitePhase::Beginning if self.proposals.is_idle() => self.try_to_begin(now, &mut draw),
-            SitePhase::Serving if self.upkeep.is_closing => self.send_rest(now),
+            SitePhase::Serving if self.proposals.are_closed => self.send_rest(now),
             SitePhase::Serving => {
                 self.put_cursors(state, now.steady);
                 self.begin_batch(state, now, &mut draw);
@@ -275,7 +273,9 @@ impl<T: Copy + Ord> SiteJournal<T> {
         let withdrawal = self.proposals.under_way.as_ref().filter(|batch| !batch.is_withdrawn);
         let withdrawal = withdrawal.map(|batch| batch.begun.plus(self.options.engine_timeout_ms));
         let pulse = match self.phase {
-            SitePhase::Serving if self.proposals.under_way.is_none() && !self.upkeep.is_closing => {
+            SitePhase::Serving
+                if self.proposals.under_way.is_none() && !self.proposals.are_closed =>
+            {
                 Some(self.upkeep.batch_at.plus(PULSE_MS))
             }
             SitePhase::Watching { until, .. } => Some(until),
@@ -312,7 +312,7 @@ impl<T: Copy + Ord> SiteJournal<T> {
         if self.phase == SitePhase::Serving {
             self.propose_cursors(state);
             self.proposals.add(&ListRecord::End, None);
-            (self.upkeep.is_closing, self.upkeep.cursors_at) = (true, None);
+            (self.proposals.are_closed, self.upkeep.cursors_at) = (true, None);
         }
     }
 
