@@ -379,9 +379,8 @@ impl Session {
         if self.output.is_over() {
             return;
         }
-        if let Some(notice) = notice {
-            self.output.show(notice);
-        }
+        notice.into_iter().for_each(|notice| self.output.show(notice));
+        self.outbox.give_up_unwritten(&mut self.output);
         self.report_outbox();
         for order in self.outbox.texts_kept(&self.requests) {
             self.output.finish_text(order, TextOutcome::Kept);

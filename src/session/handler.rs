@@ -6,11 +6,13 @@ use super::join::refuse_join;
 use super::messages::LastLine;
 use super::refused::{expected_number, rate_wait_ms};
 use super::requests::{Answer, MissedDeadline};
-use super::unreachable::{delay_sending, report_unreachable, wait_for_coordinator};
+use super::unreachable::{
+    delay_sending, report_unreachable, take_command_in_outage, wait_for_coordinator,
+};
 use super::user_request::UserRequest;
 use super::{
     Ask, BadCommand, CommandSocket, DropReason, Join, MessageSocket, NotSent, Notice, Reason,
-    Session, SessionInput, UserCommand,
+    Session, SessionEffect, SessionInput, UserCommand,
 };
 use crate::limits::RETRY_RESET_MS;
 use crate::protocol::{Bye, Fields, MessageLine};
@@ -105,6 +107,10 @@ impl<'a> SessionHandler<'a> {
         if self.session.shutdown.is_some() {
             let command = self.session.visit.last_command().word();
             return self.session.exit_failed(Notice::Failed { command, why });
+        }
+        if let Some(command) = take_command_in_outage(self.session) {
+            let command = command.word();
+            return self.session.output.fail_with(Notice::Failed { command, why });
         }
         if wait_for_coordinator(self.session, self.now) {
             return report_unreachable(self.session, why, self.now);
@@ -319,7 +325,7 @@ impl<'a> SessionHandler<'a> {
             return;
         }
         if !visit.takes_messages() {
-            return self.skip_message(line);
+            return self.skip_message(socket, line);
         }
         match messages.take_line(line, output) {
             None => (),
@@ -329,9 +335,10 @@ impl<'a> SessionHandler<'a> {
     }
 
     /// Takes no message of the message socket. The coordinator keeps all of them for the member.
-    fn skip_message(&mut self, line: &[u8]) {
+    fn skip_message(&mut self, socket: MessageSocket, line: &[u8]) {
         let parsed = std::str::from_utf8(line).map(MessageLine::parse);
         if let Ok(Ok(MessageLine::Bye(reason))) = parsed {
+            self.session.output.push(SessionEffect::CloseMessageSocket { socket });
             self.on_bye(reason);
         }
     }

@@ -76,9 +76,9 @@ impl SessionHandler<'_> {
             return;
         };
         // `since` must name the entries that are on their way into the log, or the coordinator
-        // might count them as lost. If the log fails, the user's command fails instead of waiting.
+        // might count them as lost. If the log fails, the user's command says so.
         if join.kind() == JoinKind::Reconnect && !messages.inbox().is_all_written() {
-            if join.is_once() && messages.inbox().is_failing() {
+            if join.is_for_user() && messages.inbox().is_failing() {
                 self.fail_join(Reason::LogFailed);
             }
             return;

@@ -298,15 +298,16 @@ impl Outbox {
     pub(super) fn on_quit(&mut self, output: &mut SessionOutput) {
         let given_up = self.waiting.take(|request| request.stored_at().is_none());
         self.give_up_all(given_up, &NotSent::Quit, output);
-        if let Some(store) = &self.store
-            && store.is_failing()
-        {
-            let is_unwritten = |request: &UserRequest| {
-                request.stored_at().is_some_and(|position| !store.is_written(position))
-            };
-            for request in self.waiting.take(is_unwritten) {
-                output.fail_with(request.given_up(NotSent::NotStored));
-            }
+        self.give_up_unwritten(output);
+    }
+
+    /// Gives up the texts that the outbox file does not have, if it cannot be written.
+    pub(super) fn give_up_unwritten(&mut self, output: &mut SessionOutput) {
+        let Some(store) = self.store.as_ref().filter(|store| store.is_failing()) else { return };
+        let is_unwritten =
+            |request: &UserRequest| request.text_at().is_some_and(|at| !store.is_written(at));
+        for request in self.waiting.take(is_unwritten) {
+            output.fail_with(request.given_up(NotSent::NotStored));
         }
     }
 

@@ -1,7 +1,20 @@
 //! Texts while the coordinator cannot be reached: they wait, and are sent after a pause.
 
+use super::sending_state::SendingState;
 use super::{Ask, Notice, Reason, Session, UserCommand};
 use crate::time::Millis;
+
+/// Removes and returns the user's command that has dialed while texts wait: it does not wait with
+/// them.
+pub(super) fn take_command_in_outage(session: &mut Session) -> Option<Ask> {
+    let front = session.queue.front();
+    let is_command = matches!(front, Some(UserCommand::Ask(ask)) if !ask.is_message());
+    if !is_command || session.sending_state() != SendingState::Outage {
+        return None;
+    }
+    let Some(UserCommand::Ask(ask)) = session.queue.pop() else { return None };
+    Some(ask)
+}
 
 /// Handles a failed dial: queues the next message of the user and starts a pause. Returns false
 /// if no message waits, or if messages cannot be sent later.

@@ -20,11 +20,14 @@ pub(super) struct UserRequest {
     may_be_accepted: bool,
     /// Position of the last entry of the text in the outbox file, if it is kept there.
     stored_at: Option<u64>,
+    /// Position of the first one, which has the text.
+    text_at: Option<u64>,
 }
 
 impl UserRequest {
     pub(super) const fn new(ask: Ask, order: u64, until: Millis) -> Self {
-        Self { ask, order, until, number: None, may_be_accepted: false, stored_at: None }
+        let (number, stored_at, text_at) = (None, None, None);
+        Self { ask, order, until, number, may_be_accepted: false, stored_at, text_at }
     }
 
     /// Returns a text that an earlier run left in the outbox file. If it has a number, it may have
@@ -38,6 +41,7 @@ impl UserRequest {
             number,
             may_be_accepted: number.is_some(),
             stored_at: Some(0),
+            text_at: Some(0),
         }
     }
 
@@ -57,6 +61,14 @@ impl UserRequest {
     /// The outbox file keeps the text, with its last entry at this position.
     pub(super) const fn set_stored_at(&mut self, position: u64) {
         self.stored_at = Some(position);
+        if self.text_at.is_none() {
+            self.text_at = Some(position);
+        }
+    }
+
+    /// Returns the position of the text in the outbox file. Its number can follow behind.
+    pub(super) const fn text_at(&self) -> Option<u64> {
+        self.text_at
     }
 
     pub(super) const fn number(&self) -> Option<NonZeroU64> {

@@ -131,6 +131,25 @@ fn a_failed_log_write_is_reported_retried_and_acknowledged_later() {
 }
 
 #[test]
+fn a_join_says_that_the_log_cannot_be_written_and_the_next_commands_go_on() {
+    let mut harness = Harness::online();
+    harness.message(1, "1#bob#0#one");
+    harness.input(SessionInput::LogFailed { reason: "disk full" });
+    harness.message_socket_closed(1);
+    harness.user("join 9001");
+    harness.forget();
+    harness.listening(9001);
+    let shown = harness.effects.iter().cloned().map(brief).collect::<Vec<_>>();
+    assert!(
+        shown.iter().any(|line| line.contains("join failed: the message log cannot be written")),
+        "{shown:?}"
+    );
+    harness.forget();
+    harness.user("status");
+    assert!(!harness.effects.is_empty(), "the prompt goes on");
+}
+
+#[test]
 fn a_reconnect_waits_for_the_log_so_that_no_taken_message_counts_as_lost() {
     let mut harness = Harness::online();
     harness.message(1, "1#bob#0#one");

@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod failing;
 mod register;
 
 const OK: &str = "OK reconnect epoch=00000000000000aa next=1 max_line=512 published=";

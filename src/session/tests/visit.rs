@@ -296,7 +296,9 @@ fn a_visit_without_its_message_socket_disconnects_nevertheless() {
 #[test]
 fn a_visit_whose_message_socket_the_coordinator_has_ended_is_offline() {
     let mut harness = joined(OFFLINE, "reconnect", OK_RECONNECT);
+    harness.forget();
     harness.message(7, "bye#shutting down");
+    assert_eq!(brief(harness.effects.remove(0)), "close 7");
     harness.reply(1, "OK msend seq=4");
     harness.forget();
     harness.user("quit");
