@@ -46,6 +46,7 @@ pub(super) fn has_gone(why: &Reason) -> bool {
         | Reason::NoReply { .. }
         | Reason::NoHello
         | Reason::LogFailed
+        | Reason::OutboxFailed
         | Reason::BadReply
         | Reason::BadMessage => false,
     }

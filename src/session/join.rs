@@ -83,7 +83,13 @@ impl SessionHandler<'_> {
             }
             return;
         }
-        if requests.is_busy() || !outbox.is_ready_for(join.kind(), output) {
+        if requests.is_busy() {
+            return;
+        }
+        if !outbox.is_ready_for(join.kind(), output) {
+            if join.is_for_user() && outbox.is_failing() {
+                self.fail_join(Reason::OutboxFailed);
+            }
             return;
         }
         if !requests.open(output, self.now) {

@@ -187,6 +187,8 @@ pub enum Reason {
     NoHello,
     /// The message log cannot write its entries.
     LogFailed,
+    /// The outbox file cannot be written.
+    OutboxFailed,
     /// A line on the command socket is no reply, or not a reply to the oldest request.
     BadReply,
     /// A line on the message socket is neither a message nor a gap.
@@ -296,6 +298,7 @@ impl fmt::Display for Reason {
             }
             Self::NoHello => f.write_str("the coordinator confirmed, but sent no hello in time"),
             Self::LogFailed => f.write_str("the message log cannot be written"),
+            Self::OutboxFailed => f.write_str("the outbox cannot be written"),
             Self::BadReply => f.write_str("the coordinator sent a line that is not a reply"),
             Self::BadMessage => f.write_str("the coordinator sent a line that is not a message"),
             Self::Bye(reason) => fmt_bye(reason, f),

@@ -44,3 +44,15 @@ fn a_stored_text_whose_number_cannot_be_written_is_kept() {
     assert!(shown.iter().any(|line| line == kept), "{shown:?}");
     assert!(!shown.iter().any(|line| line.contains("not sent")), "{shown:?}");
 }
+
+#[test]
+fn a_register_says_that_the_outbox_cannot_be_written() {
+    let mut harness = Harness::with_file(vec![stored(3, 1, "a")]);
+    harness.user("register 9001");
+    harness.listening(9001);
+    harness.forget();
+    harness.input(SessionInput::OutboxFailed { reason: "disk full" });
+    let shown = harness.effects.drain(..).map(brief).collect::<Vec<_>>();
+    let expected = "show error: register: the outbox cannot be written";
+    assert!(shown.iter().any(|line| line == expected), "{shown:?}");
+}
