@@ -191,10 +191,12 @@ impl Driver {
                     reader.on_unanswered(at, now);
                 }
             }
-            Question::State { is_job: true, .. } => {
-                self.reports.push(EngineReport::StreamUnknown { reason });
+            Question::State { is_job, .. } => {
+                self.reader.iter_mut().for_each(FeedReader::on_unknown_state); // It is asked again.
+                if is_job {
+                    self.reports.push(EngineReport::StreamUnknown { reason });
+                }
             }
-            Question::State { is_job: false, .. } => (), // It is asked again.
             Question::Purge { below } => {
                 self.reports.push(EngineReport::NotPurged { below, reason });
             }

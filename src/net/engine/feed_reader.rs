@@ -166,6 +166,12 @@ impl FeedReader {
         self.ask_again(asked, now);
     }
 
+    /// The question for the state of the stream got no answer. Earlier answers may be those of a
+    /// leader that is gone.
+    pub(super) const fn on_unknown_state(&mut self) {
+        (self.absent_since, self.rewound_since) = (None, None);
+    }
+
     /// Repeats a question that got no answer. Earlier answers may no longer hold.
     pub(super) fn on_unanswered(&mut self, asked: u64, now: Millis) {
         (self.absent_since, self.rewound_since) = (None, None);

@@ -160,7 +160,10 @@ fn an_end_that_is_lower_for_a_moment_is_no_fault_and_one_that_stays_is() {
     assert_eq!(reader.on_state(&state(1, 3), 6, at(REWOUND_MS + 1)), None);
     assert!(reader.needs_state());
     assert_eq!(reader.on_state(&state(1, 3), 6, at(2 * REWOUND_MS)), None);
-    let fault = reader.on_state(&state(1, 3), 6, at(2 * REWOUND_MS + 1));
+    // Nobody knows what the leader would have said in a time without an answer.
+    reader.on_unknown_state();
+    assert_eq!(reader.on_state(&state(1, 3), 6, at(3 * REWOUND_MS)), None);
+    let fault = reader.on_state(&state(1, 3), 6, at(4 * REWOUND_MS));
     assert_eq!(fault, Some(EngineFault::Rewound { last: 3, expected: 5 }));
     // A question from before the last entries were read proves nothing.
     assert_eq!(reader.on_state(&state(1, 3), 4, at(9 * REWOUND_MS)), None);
