@@ -70,8 +70,8 @@ impl Signals {
         Ok(Self { watched, has_hung_up: false })
     }
 
-    /// Returns true if the program is asked to end while it starts. [`Signals::take_hangup`] tells
-    /// whether a SIGHUP came meanwhile.
+    /// Returns true if the program is asked to end while it starts. A SIGHUP meanwhile is kept for
+    /// [`Signals::take_hangup`].
     pub fn is_asked_to_end(&mut self) -> bool {
         let signals = self.drain();
         self.has_hung_up |= signals.contains(&Signal::Hangup);

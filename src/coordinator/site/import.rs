@@ -57,8 +57,8 @@ pub(super) fn import(run: &CoordinatorRun, directory: &Path) -> Result<(), Coord
     make_stream(&options, stream)?;
     let site = super::site_name(engine)?;
     let list = ListImport::new(site.clone(), draw_random()?);
-    let what_to_do = format!("delete the stream GC_{} before another try", engine.group);
-    let failed = |failed: NotWritten| failed.into_error(NOT_IMPORTED, &what_to_do);
+    let advice = format!("delete the stream GC_{} before another try", engine.group);
+    let failed = |failed: NotWritten| failed.into_error(NOT_IMPORTED, &advice);
     let mut writer = ListWriter::open(&options, list).map_err(failed)?;
     let first = contents.lines.first().map_or(writer.clock.now().unix, KeptLine::time);
     let entry = founding(site, super::shared_rules(config), contents.epoch, first);

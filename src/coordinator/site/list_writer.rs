@@ -34,11 +34,11 @@ pub(super) enum NotWritten {
 }
 
 impl NotWritten {
-    /// Returns the error of a task that has failed, with words about what to do.
-    pub(super) fn into_error(self, task: &'static str, what_to_do: &str) -> CoordinatorError {
+    /// Returns the error of a task that has failed, with advice for the operator.
+    pub(super) fn into_error(self, task: &'static str, advice: &str) -> CoordinatorError {
         match self {
             Self::Engine(reason) => {
-                let error = std::io::Error::other(format!("{reason}; {what_to_do}"));
+                let error = std::io::Error::other(format!("{reason}; {advice}"));
                 CoordinatorError::System(task, error)
             }
             Self::System(error) => error,

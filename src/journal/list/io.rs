@@ -243,6 +243,9 @@ impl fmt::Display for ListNotice {
             Self::Void { position, reason } => {
                 write!(f, "list: entry {position} does not count: {reason}")
             }
+            Self::Withdrawn { proposals: 0 } => {
+                f.write_str("engine: no answer in time: requests get ERR 506 until it answers")
+            }
             Self::Withdrawn { proposals } => write!(
                 f,
                 "engine: no answer in time: {} withdrawn, with ERR 506 for the requests",

@@ -34,8 +34,6 @@ pub(super) struct Driver {
     created_ns: u64,
     /// Next question for the end of the stream.
     check_at: Millis,
-    /// True after [`EngineJob::ReadFrom`], until the state of the stream is reported.
-    owes_state: bool,
     is_connected: bool,
     connects: u64,
     /// Reasons that were reported since the connection was lost.
@@ -60,7 +58,6 @@ impl Driver {
             reader: None,
             created_ns: stream.created_ns,
             check_at: Millis::ZERO,
-            owes_state: false,
             is_connected: true,
             connects: link.connects,
             failures: Vec::new(),
@@ -210,7 +207,6 @@ impl Driver {
                 self.questions.forget_reader();
                 self.client.unsubscribe_feed();
                 self.reader = Some(FeedReader::new(position));
-                self.owes_state = true;
                 self.check_at = Millis::ZERO;
             }
             EngineJob::Purge { below } => {
@@ -324,7 +320,6 @@ impl Driver {
     fn stop_at(&mut self, fault: Option<EngineFault>) {
         let Some(fault) = fault else { return };
         if self.reader.take().is_some() {
-            self.owes_state = false;
             self.client.unsubscribe_feed();
             self.reports.push(EngineReport::Fault(fault));
         }
