@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 test "$(id -u)" = 0 || { echo "SKIPPED make test-packages: needs root" >&2; exit 0; }
-for part in ${*:-install site units openrc lintian deb dist container}; do
+for part in ${*:-install site units boot openrc lintian deb dist container}; do
     echo "== $part"
     sh "tests/packages/$part.sh"
 done
