@@ -102,6 +102,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
                 false
             }
         };
+        self.settle_doubt();
         self.move_horizon(at);
         self.locate_changes(at);
         self.check_rival();
@@ -245,6 +246,17 @@ impl<S: Replicated> ReportHandler<'_, S> {
         journal.phase = SitePhase::Replay;
         journal.upkeep.asked_from = Some(base.next());
         journal.jobs.push_back(ListJob::ReadFrom(base.next()));
+        self.settle_doubt();
+    }
+
+    /// Ends the doubt of the process before this one if its last entry has come again: the list has
+    /// all that it had read.
+    fn settle_doubt(&mut self) {
+        let SiteJournal { options, list, .. } = &mut *self.journal;
+        options
+            .tasks
+            .doubt
+            .take_if(|doubt| list.check_chain(doubt.position, doubt.chain) == ChainCheck::Same);
     }
 
     fn on_caught_up(&mut self, last: ListPosition) {
@@ -266,9 +278,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
         if group != config {
             return journal.end(SiteEnd::OtherRules { group, config });
         }
-        if let Some(doubt) = journal.options.tasks.doubt
-            && journal.list.check_chain(doubt.position, doubt.chain) != ChainCheck::Same
-        {
+        if let Some(doubt) = journal.options.tasks.doubt {
             journal.doubtful_epoch = Some(doubt.epoch);
         }
         let known = journal.list.site(&journal.options.site).filter(|it| !it.has_ended);

@@ -200,6 +200,31 @@ fn list_of_six() -> ListState {
     list
 }
 
+/// A site that starts with this doubt, and has read a list of this many entries.
+fn restarted(doubt: Doubt, entries: u64) -> SiteJournal<Ticket> {
+    let mut site = ReadingSite::new();
+    site.journal.options.tasks.doubt = Some(doubt);
+    site.read(&founding(name("oslo"), RULES, Epoch::new(1), UnixMillis(1)));
+    while site.journal.list().position().0 < entries {
+        site.read(b"a stranger");
+    }
+    site.handle(ListReport::CaughtUp { last: ListPosition(entries) });
+    site.journal
+}
+
+#[test]
+fn a_doubt_is_settled_by_the_same_entry_though_many_follow_it() {
+    let list = list_of_six();
+    let (position, epoch) = (list.position(), Epoch::new(1));
+    let same = Doubt { position, chain: list.chain(), epoch };
+    let other = Doubt { chain: Chain(7), ..same };
+    for entries in [6, 7, 6 + CHAIN_VALUES_MAX as u64 + 1] {
+        assert_eq!(restarted(same, entries).doubtful_epoch, None, "{entries}");
+        assert_eq!(restarted(other, entries).doubtful_epoch, Some(epoch), "{entries}");
+    }
+    assert_eq!(restarted(same, 5).doubtful_epoch, Some(epoch), "the entry is gone");
+}
+
 #[test]
 fn a_purge_during_a_start_is_no_loss_and_missing_entries_are_one() {
     let (list, tasks) = (list_of_six(), StartTasks::default());
