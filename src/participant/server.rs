@@ -1,6 +1,7 @@
 //! The event loop: its parts, and one turn, which handles all events and carries out the session's
 //! effects.
 
+mod completions;
 mod wiring;
 
 use std::io;

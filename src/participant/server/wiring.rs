@@ -1,15 +1,14 @@
 //! Wires the parts: passes their inputs to the session, and the effects of the session to the
 //! parts.
 
-use super::{Participant, push_outbox_note};
+use super::Participant;
 use crate::limits::{PRINT_CLOSE_MS, USER_LINE_BYTES_MAX};
 use crate::net::{Key, Signal};
 use crate::participant::dialer::{DialedSocket, FailedDial};
 use crate::participant::event_loop::ParticipantTimer;
-use crate::participant::exec::{Exec, FailedCommand};
+use crate::participant::exec::Exec;
 use crate::participant::line_socket::{EndedSocket, SocketStep};
-use crate::participant::message_log::{LogJob, LogReport};
-use crate::participant::outbox_file::OutboxReport;
+use crate::participant::message_log::LogJob;
 use crate::participant::terminal::UserInput;
 use crate::participant::user_lines::{NextLine, SessionProgress, UserLines};
 use crate::protocol::{ANNOUNCER, KeyName};
@@ -21,7 +20,7 @@ use crate::time::Millis;
 
 impl Participant {
     /// Gives an input to the session, and carries out its effects.
-    fn handle(&mut self, input: SessionInput<'_>, now: Millis) {
+    pub(super) fn handle(&mut self, input: SessionInput<'_>, now: Millis) {
         self.session.handle(input, now);
         self.run_effects(now);
     }
@@ -98,59 +97,6 @@ impl Participant {
             Ok((port, nonce)) => self.handle(SessionInput::Listening { port, nonce }, now),
             Err(error) => {
                 self.handle(SessionInput::ListenFailed { reason: &error.to_string() }, now);
-            }
-        }
-    }
-
-    pub(super) fn take_completions(&mut self, now: Millis) {
-        let (entries, failed) = self.exec.completions();
-        entries.iter().for_each(|entry| self.files.log().append(entry));
-        if let Some(FailedCommand { reason, failures }) = failed {
-            self.exit.has_failed = true;
-            let failures = Counted(failures, "failure", "failures");
-            let line = format_args!("error: --exec: {reason} ({failures})");
-            self.output.push_line(NoticeKind::Error, &line);
-        }
-        for report in self.files.log_reports() {
-            let LogReport { written, failure, is_checked, new_file, last_messages, spare } = report;
-            self.files.log().reuse(spare);
-            if let Some(words) = new_file {
-                let line = format_args!("* message log: {words}");
-                self.output.push_line(NoticeKind::Event, &line);
-            }
-            if written > 0 || is_checked && failure.is_none() {
-                self.handle(SessionInput::LogWritten { entries: written }, now);
-            }
-            if let Some(reason) = failure {
-                self.handle(SessionInput::LogFailed { reason: &reason }, now);
-            }
-            if let Some(last) = last_messages {
-                let last = last.map(|last| self.output.push_last_messages(last));
-                let failure = last.as_ref().err().map(String::as_str);
-                self.handle(SessionInput::LastRead { failure }, now);
-            }
-        }
-        self.take_outbox_reports(now);
-        for result in self.output.completions() {
-            if self.exit.stdout.on_printed(result) {
-                self.exit.is_stopped |= !self.session.is_leaving();
-                self.handle(SessionInput::Stop, now);
-            }
-        }
-        let failed = self.dialer.take_addresses(&mut self.event_loop, now);
-        self.on_dial_failed(failed, now);
-    }
-
-    fn take_outbox_reports(&mut self, now: Millis) {
-        for report in self.files.outbox_reports() {
-            let OutboxReport { written, failure, notes, is_damaged } = report;
-            self.exit.is_outbox_damaged |= is_damaged;
-            notes.iter().for_each(|note| push_outbox_note(&mut self.output, note));
-            if written > 0 {
-                self.handle(SessionInput::OutboxWritten { entries: written }, now);
-            }
-            if let Some(reason) = failure {
-                self.handle(SessionInput::OutboxFailed { reason: &reason }, now);
             }
         }
     }
@@ -278,7 +224,7 @@ impl Participant {
         }
     }
 
-    fn on_dial_failed(&mut self, failed: Option<FailedDial>, now: Millis) {
+    pub(super) fn on_dial_failed(&mut self, failed: Option<FailedDial>, now: Millis) {
         if let Some(FailedDial { socket, reason }) = failed {
             self.handle(SessionInput::DialFailed { socket, reason: &reason }, now);
         }
