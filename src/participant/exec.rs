@@ -31,6 +31,8 @@ pub(super) struct FailedCommand {
     pub(super) reason: String,
     /// Number of failed commands so far.
     pub(super) failures: u64,
+    /// True if the message does not count as handled, so that it comes again.
+    pub(super) comes_again: bool,
 }
 
 impl Exec {
@@ -66,19 +68,25 @@ impl Exec {
     }
 
     /// Returns the entries that belong into the message log now, and the command that has failed.
-    pub(super) fn completions(&mut self) -> (Vec<LogEntry>, Option<FailedCommand>) {
+    /// If a signal `stops` the participant, it may have ended the command too: then the message of
+    /// a failed command does not belong into the log, and none of those behind it.
+    pub(super) fn completions(&mut self, stops: bool) -> (Vec<LogEntry>, Option<FailedCommand>) {
         let done = self.worker.as_ref().map(Worker::completions).unwrap_or_default();
         if done.is_empty() {
             return (Vec::new(), None);
         }
         let reason = done.into_iter().find_map(Result::err);
         self.failures = self.failures.saturating_add(u64::from(reason.is_some()));
+        let comes_again = stops && reason.is_some();
+        if comes_again {
+            self.under_way.clear();
+        }
         let waiting = std::mem::take(&mut self.under_way);
         let mut waiting = waiting.into_iter();
         let first = waiting.next();
         let others = waiting.filter_map(|entry| self.push(entry)).collect::<Vec<_>>();
         let failures = self.failures;
-        let failed = reason.map(|reason| FailedCommand { reason, failures });
+        let failed = reason.map(|reason| FailedCommand { reason, failures, comes_again });
         (first.into_iter().chain(others).collect(), failed)
     }
 }

@@ -69,6 +69,8 @@ struct ExitState {
     is_timed_out: bool,
     /// True if a signal, `--timeout` or a closed standard output ends the work.
     is_stopped: bool,
+    /// True if a signal ends the work.
+    has_signal: bool,
     /// True if the outbox file was damaged.
     is_outbox_damaged: bool,
 }
@@ -188,8 +190,9 @@ impl Participant {
                 }
             }
         }
-        self.take_completions(now);
+        // A signal that has ended a command of `--exec`, too, comes before the end of the command.
         signals.into_iter().for_each(|signal| self.on_signal(signal, now));
+        self.take_completions(now);
         self.accept(now);
         self.serve_commands(now);
         self.serve_messages(now);

@@ -11,13 +11,18 @@ use crate::time::Millis;
 
 impl Participant {
     pub(super) fn take_completions(&mut self, now: Millis) {
-        let (entries, failed) = self.exec.completions();
+        let (entries, failed) = self.exec.completions(self.exit.has_signal);
         entries.iter().for_each(|entry| self.files.log().append(entry));
-        if let Some(FailedCommand { reason, failures }) = failed {
+        if let Some(FailedCommand { reason, failures, comes_again }) = failed {
             self.exit.has_failed = true;
             let failures = Counted(failures, "failure", "failures");
-            let line = format_args!("error: --exec: {reason} ({failures})");
+            let again = if comes_again { ": the message comes again" } else { "" };
+            let line = format_args!("error: --exec: {reason}{again} ({failures})");
             self.output.push_line(NoticeKind::Error, &line);
+            if comes_again {
+                // Its log entry is not awaited: as at a second signal.
+                self.handle(SessionInput::Stop, now);
+            }
         }
         for report in self.files.log_reports() {
             let LogReport { written, failure, is_checked, new_file, last_messages, spare } = report;

@@ -105,6 +105,7 @@ impl Participant {
         match signal {
             Signal::Terminate | Signal::Interrupt => {
                 self.event_loop.report_stopping();
+                self.exit.has_signal = true;
                 self.stop(now);
             }
             Signal::Hangup => self.files.log().push(LogJob::Rotate),

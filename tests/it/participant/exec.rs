@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt as _;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use support::DEADLINE;
 use support::coordinator::Coordinator;
@@ -84,4 +85,32 @@ fn a_message_whose_command_did_not_end_comes_again() {
     assert_eq!(alice.wait(), Some(0), "{}", alice.said);
     assert_eq!(texts(&home.log()), ["one"], "SIGTERM waits for the running command alone");
     bob.command.until_member("alice", |line| line.contains("acked=1"));
+}
+
+#[test]
+fn a_message_whose_command_ends_by_the_signal_that_ends_the_participant_comes_again() {
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let home = Home::new("alice", coordinator.address);
+    // A terminal sends SIGINT to all processes of the group, and a manager SIGTERM to all of a
+    // service.
+    for signal in [Signal::INT, Signal::TERM] {
+        let command = "echo begins $GROUPCAST_SEQ; sleep 600 & wait $!; echo never";
+        let mut alice = home.command_as_is(&["--join", "-q", "--exec", command]);
+        alice.process_group(0);
+        let mut alice = Running::start(alice);
+        if signal == Signal::INT {
+            alice.expect("OK register ");
+            bob.msend("one");
+        }
+        alice.expect("begins 1");
+        let group = Pid::from_child(&alice.child);
+        kill_process_group(group, signal).unwrap();
+        assert_eq!(alice.wait(), Some(1), "{}", alice.said);
+        assert!(alice.said.contains("the message comes again"), "{}", alice.said);
+        assert!(!alice.said.contains("never"), "{}", alice.said);
+    }
+    assert_eq!(texts(&home.log()), [""; 0]);
+    let mut alice = Running::start(home.command_as_is(&["--join", "-q", "--exec", "cat"]));
+    alice.expect("one\n");
 }
