@@ -267,7 +267,7 @@ impl Outbox {
 
     /// Returns true if no text may be sent before the replies to the texts in flight.
     pub(super) fn must_drain(&mut self, requests: &Requests) -> bool {
-        self.numbers.must_drain(requests.has_numbers(), self.waiting.last_number())
+        self.numbers.must_drain(requests.has_numbers(), || self.waiting.last_number())
     }
 
     /// Gives up a request that is not sent. The outbox file keeps its texts at the end of the

@@ -99,12 +99,16 @@ impl TextNumbers {
     }
 
     /// Returns true if no text may be sent, because texts in flight will be refused.
-    /// `are_in_flight` tells that texts with numbers are in flight, and `last` is the highest
-    /// number of the texts that wait.
-    pub(super) fn must_drain(&mut self, are_in_flight: bool, last: Option<NonZeroU64>) -> bool {
+    /// `are_in_flight` tells that texts with numbers are in flight. `last` walks the texts that
+    /// wait for the highest number: it is called only at the end of a drain.
+    pub(super) fn must_drain(
+        &mut self,
+        are_in_flight: bool,
+        last: impl FnOnce() -> Option<NonZeroU64>,
+    ) -> bool {
         if self.must_drain && !are_in_flight {
             self.must_drain = false;
-            let last = self.published.max(last.map_or(0, NonZeroU64::get));
+            let last = self.published.max(last().map_or(0, NonZeroU64::get));
             self.next = self.next.map(|_| following(last));
         }
         self.must_drain
@@ -165,16 +169,17 @@ mod tests {
         }
         numbers.on_accepted(NonZeroU64::MIN);
         numbers.on_given_up();
-        assert!(numbers.must_drain(true, None));
-        assert!(!numbers.must_drain(false, None));
-        assert!(!numbers.must_drain(true, None), "once");
+        let walk = || panic!("all texts are walked for each text");
+        assert!(numbers.must_drain(true, walk));
+        assert!(!numbers.must_drain(false, || None));
+        assert!(!numbers.must_drain(true, walk), "once");
         assert_eq!(assign(&mut numbers), number(2));
         numbers.on_given_up();
         numbers.on_expected(NonZeroU64::MIN.saturating_add(5));
-        assert!(!numbers.must_drain(false, None));
+        assert!(!numbers.must_drain(false, || None));
         assert_eq!(assign(&mut numbers), number(6));
         numbers.on_given_up();
-        assert!(!numbers.must_drain(false, number(8)));
+        assert!(!numbers.must_drain(false, || number(8)));
         assert_eq!(assign(&mut numbers), number(9), "8 waits");
     }
 }
