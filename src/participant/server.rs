@@ -67,7 +67,8 @@ struct ExitState {
     has_failed: bool,
     /// True if the time of `--timeout` is over.
     is_timed_out: bool,
-    /// True if a signal, `--timeout` or a closed standard output ends the work.
+    /// True if a signal, `--timeout`, a closed standard output or an unreadable standard input ends
+    /// the work.
     is_stopped: bool,
     /// True if a signal ends the work.
     has_signal: bool,

@@ -235,7 +235,9 @@ impl TextLines {
             let line = match input {
                 UserInput::Line(line) => Ok(line),
                 UserInput::TooLong => Err(BadText::Unread(USER_LINE_BYTES_MAX)),
-                UserInput::End | UserInput::Interrupt => return NextLine::Input(input),
+                UserInput::Unreadable(_) | UserInput::End | UserInput::Interrupt => {
+                    return NextLine::Input(input);
+                }
             };
             let is_first = self.lines.read() == 0 && !self.are_stored;
             let number = self.lines.count();

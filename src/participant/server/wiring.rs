@@ -263,6 +263,12 @@ impl Participant {
                 NextLine::Input(UserInput::TooLong) => {
                     self.handle(SessionInput::UserLineTooLong { max: USER_LINE_BYTES_MAX }, now);
                 }
+                NextLine::Input(UserInput::Unreadable(reason)) => {
+                    self.exit.has_failed = true;
+                    self.exit.is_stopped = true;
+                    let line = format_args!("error: standard input cannot be read: {reason}");
+                    self.output.push_line(NoticeKind::Error, &line);
+                }
                 NextLine::Input(UserInput::End) => self.handle(SessionInput::EndOfInput, now),
                 NextLine::Input(UserInput::Interrupt) => self.stop(now),
                 NextLine::BadText { line, why } => {

@@ -18,6 +18,8 @@ pub(in crate::participant) enum UserInput {
     Line(Vec<u8>),
     /// A line that was dropped, as it has too many bytes.
     TooLong,
+    /// Standard input cannot be read. The end follows.
+    Unreadable(String),
     /// The end of the input.
     End,
     /// Ctrl-C on an empty line.
@@ -165,8 +167,11 @@ pub(super) fn read_lines(
         let typed = match read_line(&mut input) {
             Ok(Some(typed)) => typed,
             Ok(None) if writers.as_mut().is_some_and(|writers| writers.wait().is_ok()) => continue,
-            // An error of standard input counts as its end.
-            Ok(None) | Err(_) => break UserInput::End,
+            Ok(None) => break UserInput::End,
+            Err(error) => {
+                sender.send(UserInput::Unreadable(error.to_string()));
+                break UserInput::End;
+            }
         };
         if matches!(&typed, UserInput::Line(line) if str::from_utf8(line).is_ok_and(ends_at)) {
             break typed;

@@ -83,7 +83,7 @@ fn is_reader_ended(typed: &Receiver<UserInput>, wait: Duration) -> bool {
     }
     loop {
         match typed.recv_timeout(wait) {
-            Ok(UserInput::Line(_) | UserInput::TooLong) => (),
+            Ok(UserInput::Line(_) | UserInput::TooLong | UserInput::Unreadable(_)) => (),
             Ok(UserInput::End | UserInput::Interrupt) | Err(RecvTimeoutError::Disconnected) => {
                 return true;
             }

@@ -206,3 +206,21 @@ fn streams_that_another_program_has_made_non_blocking_lose_nothing() {
     assert_eq!(said.filter(|line| line.starts_with("register PORT ")).count(), HELPS);
     assert_eq!(alice.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn an_unreadable_standard_input_is_an_error_and_no_end() {
+    let coordinator = Coordinator::start(60, &[]);
+    let home = Home::new("alice", coordinator.address);
+    // A read of a directory fails with EISDIR.
+    for (options, report) in [(&["--lines"][..], true), (&["--join"][..], false)] {
+        let mut command = home.command_as_is(options);
+        command.stdin(File::open(home.directory.path()).unwrap());
+        let output = command.output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let error = "error: standard input cannot be read: Is a directory";
+        assert!(said.contains(error), "{said}");
+        let lines = "--lines: stopped: 0 lines read, 0 confirmed; next line to send: 1";
+        assert_eq!(said.contains(lines), report, "{said}");
+    }
+}
