@@ -7,6 +7,7 @@ use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
 
 use super::lines::OutboxLine;
+use crate::limits::CLOCK_SET_AFTER;
 use crate::protocol::Epoch;
 use crate::session::{StoredOutbox, StoredText};
 use crate::time::UnixMillis;
@@ -138,7 +139,8 @@ impl OutboxIndex {
         let mut texts = Vec::new();
         let lost = self.read(file, |line| {
             if let OutboxLine::Text { order, number, stored, text } = line {
-                let age_ms = now.0.saturating_sub(stored.0);
+                let is_known = stored >= CLOCK_SET_AFTER;
+                let age_ms = if is_known { now.0.saturating_sub(stored.0) } else { 0 };
                 texts.push(StoredText { order, number, text: text.into(), age_ms });
             }
             Ok(())

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::CLOCK_SET_AFTER;
 use crate::participant::unusable_file::FileUse;
 use crate::protocol::Epoch;
 use crate::session::StoredText;
@@ -109,8 +110,12 @@ fn lines(entries: &[OutboxEntry]) -> String {
 }
 
 fn run(file: &mut OutboxFile, entries: &[OutboxEntry]) -> OutboxReport {
+    run_at(file, entries, NOW)
+}
+
+fn run_at(file: &mut OutboxFile, entries: &[OutboxEntry], at: UnixMillis) -> OutboxReport {
     let mut batch = OutboxBatch::default();
-    entries.iter().for_each(|entry| batch.push(OutboxJob::Store(entry.clone(), NOW)));
+    entries.iter().for_each(|entry| batch.push(OutboxJob::Store(entry.clone(), at)));
     file.run(vec![batch])
 }
 
@@ -307,6 +312,20 @@ fn the_age_of_a_text_counts_from_its_entry_and_is_never_negative() {
     for (now, age_ms) in [(NOW.0 + 5_000, 5_000), (NOW.0 - 5_000, 0), (u64::MAX, u64::MAX - NOW.0)]
     {
         let opened = OutboxFile::open(&fixture.path(), "alice", false, UnixMillis(now)).unwrap();
+        assert_eq!(opened.stored.texts, [StoredText { age_ms, ..stored(1, 3, "hello") }]);
+    }
+}
+
+#[test]
+fn a_text_that_was_stored_before_the_clock_was_set_has_no_age() {
+    for (stored_at, age_ms) in
+        [(120_000, 0), (CLOCK_SET_AFTER.0 - 1, 0), (CLOCK_SET_AFTER.0, NOW.0 - CLOCK_SET_AFTER.0)]
+    {
+        let fixture = OutboxFixture::new();
+        let mut file = fixture.open().file;
+        run_at(&mut file, &[text(1, "hello"), number(1, 3)], UnixMillis(stored_at));
+        drop(file);
+        let opened = fixture.open();
         assert_eq!(opened.stored.texts, [StoredText { age_ms, ..stored(1, 3, "hello") }]);
     }
 }
