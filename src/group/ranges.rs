@@ -17,7 +17,35 @@ use crate::protocol::{Gap, Seq};
 /// [`SeqRanges::go_back`]. A member that does not publish owns no memory here.
 #[derive(Debug, Default)]
 pub(super) struct SeqRanges {
-    ranges: VecDeque<SeqRange>,
+    ranges: VecDeque<CountedRange>,
+}
+
+/// A range, and the number of seqs up to its end.
+#[derive(Clone, Copy, Debug)]
+struct CountedRange {
+    first: Seq,
+    last: Seq,
+    /// Seqs of this range and of all before it, also of those that were forgotten. Only differences
+    /// of two such numbers count.
+    through: u64,
+}
+
+impl CountedRange {
+    /// Makes the range behind another one.
+    fn behind(before: Option<Self>, SeqRange { first, last }: SeqRange) -> Self {
+        let counted = before.map_or(0, |before| before.through);
+        Self { first, last, through: counted.wrapping_add(last.above(first.before())) }
+    }
+
+    /// Moves the end of the range up.
+    fn extend(&mut self, last: Seq) {
+        self.through = self.through.wrapping_add(last.above(self.last));
+        self.last = self.last.max(last);
+    }
+
+    fn range(self) -> SeqRange {
+        SeqRange { first: self.first, last: self.last }
+    }
 }
 
 /// Seqs from `first` to `last`, both included.
@@ -31,9 +59,14 @@ impl SeqRanges {
     /// Adds a seq above all others.
     pub(super) fn push(&mut self, seq: Seq) {
         match self.ranges.back_mut() {
-            Some(range) if range.last.next() == seq => range.last = seq,
-            Some(_) | None => self.ranges.push_back(SeqRange { first: seq, last: seq }),
+            Some(range) if range.last.next() == seq => range.extend(seq),
+            Some(_) | None => self.push_range(SeqRange { first: seq, last: seq }),
         }
+    }
+
+    /// Adds a range above all others, and not next to them.
+    fn push_range(&mut self, range: SeqRange) {
+        self.ranges.push_back(CountedRange::behind(self.ranges.back().copied(), range));
     }
 
     /// Adds ranges in any order; they may overlap the ranges that are there. Linear in the added
@@ -46,18 +79,18 @@ impl SeqRanges {
         let mut above = self.ranges.split_off(from).into_iter().peekable();
         for range in ranges {
             while let Some(lower) = above.next_if(|it| it.first <= range.first) {
-                self.join(lower);
+                self.join(lower.range());
             }
             self.join(range);
         }
-        above.for_each(|range| self.join(range));
+        above.for_each(|it| self.join(it.range()));
     }
 
     /// Adds a range that starts at or above the start of the last one.
     fn join(&mut self, range: SeqRange) {
         match self.ranges.back_mut() {
-            Some(last) if last.last.next() >= range.first => last.last = last.last.max(range.last),
-            Some(_) | None => self.ranges.push_back(range),
+            Some(last) if last.last.next() >= range.first => last.extend(range.last),
+            Some(_) | None => self.push_range(range),
         }
     }
 
@@ -77,7 +110,7 @@ impl SeqRanges {
 
     /// Returns the range at a position: see [`SeqRanges::passed`].
     pub(super) fn at(&self, position: usize) -> Option<SeqRange> {
-        self.ranges.get(position).copied()
+        self.ranges.get(position).map(|it| it.range())
     }
 
     /// Returns true if at least `count` ranges reach above `acked`.
@@ -94,7 +127,7 @@ impl SeqRanges {
             return;
         }
         let above = self.ranges.split_off(self.passed(acked));
-        for SeqRange { mut first, last } in std::mem::take(&mut self.ranges) {
+        for CountedRange { mut first, last, .. } in std::mem::take(&mut self.ranges) {
             for gone in lost.above(first.before()).take_while(|gone| gone.first <= last) {
                 if first < gone.first {
                     self.join(SeqRange { first, last: gone.first.before() });
@@ -105,7 +138,7 @@ impl SeqRanges {
                 self.join(SeqRange { first, last });
             }
         }
-        above.into_iter().for_each(|range| self.join(range));
+        above.into_iter().for_each(|it| self.join(it.range()));
     }
 
     /// Returns the last own seq of the range right after `acked`, or `acked` if none starts there.
@@ -141,13 +174,13 @@ impl SeqRanges {
 
     /// Returns the ranges that reach above `acked`, lowest first.
     pub(super) fn above(&self, acked: Seq) -> impl Iterator<Item = SeqRange> {
-        self.ranges.range(self.passed(acked)..).copied()
+        self.ranges.range(self.passed(acked)..).map(|it| it.range())
     }
 
     /// Returns the number of ranges that end at or below `acked`. Takes constant time if all ranges
     /// or all but one end there, as for a member that has every message.
     pub(super) fn passed(&self, acked: Seq) -> usize {
-        let is_passed = |range: &SeqRange| range.last <= acked;
+        let is_passed = |range: &CountedRange| range.last <= acked;
         let mut newest = self.ranges.iter().rev();
         if newest.next().is_none_or(is_passed) {
             return self.ranges.len();
@@ -169,12 +202,22 @@ impl SeqRanges {
     }
 
     fn others_between(&self, after: Seq, through: Seq) -> u64 {
-        let own = self
-            .above(after)
-            .take_while(|range| range.first <= through)
-            .map(|range| range.last.min(through).above(range.first.before().max(after)))
-            .fold(0, u64::saturating_add);
+        let own = self.counted(through.max(after)).wrapping_sub(self.counted(after));
         through.above(after).saturating_sub(own)
+    }
+
+    /// Returns the number of seqs up to and including `through`, from an unknown number on. Takes
+    /// the time of a binary search, because a member can have very many ranges.
+    fn counted(&self, through: Seq) -> u64 {
+        let begun = self.ranges.partition_point(|range| range.first <= through);
+        let last = begun.checked_sub(1).and_then(|at| self.ranges.get(at));
+        match (last, self.ranges.front()) {
+            (Some(range), _) => range.through.wrapping_sub(range.last.above(through)),
+            (None, Some(front)) => {
+                front.through.wrapping_sub(front.last.above(front.first.before()))
+            }
+            (None, None) => 0,
+        }
     }
 
     /// Returns the gap of all seqs of others after `after`, up to and including `through`.
@@ -203,6 +246,15 @@ mod tests {
         ranges
     }
 
+    fn parts(ranges: &SeqRanges) -> Vec<SeqRange> {
+        let counts = ranges.ranges.iter().map(|it| it.through).collect::<Vec<_>>();
+        for (at, pair) in counts.windows(2).enumerate() {
+            let range = ranges.at(at + 1).unwrap();
+            assert_eq!(pair[1] - pair[0], range.last.above(range.first.before()), "{ranges:?}");
+        }
+        ranges.above(Seq::ZERO).collect()
+    }
+
     /// Compares with a walk over all seqs, for each set of own seqs in 1..=7.
     #[test]
     fn every_answer_is_that_of_a_walk_over_all_numbers() {
@@ -226,8 +278,25 @@ mod tests {
                 }
                 ranges.forget_through(Seq::new(after));
                 let left: Vec<u64> = own.iter().copied().filter(|&number| number > after).collect();
-                assert_eq!(ranges.ranges, ranges_of(&left).ranges, "{own:?} {after}");
+                assert_eq!(parts(&ranges), parts(&ranges_of(&left)), "{own:?} {after}");
+                for (from, through) in (0..=8).flat_map(|from| (0..=9).map(move |it| (from, it))) {
+                    let (from, through) = (Seq::new(from), Seq::new(through));
+                    let others = ranges_of(&left).others(from, through);
+                    assert_eq!(ranges.others(from, through), others, "{own:?} {after}");
+                }
             }
+        }
+    }
+
+    /// A walk over all ranges for each answer would take many minutes here.
+    #[test]
+    fn an_answer_does_not_walk_over_all_ranges() {
+        let count = 200_000;
+        let numbers: Vec<u64> = (1..=count).map(|number| 2 * number).collect();
+        let ranges = ranges_of(&numbers);
+        for through in 1..=count {
+            let others = ranges.others(Seq::new(1), Seq::new(2 * through));
+            assert_eq!(others, through - 1);
         }
     }
 
@@ -241,7 +310,7 @@ mod tests {
                 ranges.add(vec![SeqRange { first: Seq::new(first), last: Seq::new(last) }]);
                 let is_in = |number: &u64| own.contains(number) || (first..=last).contains(number);
                 let all: Vec<u64> = (1..=7).filter(is_in).collect();
-                assert_eq!(ranges.ranges, ranges_of(&all).ranges, "{own:?} {first} {last}");
+                assert_eq!(parts(&ranges), parts(&ranges_of(&all)), "{own:?} {first} {last}");
             }
         }
     }
@@ -259,7 +328,7 @@ mod tests {
             for added in [added, reversed] {
                 let mut ranges = ranges_of(&own);
                 ranges.add(added);
-                assert_eq!(ranges.ranges, ranges_of(&all).ranges, "{own:?} {more:b}");
+                assert_eq!(parts(&ranges), parts(&ranges_of(&all)), "{own:?} {more:b}");
             }
         }
     }
@@ -278,7 +347,7 @@ mod tests {
                     is_kept || *number > acked
                 };
                 let known: Vec<u64> = own.iter().copied().filter(is_known).collect();
-                assert_eq!(ranges.ranges, ranges_of(&known).ranges, "{own:?} {acked} {front}");
+                assert_eq!(parts(&ranges), parts(&ranges_of(&known)), "{own:?} {acked} {front}");
             }
         }
     }
