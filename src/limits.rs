@@ -98,6 +98,9 @@ pub const RUN_BYTES_MAX: usize = 256 * 1024;
 /// Most slices of a run. One call takes 1024 slices on Linux (`IOV_MAX`), and at least 16 on any
 /// POSIX system.
 pub const RUN_SLICES_MAX: usize = 64;
+/// Shortest line of which all sockets that have begun it share one copy. Each socket has its own copy
+/// of a shorter one.
+pub const SHARED_LINE_BYTES_MIN: usize = 4096;
 /// Most sent and unacknowledged gaps of a member whose inner seqs are known to be invalid in acks.
 pub const SENT_GAPS_MAX: usize = 1024;
 /// Most ranges of a member's own seqs above its cursor. A member without acks from it cannot

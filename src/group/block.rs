@@ -115,8 +115,8 @@ impl Block {
         let Range { start, end } = self.offset_of(seq)..self.offset_of(seq.next());
         LineAt {
             seq,
-            remaining: self.bytes.get(at..end).unwrap_or_default(),
-            has_begun: start < at,
+            line: self.bytes.get(start..end).unwrap_or_default(),
+            begun: at.saturating_sub(start),
         }
     }
 
@@ -138,14 +138,14 @@ impl Block {
     }
 }
 
-/// A line of a block, and an offset in it.
+/// A line of a block, and an offset in the line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LineAt<'a> {
     pub(super) seq: Seq,
-    /// Bytes of the line from the offset on.
-    pub(super) remaining: &'a [u8],
-    /// True if the offset is not the start of the line.
-    pub(super) has_begun: bool,
+    /// The whole line.
+    pub(super) line: &'a [u8],
+    /// Bytes of the line before the offset.
+    pub(super) begun: usize,
 }
 
 const _: () = assert!(size_of::<BlockEntry>() == 8, "a kept message costs 8 bytes and its line");
@@ -155,24 +155,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_offset_names_its_line_and_the_remaining_bytes() {
+    fn an_offset_names_its_line_and_the_bytes_before_it() {
         let mut block = Block::new(Seq::new(5), 100, Millis::ZERO, 1);
         for line in ["a\n", "bcd\n", "ef\n"] {
             assert!(block.append(line.as_bytes(), Millis::new(7)));
         }
         assert_eq!((block.first(), block.last()), (Seq::new(5), Seq::new(7)));
         assert_eq!((block.start_of(Seq::new(6)), block.end()), (102, 109));
-        for (from, bytes, seq, remaining, has_begun) in [
-            (5, 0, 5, "a\n", false),
-            (5, 1, 5, "\n", true),
-            (5, 2, 6, "bcd\n", false),
-            (5, 3, 6, "cd\n", true),
-            (6, 3, 6, "\n", true),
-            (6, 4, 7, "ef\n", false),
-            (7, 2, 7, "\n", true),
+        for (from, bytes, seq, line, begun) in [
+            (5, 0, 5, "a\n", 0),
+            (5, 1, 5, "a\n", 1),
+            (5, 2, 6, "bcd\n", 0),
+            (5, 3, 6, "bcd\n", 1),
+            (6, 3, 6, "bcd\n", 3),
+            (6, 4, 7, "ef\n", 0),
+            (7, 2, 7, "ef\n", 2),
         ] {
-            let remaining = remaining.as_bytes();
-            let expected = LineAt { seq: Seq::new(seq), remaining, has_begun };
+            let line = line.as_bytes();
+            let expected = LineAt { seq: Seq::new(seq), line, begun };
             assert_eq!(block.line_at(Seq::new(from), bytes), expected, "{from} {bytes}");
         }
         assert_eq!(block.lines(Seq::new(6), Seq::new(7)), b"bcd\nef\n");

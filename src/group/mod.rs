@@ -23,6 +23,7 @@ mod addresses;
 mod announcements;
 mod apply;
 mod backlog;
+mod begun_lines;
 mod block;
 mod commands;
 mod cursor_changes;
@@ -64,6 +65,7 @@ use crate::time::{Millis, Now, UnixMillis};
 
 use access::AccessState;
 use backlog::BacklogState;
+use begun_lines::BegunLines;
 use handler::InputHandler;
 use ids::MemberSlot;
 use links::{ConnectPurpose, Link, Links};
@@ -91,6 +93,7 @@ pub struct Group {
     access: AccessState,
     state: RecordedState,
     links: Links,
+    begun_lines: BegunLines,
     effects: VecDeque<Effect>,
     is_shutting_down: bool,
     journal_state: JournalState,
@@ -111,6 +114,7 @@ impl Group {
             access: AccessState::new(&rules),
             rules,
             links: Links::default(),
+            begun_lines: BegunLines::default(),
             effects: VecDeque::new(),
             is_shutting_down: false,
             journal_state: JournalState::default(),

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
+use super::begun_lines::{BegunLines, LineCopy};
 use super::block::LineAt;
 use super::history::{History, HistorySlice, HistorySlices};
 use super::ranges::SeqRanges;
@@ -34,7 +35,7 @@ pub(super) struct Outbound {
 /// A line that the socket took in part. The line must be finished, even if its message expires.
 #[derive(Debug)]
 struct PartialLine {
-    bytes: Vec<u8>,
+    bytes: LineCopy,
     written: usize,
     kind: LineKind,
 }
@@ -58,7 +59,7 @@ impl Outbound {
     /// Creates an outbound half that starts after `acked`. A `hello` line goes first.
     pub(super) fn new(acks: bool, hello: Option<MessageLine<'_>>, acked: Seq) -> Self {
         let partial = hello.map(|hello| {
-            let bytes = format!("{hello}\n").into_bytes();
+            let bytes = format!("{hello}\n").into_bytes().into();
             Box::new(PartialLine { bytes, written: 0, kind: LineKind::Nothing })
         });
         Self { acks, partial, gap: None, cursor: acked, sent: acked, sent_gaps: VecDeque::new() }
@@ -133,13 +134,19 @@ impl Outbound {
 
     /// Records that `bytes` of the last run are written. Returns the number of messages that are
     /// now complete. [`Outbound::skip_missing`] must follow.
-    pub(super) fn wrote(&mut self, bytes: usize, history: &History, own: &SeqRanges) -> u64 {
+    pub(super) fn wrote(
+        &mut self,
+        bytes: usize,
+        history: &History,
+        own: &SeqRanges,
+        lines: &mut BegunLines,
+    ) -> u64 {
         if !self.has_begun() {
-            return self.wrote_history(bytes, history, own);
+            return self.wrote_history(bytes, history, own, lines);
         }
         let (left, finished) = self.wrote_partial(bytes);
         let left = self.wrote_gap(left);
-        self.wrote_history(left, history, own).saturating_add(finished)
+        self.wrote_history(left, history, own, lines).saturating_add(finished)
     }
 
     /// Records that the last run is written, which was one slice of whole messages up to `through`.
@@ -186,19 +193,25 @@ impl Outbound {
             return left;
         }
         let kind = LineKind::Gap(gap);
-        self.partial = Some(Box::new(PartialLine { bytes: line, written: bytes, kind }));
+        self.partial = Some(Box::new(PartialLine { bytes: line.into(), written: bytes, kind }));
         0
     }
 
     /// Moves the cursor over `bytes` of the history. Returns the number of completed messages.
-    fn wrote_history(&mut self, bytes: usize, history: &History, own: &SeqRanges) -> u64 {
+    fn wrote_history(
+        &mut self,
+        bytes: usize,
+        history: &History,
+        own: &SeqRanges,
+        lines: &mut BegunLines,
+    ) -> u64 {
         let (mut left, mut deliveries) = (bytes, 0_u64);
         let mut slices = history.slices(self.cursor, own);
         while left > 0
             && let Some(slice) = slices.next()
         {
             let Some(remaining) = left.checked_sub(slice.bytes().len()) else {
-                return deliveries.saturating_add(self.wrote_part(slice, left));
+                return deliveries.saturating_add(self.wrote_part(slice, left, lines));
             };
             left = remaining;
             self.cursor = slice.last;
@@ -209,15 +222,14 @@ impl Outbound {
     }
 
     /// Moves the cursor over a part of a slice: whole lines, and perhaps the start of one.
-    fn wrote_part(&mut self, slice: HistorySlice<'_>, bytes: usize) -> u64 {
-        let LineAt { seq, remaining, has_begun } = slice.line_at(bytes);
+    fn wrote_part(&mut self, slice: HistorySlice<'_>, bytes: usize, lines: &mut BegunLines) -> u64 {
+        let LineAt { seq, line, begun } = slice.line_at(bytes);
         self.sent = seq.before();
         self.cursor = seq.before();
-        if has_begun {
-            // The bytes are copied now: the message may be dropped before the socket takes more.
-            let partial =
-                PartialLine { bytes: remaining.to_vec(), written: 0, kind: LineKind::Message(seq) };
-            self.partial = Some(Box::new(partial));
+        if begun > 0 {
+            // The line is copied now: the message may be dropped before the socket takes more.
+            let (bytes, kind) = (lines.copy(seq, line), LineKind::Message(seq));
+            self.partial = Some(Box::new(PartialLine { bytes, written: begun, kind }));
             self.cursor = seq;
         }
         seq.above(slice.first)

@@ -17,7 +17,10 @@ impl Group {
         let Some(member) = self.state.members.at(slot) else { return };
         let deliveries = match through {
             Some(through) => outbound.wrote_through(through, member.own()),
-            None => outbound.wrote(bytes, &self.state.history, member.own()),
+            None => {
+                let (history, begun) = (&self.state.history, &mut self.begun_lines);
+                outbound.wrote(bytes, history, member.own(), begun)
+            }
         };
         let gone = outbound.skip_missing(&self.state.history, member.own());
         let acked = (!outbound.acks).then(|| outbound.sent());

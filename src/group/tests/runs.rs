@@ -1,6 +1,7 @@
 //! Runs: the bytes for a message socket.
 
 use super::*;
+use crate::group::begun_lines::BegunLines;
 use crate::group::history::{History, NewcomerLimits};
 use crate::group::outbound::Outbound;
 
@@ -16,6 +17,7 @@ fn runs(lost: Option<u64>) -> Vec<(String, Option<Seq>)> {
     }
     history.release(Seq::new(5));
     let mut outbound = Outbound::new(true, None, Seq::ZERO);
+    let mut begun_lines = BegunLines::default();
     let mut runs = Vec::new();
     while let Some(run) = outbound.run(&history, &own) {
         let (bytes, through) = run.write(|slices, through| {
@@ -23,7 +25,7 @@ fn runs(lost: Option<u64>) -> Vec<(String, Option<Seq>)> {
         });
         match through {
             Some(through) => drop(outbound.wrote_through(through, &own)),
-            None => drop(outbound.wrote(bytes.len(), &history, &own)),
+            None => drop(outbound.wrote(bytes.len(), &history, &own, &mut begun_lines)),
         }
         outbound.skip_missing(&history, &own);
         runs.push((String::from_utf8(bytes).unwrap(), through));
