@@ -239,8 +239,23 @@ impl History {
     /// Returns the seq of the oldest message that has not expired at `now`; the next seq if all
     /// have.
     pub(super) fn unexpired(&self, now: Millis) -> Seq {
-        let mut front = self.front;
-        while let Some(block) = self.block_of(front) {
+        self.unexpired_in((self.front, self.last), now)
+    }
+
+    /// Returns the seq of the oldest message that has not expired at `now`; if all that may be sent
+    /// have, the seq behind them. No message behind them is looked at: very many can wait for a
+    /// disk.
+    pub(super) fn unexpired_released(&self, now: Millis) -> Seq {
+        self.unexpired_in((self.front, self.released), now)
+    }
+
+    /// Returns the first seq of this range whose message has not expired at `now`; the seq behind
+    /// the range if all have.
+    fn unexpired_in(&self, (first, last): (Seq, Seq), now: Millis) -> Seq {
+        let mut front = first;
+        while front <= last
+            && let Some(block) = self.block_of(front)
+        {
             if block.accepted(front).plus(self.ttl_ms) >= now {
                 break;
             }

@@ -189,8 +189,8 @@ impl Group {
     /// out never to have been accepted.
     pub(super) fn expire(&mut self, now: Millis) {
         if !self.state.history.delivers_once() {
-            let front = self.state.history.unexpired(now);
-            self.expire_before(front.min(self.state.history.released().next()));
+            let front = self.state.history.unexpired_released(now);
+            self.expire_before(front);
         }
     }
 

@@ -63,7 +63,7 @@ impl History {
             return self.last;
         }
         let wanted = Seq::new(self.last.as_u64().saturating_sub(past));
-        let kept = self.kept_for_newcomers().max(self.unexpired(now)).before();
+        let kept = self.unexpired_in((self.kept_for_newcomers(), self.last), now).before();
         let lost = self.lost.last().unwrap_or(Seq::ZERO);
         wanted.max(kept).max(lost).min(self.last)
     }

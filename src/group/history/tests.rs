@@ -172,9 +172,15 @@ fn readers_of_a_block_that_expired_are_readers_of_the_next_one() {
 fn a_message_expires_after_the_last_millisecond_of_its_time() {
     let mut history = History::new(TTL_MS, NewcomerLimits::default());
     history.append(b"a\n", Millis::new(7));
-    assert_eq!(history.unexpired(Millis::new(107)), Seq::new(1));
+    let unexpired = |history: &History, now| {
+        let now = Millis::new(now);
+        (history.unexpired(now), history.unexpired_released(now))
+    };
+    let (first, second) = (Seq::new(1), Seq::new(2));
+    assert_eq!(unexpired(&history, 107), (first, first));
+    assert_eq!(unexpired(&history, 108), (second, first));
     assert_eq!(history.next_expiry(), None, "it may not be sent yet");
     history.release(Seq::new(1));
     assert_eq!(history.next_expiry(), Some(Millis::new(108)));
-    assert_eq!(history.unexpired(Millis::new(108)), Seq::new(2));
+    assert_eq!(unexpired(&history, 108), (second, second));
 }
