@@ -73,6 +73,11 @@ impl AnnouncedId {
         }
     }
 
+    /// Returns true if nothing was announced about the id, and nothing is proposed.
+    fn is_unheard_of(self) -> bool {
+        self.announced == Announced::Absent && self.at.is_none() && !self.is_proposed
+    }
+
     /// Returns the change that makes the announced state true; `None` for an id that is no member
     /// and not known as one.
     fn change(self, presence: Option<Presence>) -> Option<PresenceChange> {
@@ -186,8 +191,12 @@ impl Announcements {
         }
     }
 
-    /// Updates the time at which an id is due. Must be called after each change of the id.
+    /// Updates the time at which an id is due, and forgets an id that has left before anything was
+    /// announced about it. Must be called after each change of the id.
     pub(super) fn update(&mut self, id: &str, presence: Option<Presence>) {
+        if self.ids.get(id).is_some_and(|it| presence.is_none() && it.is_unheard_of()) {
+            return self.forget(id);
+        }
         let Self { delay_ms: Some(delay_ms), ids, due, .. } = self else { return };
         let Some(it) = ids.get_mut(id) else { return };
         let due_at = it.due_at(presence, *delay_ms);
