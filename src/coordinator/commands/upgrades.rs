@@ -14,14 +14,14 @@ use super::replies::{conn_of, key_of};
 use crate::coordinator::sockets::{CoordinatorTimer, Sockets};
 use crate::group::{ConnId, LinkId};
 use crate::limits::LINGER_MS;
-use crate::net::{Connection, Key, Stream};
+use crate::net::{Connection, Key, Stream, TimerId};
 use crate::time::Millis;
 
 /// Keys of command sockets that become message sockets.
 #[derive(Debug)]
 pub(super) struct UpgradeQueue {
-    /// Sockets whose `OK` is due, by their links.
-    due: BTreeMap<LinkId, Key>,
+    /// Sockets whose `OK` is due, by their links, and the timers that watch them.
+    due: BTreeMap<LinkId, (Key, TimerId)>,
     /// Sockets that have written all replies.
     written: Vec<Key>,
     stall_timeout_ms: u64,
@@ -42,9 +42,18 @@ impl UpgradeQueue {
         self.written.push(key);
     }
 
-    fn set_timer(&self, key: Key, sockets: &mut Sockets, now: Millis) {
+    /// Watches a socket from now on. Its last timer has fired, if it had one.
+    fn watch(&mut self, link: LinkId, key: Key, sockets: &mut Sockets, now: Millis) {
         let due = now.plus(self.stall_timeout_ms);
-        sockets.set_timer(due, CoordinatorTimer::Upgrade(key));
+        let timer = sockets.set_timer(due, CoordinatorTimer::Upgrade(key));
+        self.due.insert(link, (key, timer));
+    }
+
+    /// Watches a socket no longer. Returns its key.
+    fn unwatch(&mut self, link: LinkId, sockets: &mut Sockets) -> Option<Key> {
+        let (key, timer) = self.due.remove(&link)?;
+        sockets.cancel(Some(timer));
+        Some(key)
     }
 }
 
@@ -72,8 +81,7 @@ impl<'a, S: Stream> Upgrades<'a, S> {
             (key_of(from), self.commands);
         let begins = clients.get_mut(key).is_some_and(|socket| socket.upgrade(link));
         if begins {
-            upgrades.due.insert(link, key);
-            upgrades.set_timer(key, sockets, now);
+            upgrades.watch(link, key, sockets, now);
         }
         begins
     }
@@ -89,7 +97,7 @@ impl<'a, S: Stream> Upgrades<'a, S> {
             if let Some(link) = link
                 && let Some(mut socket) = clients.remove(key)
             {
-                upgrades.due.remove(&link);
+                upgrades.unwatch(link, sockets);
                 budget.release(&socket);
                 sockets.certificates().change(key, socket.certified_until(), None);
                 admission.on_closed(&mut socket.client);
@@ -108,7 +116,7 @@ impl<'a, S: Stream> Upgrades<'a, S> {
         now: Millis,
     ) {
         let commands = self.commands;
-        let Some(key) = commands.upgrades.due.remove(&link) else { return };
+        let Some(key) = commands.upgrades.unwatch(link, sockets) else { return };
         if let Some(socket) = commands.sockets.get_mut(key) {
             socket.refuse(false);
             sockets.set_timer(now.plus(LINGER_MS), CoordinatorTimer::Linger(key));
@@ -128,7 +136,7 @@ impl<'a, S: Stream> Upgrades<'a, S> {
         let socket = clients.get_mut(key)?;
         let link = socket.upgrade_link()?;
         let is_stalled = socket.is_upgrade_stalled();
-        upgrades.set_timer(key, sockets, now);
+        upgrades.watch(link, key, sockets, now);
         is_stalled.then_some(link)
     }
 

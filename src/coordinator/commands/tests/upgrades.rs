@@ -95,6 +95,7 @@ fn a_socket_leaves_with_the_bytes_behind_its_request_once_its_ok_is_committed_an
     let stats = part.commands.stats();
     assert_eq!((stats.connections, stats.kept_bytes, stats.input_bytes), (0, 0, 0));
     assert!(part.commands.is_empty() && part.next_upgraded().is_none());
+    assert_eq!(part.sockets.first_due(), None, "a timer can be a day long");
 }
 
 #[test]
