@@ -66,7 +66,7 @@ impl<S: Recorded> Application<'_, S> {
                 if !is_owner || self.has_moved(id, visit) {
                     return self.withdraw(fact, ticket);
                 }
-                let (before, acked) = (member.owner, self.kept(acked));
+                let (before, acked) = (member.owner, self.returned(id, acked));
                 self.put(Some(Fact::Returned { id, before, owner, address, acked }), ticket);
                 self.begin_visit(id, acked);
             }
@@ -149,6 +149,14 @@ impl<S: Recorded> Application<'_, S> {
     /// Returns the cursor, but none above the last message, or below what sites may have kept.
     fn kept(&self, cursor: Seq) -> Seq {
         cursor.max(self.list.horizon()).min(self.state.position().last)
+    }
+
+    /// Returns the cursor of a member that returns, but none above the last message. Below what
+    /// sites may have kept it does not go back, but it stays there if it has come no further: what
+    /// the member has missed must count.
+    fn returned(&self, id: &str, cursor: Seq) -> Seq {
+        let reached = self.list.homes.of(id).map_or(Seq::ZERO, |home| home.acked);
+        cursor.max(self.list.horizon().min(reached)).min(self.state.position().last)
     }
 
     fn begin_visit(&mut self, id: &str, acked: Seq) {

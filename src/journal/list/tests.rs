@@ -16,7 +16,7 @@ use super::names::{Life, ListPosition, MemberVisit, SiteName};
 use super::record::{ListRecord, SharedRules};
 use super::site::{SiteJournal, SiteOptions, SitePhase};
 use super::snapshot::{Collector, pieces, restore};
-use super::state::{Judgement, ListState, VoidReason};
+use super::state::{Judgement, ListState, SnapshotMark, VoidReason};
 use crate::facts::{Fact, Ordered, Recorded as _, StateMachine as _};
 use crate::group::{Group, Rules, Ticket};
 use crate::limits::Overflow;
