@@ -8,7 +8,6 @@ use super::entry::EntryKind;
 use super::names::{ListPosition, SiteName};
 use super::record::SharedRules;
 use super::state::VoidReason;
-use crate::protocol::Epoch;
 use crate::text::Counted;
 use crate::time::UnixMillis;
 
@@ -144,8 +143,8 @@ pub struct Doubt {
     pub position: ListPosition,
     /// The chain there.
     pub chain: super::chain::Chain,
-    /// The epoch there.
-    pub epoch: Epoch,
+    /// Entry in which the epoch there began.
+    pub epoch_began: ListPosition,
 }
 
 impl fmt::Display for SiteEnd {

@@ -163,6 +163,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
         self.state.drop_excess();
         if is_own && journal.phase == SitePhase::Beginning {
             journal.phase = SitePhase::Serving;
+            journal.options.tasks.doubt = None;
             // The end of the process before this one may have come since they were located.
             self.locate_all(at);
         }
@@ -277,9 +278,6 @@ impl<S: Replicated> ReportHandler<'_, S> {
         let config = journal.options.rules;
         if group != config {
             return journal.end(SiteEnd::OtherRules { group, config });
-        }
-        if let Some(doubt) = journal.options.tasks.doubt {
-            journal.doubtful_epoch = Some(doubt.epoch);
         }
         let known = journal.list.site(&journal.options.site).filter(|it| !it.has_ended);
         journal.phase = match known {

@@ -211,9 +211,8 @@ impl<T: Copy + Ord> SiteJournal<T> {
     /// Ends the service because the engine showed two histories.
     pub(super) fn doubt(&mut self) {
         let (position, chain): (ListPosition, Chain) = (self.list.position(), self.list.chain());
-        let epoch = self.list.epoch.epoch;
-        let has_served = self.has_served();
-        self.end(SiteEnd::Doubtful { doubt: Doubt { position, chain, epoch }, has_served });
+        let (epoch_began, has_served) = (self.list.epoch.began_at, self.has_served());
+        self.end(SiteEnd::Doubtful { doubt: Doubt { position, chain, epoch_began }, has_served });
     }
 
     /// Returns true if this start has done what it had to: an epoch that was due began with its

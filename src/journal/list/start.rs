@@ -21,10 +21,12 @@ impl StartTasks {
     #[must_use]
     pub fn after(self, end: &SiteEnd) -> Option<Self> {
         match *end {
-            SiteEnd::Doubtful { doubt, has_served } => {
-                // An earlier doubt that was not settled cannot be compared any longer.
-                let is_open = !has_served && (self.doubt.is_some() || self.begins_epoch);
-                Some(Self { doubt: Some(doubt), begins_epoch: is_open, ..Self::default() })
+            SiteEnd::Doubtful { doubt, has_served: true } => {
+                Some(Self { doubt: Some(doubt), ..Self::default() })
+            }
+            // It has confirmed nothing, so its own doubt does not count.
+            SiteEnd::Doubtful { has_served: false, .. } => {
+                Some(Self { missing: ListPosition::ZERO, ..self })
             }
             SiteEnd::FellBehind { last, has_served, .. } => {
                 let open = if has_served { Self::default() } else { self };

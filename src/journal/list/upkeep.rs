@@ -1,7 +1,7 @@
 //! Work of the journal of a site that is due by time: batches, and their repetition.
 
 use super::entry::EntryKind;
-use super::io::{ListJob, ListNotice, ListReport, SiteEnd};
+use super::io::{Doubt, ListJob, ListNotice, ListReport, SiteEnd};
 use super::names::{Life, ListPosition};
 use super::observed::ListObserved;
 use super::reading::ReportHandler;
@@ -167,7 +167,11 @@ impl<T: Copy + Ord> SiteJournal<T> {
     /// Begins the life of this process: its first batch has the life, and perhaps a new epoch.
     fn try_to_begin(&mut self, now: Now, draw: &mut dyn FnMut() -> Option<u64>) {
         let (epoch, tasks) = (&self.list.epoch, &self.options.tasks);
-        let is_doubtful = epoch.is_doubtful || self.doubtful_epoch == Some(epoch.epoch);
+        // An epoch that began after that of the doubt has told everybody.
+        let is_open = |doubt: Doubt| epoch.began_at <= doubt.epoch_began;
+        let is_doubtful = epoch.is_doubtful
+            || self.doubtful_epoch == Some(epoch.epoch)
+            || tasks.doubt.is_some_and(is_open);
         let begins_epoch = tasks.begins_epoch || is_doubtful;
         let bits = if begins_epoch { draw() } else { None };
         if begins_epoch && bits.is_none() {

@@ -200,8 +200,9 @@ fn list_of_six() -> ListState {
     list
 }
 
-/// A site that starts with this doubt, and has read a list of this many entries.
-fn restarted(doubt: Doubt, entries: u64) -> SiteJournal<Ticket> {
+/// Returns true if a site begins an epoch that starts with this doubt, and reads a list of this many
+/// entries.
+fn begins_epoch(doubt: Doubt, entries: u64) -> bool {
     let mut site = ReadingSite::new();
     site.journal.options.tasks.doubt = Some(doubt);
     site.read(&founding(name("oslo"), RULES, Epoch::new(1), UnixMillis(1)));
@@ -209,20 +210,34 @@ fn restarted(doubt: Doubt, entries: u64) -> SiteJournal<Ticket> {
         site.read(b"a stranger");
     }
     site.handle(ListReport::CaughtUp { last: ListPosition(entries) });
-    site.journal
+    let life = site.commit();
+    let batch = ListBatch::read(&life).unwrap();
+    batch.records().any(|record| matches!(record, ListRecord::Epoch { .. }))
 }
 
 #[test]
 fn a_doubt_is_settled_by_the_same_entry_though_many_follow_it() {
     let list = list_of_six();
-    let (position, epoch) = (list.position(), Epoch::new(1));
-    let same = Doubt { position, chain: list.chain(), epoch };
+    let (position, chain) = (list.position(), list.chain());
+    let same = Doubt { position, chain, epoch_began: ListPosition(1) };
     let other = Doubt { chain: Chain(7), ..same };
     for entries in [6, 7, 6 + CHAIN_VALUES_MAX as u64 + 1] {
-        assert_eq!(restarted(same, entries).doubtful_epoch, None, "{entries}");
-        assert_eq!(restarted(other, entries).doubtful_epoch, Some(epoch), "{entries}");
+        assert!(!begins_epoch(same, entries), "{entries}");
+        assert!(begins_epoch(other, entries), "{entries}");
     }
-    assert_eq!(restarted(same, 5).doubtful_epoch, Some(epoch), "the entry is gone");
+    assert!(begins_epoch(same, 5), "the entry is gone");
+}
+
+#[test]
+fn a_doubt_ends_with_its_epoch() {
+    let began = |at| {
+        let (position, chain) = (ListPosition(9), Chain(7));
+        Doubt { position, chain, epoch_began: ListPosition(at) }
+    };
+    // The epoch of the list begins in entry 1.
+    assert!(begins_epoch(began(1), 6));
+    assert!(begins_epoch(began(5), 6), "the list went back before the epoch of the doubt");
+    assert!(!begins_epoch(began(0), 6), "another site has begun one since");
 }
 
 #[test]
@@ -258,7 +273,7 @@ fn a_start_goes_on_behind_missing_entries_and_begins_an_epoch() {
 fn the_next_start_does_what_this_one_has_left() {
     let at = |position| {
         let position = ListPosition(position);
-        Doubt { position, chain: Chain(position.0.into()), epoch: Epoch::new(1) }
+        Doubt { position, chain: Chain(position.0.into()), epoch_began: ListPosition(1) }
     };
     let behind = |has_served| {
         let (first, last) = (ListPosition(5), ListPosition(7));
@@ -274,12 +289,14 @@ fn the_next_start_does_what_this_one_has_left() {
         (doubt, behind(true), missing),
         (doubt, behind(false), StartTasks { missing: ListPosition(7), ..doubt }),
         (epoch, behind(false), StartTasks { begins_epoch: true, ..missing }),
-        (none, doubtful(at(3), false), doubt),
+        (none, doubtful(at(3), true), doubt),
         (epoch, doubtful(at(3), true), doubt),
-        (missing, doubtful(at(3), false), doubt),
-        // A second doubt: both cannot be compared, so the epoch ends.
-        (doubt, doubtful(at(4), false), StartTasks { doubt: Some(at(4)), ..epoch }),
-        (epoch, doubtful(at(4), false), StartTasks { doubt: Some(at(4)), ..epoch }),
+        (doubt, doubtful(at(4), true), StartTasks { doubt: Some(at(4)), ..none }),
+        // A process that has not served has confirmed nothing, so it leaves no doubt of its own.
+        (none, doubtful(at(4), false), none),
+        (doubt, doubtful(at(4), false), doubt),
+        (epoch, doubtful(at(4), false), epoch),
+        (StartTasks { begins_epoch: true, ..missing }, doubtful(at(4), false), epoch),
     ] {
         assert_eq!(tasks.after(&end), Some(expected), "{tasks:?} {end:?}");
     }
