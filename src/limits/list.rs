@@ -12,8 +12,9 @@ pub const BATCH_BYTES_MAX: usize = 256 * 1024;
 pub const BATCH_OVERHEAD_BYTES: usize = 256;
 /// Longest request line at a site, in bytes: a batch has room for it.
 pub const SITE_LINE_BYTES_HIGHEST: usize = 128 * 1024;
-/// Chain values that are kept. A batch whose site has not read the last 256 entries is void.
-pub const CHAIN_VALUES_MAX: usize = 256;
+/// Chain values that are kept. A batch whose site has not read the last 4096 entries is void, so no
+/// more entries may come while a batch is on its way to the leader. All sites need the same number.
+pub const CHAIN_VALUES_MAX: usize = 4096;
 /// Milliseconds without a batch after which a site makes an empty one.
 pub const PULSE_MS: u64 = 2000;
 /// Milliseconds by which the clock of a site counts at most, if it is ahead of the engine's clock.
