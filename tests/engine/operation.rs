@@ -5,6 +5,8 @@ use std::fs::Permissions;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use groupcast::metrics::{Metric, PREFIX, SITE_METRICS, STATS};
 use serde_json::Value;
@@ -264,6 +266,28 @@ fn inspect_prints_the_group_and_takes_no_part() {
     cairo.terminate();
     cairo.wait();
     assert!(inspect(&servers, TTL_S).contains("cairo ended life="), "{output}");
+}
+
+#[test]
+fn a_site_that_writes_all_the_time_can_be_inspected() {
+    let Some(servers) = founded(1) else { return };
+    let oslo = start(&servers, "oslo");
+    let mut senders = ["ann", "bob", "eve"].map(|id| oslo.join(id, ""));
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for sender in &mut senders {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    sender.msend("one more");
+                }
+            });
+        }
+        let found = [(); 8].map(|()| run(&servers, &["--inspect"], TTL_S, "oslo"));
+        is_over.store(true, Ordering::Relaxed);
+        for output in found {
+            assert!(output.status.success(), "{output:?}");
+        }
+    });
 }
 
 /// Returns what `--inspect` prints.

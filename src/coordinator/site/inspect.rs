@@ -14,8 +14,8 @@ use crate::coordinator::startup::rules;
 use crate::facts::{MemberState, Recorded as _};
 use crate::group::{Group, Ticket};
 use crate::journal::{
-    ListJob, ListNotice, ListPosition, ListReport, ListStats, SiteEnd, SiteJournal, SiteOptions,
-    SitePhase, SiteStats, StartTasks,
+    Home, ListJob, ListNotice, ListPosition, ListReport, ListStats, SiteEnd, SiteJournal,
+    SiteOptions, SitePhase, SiteStats, StartTasks,
 };
 use crate::limits::JOURNAL_WAITING_BYTES_MAX;
 use crate::limits::list::INSPECT_SILENCE_MS;
@@ -73,7 +73,10 @@ fn read(config: &CoordinatorConfig, tasks: StartTasks) -> Result<ListFindings, C
     loop {
         let now = clock.now();
         thread.take_reports(&mut reports);
-        for report in reports.drain(..) {
+        // What the group does behind the list that was asked for is not of interest.
+        while is_reading(&journal)
+            && let Some(report) = reports.pop_front()
+        {
             if matches!(report, ListReport::Entry { .. } | ListReport::CaughtUp { .. }) {
                 read_at = now.steady;
             }
@@ -106,6 +109,11 @@ fn read(config: &CoordinatorConfig, tasks: StartTasks) -> Result<ListFindings, C
         }
         wait(&mut poll, &mut events)?;
     }
+}
+
+/// Returns true before the end of the list is read.
+fn is_reading(journal: &SiteJournal<Ticket>) -> bool {
+    matches!(journal.phase(), SitePhase::Snapshot(_) | SitePhase::Replay)
 }
 
 impl ListFindings {
@@ -164,7 +172,9 @@ impl ListFindings {
     fn member(&self, member: &MemberState<'_>) -> String {
         let MemberState { id, owner, address, acked, registered_at, published, .. } = member;
         let home = self.journal.list().homes().of(id);
-        let state = if home.is_some_and(|home| home.is_online) { "online" } else { "offline" };
+        let list = self.journal.list();
+        let is_online = |home: &Home| home.is_online && list.is_live_name(&home.site);
+        let state = if home.is_some_and(is_online) { "online" } else { "offline" };
         let site = home.map_or("none", |home| home.site.as_str());
         // Its own site may know a higher cursor, for at most 250 ms.
         let cursor = home.map_or(Seq::ZERO, |home| home.acked).max(*acked);

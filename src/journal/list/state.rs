@@ -203,7 +203,8 @@ impl ListState {
     }
 
     /// Returns true if the group has a live site of this name.
-    pub(super) fn is_live_name(&self, name: &SiteName) -> bool {
+    #[must_use]
+    pub fn is_live_name(&self, name: &SiteName) -> bool {
         self.sites.get(name).is_some_and(|site| self.is_live(site))
     }
 
