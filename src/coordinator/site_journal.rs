@@ -152,6 +152,7 @@ impl EngineJournal {
                 | ListNotice::Void { .. }
                 | ListNotice::Withdrawn { .. }
                 | ListNotice::NotReadBack(_) => Level::Warn,
+                ListNotice::SnapshotTooLong { .. } => Level::Error,
             };
             log::log!(level, "{notice}");
         }

@@ -1,5 +1,7 @@
 //! Limits of a group of several sites.
 
+use super::KEEP_HIGHEST;
+
 /// Most reports of the engine that are handled in a turn.
 pub const TURN_REPORTS_MAX: usize = 256;
 /// Most messages of one client that are not decided.
@@ -73,8 +75,15 @@ pub const SNAPSHOT_GIVE_UP_MS: u64 = 30_000;
 /// Milliseconds that own seqs are kept above the time to live: sites apply an entry at different
 /// times.
 pub const HORIZON_SLACK_MS: u64 = 60_000;
+/// Newest messages whose own seqs are kept although all members have them: each site may keep that
+/// many for newcomers.
+pub const HORIZON_SLACK_MESSAGES: u64 = KEEP_HIGHEST as u64;
+/// Entries after which the cursors of all members are looked at for own seqs to forget.
+pub const HORIZON_ENTRIES: u64 = 1024;
 /// Most snapshots whose positions are kept.
 pub const SNAPSHOT_MARKS_MAX: usize = 64;
+/// Most pieces of a snapshot.
+pub const SNAPSHOT_PIECES_MAX: u32 = 4096;
 
 const _: () = assert!(
     SITE_LINE_BYTES_HIGHEST + BATCH_OVERHEAD_BYTES < BATCH_BYTES_MAX,

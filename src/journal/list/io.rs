@@ -8,6 +8,7 @@ use super::entry::EntryKind;
 use super::names::{ListPosition, SiteName};
 use super::record::SharedRules;
 use super::state::VoidReason;
+use crate::limits::list::SNAPSHOT_PIECES_MAX;
 use crate::text::Counted;
 use crate::time::UnixMillis;
 
@@ -227,6 +228,11 @@ pub enum ListNotice {
     NotReadBack(ListPosition),
     /// A snapshot is whole.
     Snapshot(ListPosition),
+    /// A snapshot has more pieces than one may have, so nothing is removed from the list.
+    SnapshotTooLong {
+        /// Number of pieces.
+        pieces: usize,
+    },
 }
 
 impl fmt::Display for ListNotice {
@@ -256,6 +262,11 @@ impl fmt::Display for ListNotice {
                  from the leader"
             ),
             Self::Snapshot(base) => write!(f, "list: whole snapshot of entry {base}"),
+            Self::SnapshotTooLong { pieces } => write!(
+                f,
+                "list: a snapshot would have {pieces} pieces, and may have {SNAPSHOT_PIECES_MAX}: \
+                 nothing is removed from the list until members have more of their messages"
+            ),
         }
     }
 }

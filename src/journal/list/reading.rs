@@ -64,7 +64,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
     fn on_entry(&mut self, entry: &ListEntry<'_>) -> bool {
         let ListEntry { position, stored, kind, bytes } = *entry;
         let at = self.time_of(stored);
-        self.move_horizon(at);
+        self.put_horizon(at);
         if let SitePhase::Snapshot(first) = self.journal.phase {
             if kind == EntryKind::Snapshot
                 && let Some((header, content)) = self.journal.collector.take(bytes)
@@ -103,7 +103,8 @@ impl<S: Replicated> ReportHandler<'_, S> {
             }
         };
         self.settle_doubt();
-        self.move_horizon(at);
+        self.journal.list.raise_horizon(self.state.position().last);
+        self.put_horizon(at);
         self.locate_changes(at);
         self.check_rival();
         applied
@@ -291,7 +292,8 @@ impl<S: Replicated> ReportHandler<'_, S> {
         self.locate_all(steady);
     }
 
-    fn move_horizon(&mut self, at: Millis) {
+    /// Tells the state machine the horizon, if it has moved.
+    fn put_horizon(&mut self, at: Millis) {
         let seq = self.journal.list.horizon();
         if self.journal.located.horizon != Some(seq) {
             self.journal.located.horizon = Some(seq);

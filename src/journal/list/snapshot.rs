@@ -19,13 +19,13 @@ use super::record::{
 use super::state::{Collecting, ListEpoch, ListState, SiteState, SnapshotMark};
 use crate::facts::{Fact, MemberState, Ordered, Recorded};
 use crate::journal::fields::{announced_byte, take, take_announced, take_id, take_seq, take_u64};
-use crate::limits::list::PIECE_BYTES_MAX;
+use crate::limits::list::{PIECE_BYTES_MAX, SNAPSHOT_PIECES_MAX};
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, UnixMillis};
 
 const MARK: [u8; 2] = *b"gs";
 /// Version of the snapshots that this program writes and reads.
-pub const SNAPSHOT_VERSION: u8 = 1;
+pub const SNAPSHOT_VERSION: u8 = 2;
 
 /// Name of a snapshot: the entry that it is the state of, and the site that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,9 +80,6 @@ impl Collector {
         Some((header, pieces.into_iter().flatten().flatten().collect()))
     }
 }
-
-/// Most pieces of a snapshot: 1 GiB.
-const PIECES_MAX: u32 = 4096;
 
 /// Reads a piece: its header, and its content.
 pub(super) fn read_piece(bytes: &[u8]) -> Option<(PieceHeader, &[u8])> {
@@ -149,7 +146,7 @@ fn take_piece_header(bytes: &mut &[u8]) -> Option<PieceHeader> {
     let (last, time) = (take_seq(bytes)?, UnixMillis(take_u64(bytes)?));
     let name = SnapshotName { base, site, random };
     let header = PieceHeader { name, index, count, chain, last, time };
-    (index < count && count <= PIECES_MAX).then_some(header)
+    (index < count && count <= SNAPSHOT_PIECES_MAX).then_some(header)
 }
 
 fn put_count(count: usize, out: &mut Vec<u8>) {
@@ -165,7 +162,7 @@ fn put_list(list: &ListState, out: &mut Vec<u8>) {
         put_rules(rules, out);
     }
     let ListEpoch { epoch, began_at, is_doubtful } = list.epoch;
-    for field in [list.time.0, epoch.as_u64(), began_at.0] {
+    for field in [list.time.0, list.horizon.as_u64(), epoch.as_u64(), began_at.0] {
         out.extend_from_slice(&field.to_le_bytes());
     }
     out.push(u8::from(is_doubtful));
@@ -206,7 +203,8 @@ fn put_list(list: &ListState, out: &mut Vec<u8>) {
 
 fn take_list(bytes: &mut &[u8]) -> Option<ListState> {
     let rules = Some(take_rules(bytes)?);
-    let (time, epoch) = (UnixMillis(take_u64(bytes)?), Epoch::new(take_u64(bytes)?));
+    let (time, horizon) = (UnixMillis(take_u64(bytes)?), take_seq(bytes)?);
+    let epoch = Epoch::new(take_u64(bytes)?);
     let (began_at, [is_doubtful]) = (ListPosition(take_u64(bytes)?), take(bytes)?);
     let epoch = ListEpoch { epoch, began_at, is_doubtful: is_doubtful == 1 };
     let mut values = Vec::new();
@@ -215,7 +213,7 @@ fn take_list(bytes: &mut &[u8]) -> Option<ListState> {
         values.push((position, Chain(u128::from_le_bytes(take(bytes)?))));
     }
     let chain = ChainWindow::restore(values);
-    let mut list = ListState { chain, time, rules, epoch, ..ListState::default() };
+    let mut list = ListState { chain, time, horizon, rules, epoch, ..ListState::default() };
     for _ in 0..take_count(bytes)? {
         let name = SiteName::parse(str::from_utf8(take_short(bytes)?).ok()?)?;
         let life = Life { began: ListPosition(take_u64(bytes)?), random: take_u64(bytes)? };

@@ -5,12 +5,13 @@
 use std::ops::RangeInclusive;
 
 use super::entry::EntryKind;
-use super::io::ListJob;
+use super::io::{ListJob, ListNotice};
 use super::site::SiteJournal;
 use super::snapshot::{SnapshotName, pieces};
 use crate::facts::Replicated;
 use crate::limits::list::{
     SNAPSHOT_AFTER_BYTES, SNAPSHOT_AGAIN_MS, SNAPSHOT_GIVE_UP_MS, SNAPSHOT_MS_MIN,
+    SNAPSHOT_PIECES_MAX,
 };
 use crate::protocol::Seq;
 use crate::time::{Millis, Now};
@@ -81,7 +82,12 @@ pub(super) fn run_snapshots<S: Replicated>(
     journal.upkeep.snapshots.begun_at = steady;
     let (site, base) = (journal.options.site.clone(), journal.list.position());
     let first = journal.upkeep.last_tag.saturating_add(1);
-    for piece in pieces(&journal.list, state, &site, random) {
+    let pieces = pieces(&journal.list, state, &site, random);
+    if pieces.len() > SNAPSHOT_PIECES_MAX as usize {
+        journal.notices.push_back(ListNotice::SnapshotTooLong { pieces: pieces.len() });
+        return;
+    }
+    for piece in pieces {
         journal.publish(EntryKind::Snapshot, piece.into());
     }
     let (name, tags) = (SnapshotName { base, site, random }, first..=journal.upkeep.last_tag);

@@ -18,7 +18,8 @@ use super::record::{ListRecord, SharedRules};
 use super::replaced_site::replaceable;
 use super::snapshot::{PieceHeader, SnapshotName, read_piece};
 use crate::limits::list::{
-    HORIZON_SLACK_MS, LIST_CLOCK_AHEAD_MS, SITE_DEAD_MS, SITES_MAX, SNAPSHOT_MARKS_MAX,
+    HORIZON_ENTRIES, HORIZON_SLACK_MESSAGES, HORIZON_SLACK_MS, LIST_CLOCK_AHEAD_MS, SITE_DEAD_MS,
+    SITES_MAX, SNAPSHOT_MARKS_MAX,
 };
 use crate::protocol::{Epoch, Seq};
 use crate::time::UnixMillis;
@@ -33,6 +34,8 @@ pub struct ListState {
     pub(super) epoch: ListEpoch,
     pub(super) sites: BTreeMap<SiteName, SiteState>,
     pub(super) homes: Homes,
+    /// Last seq below its cursor to which no member goes back, and whose owner is forgotten.
+    pub(super) horizon: Seq,
     /// Whole snapshots, oldest first.
     pub(super) marks: VecDeque<SnapshotMark>,
     /// The newest snapshot, while pieces of it are missing.
@@ -225,14 +228,26 @@ impl ListState {
         self.marks.iter().rev().skip(1).find(is_enough).copied()
     }
 
-    /// Returns the last seq that no member can go back to, and whose owner is forgotten. It follows
-    /// from whole snapshots alone, so that it is the same at all sites.
+    /// Returns the last seq below its cursor to which no member goes back, and whose owner is
+    /// forgotten.
     #[must_use]
     pub fn horizon(&self) -> Seq {
+        self.horizon
+    }
+
+    /// Moves the horizon after an entry; `last` is the last seq at this entry. A message is below it
+    /// if it has expired at all sites, or if all members have it and no site keeps it for newcomers.
+    /// All this follows from the list, so the horizon is the same at all sites.
+    pub(super) fn raise_horizon(&mut self, last: Seq) {
         let ttl_ms = self.rules.map_or(u64::MAX, |rules| rules.ttl_ms);
         let kept_ms = ttl_ms.saturating_add(HORIZON_SLACK_MS);
         let is_over = |mark: &&SnapshotMark| mark.time.0.saturating_add(kept_ms) < self.time.0;
-        self.marks.iter().take_while(is_over).last().map_or(Seq::ZERO, |mark| mark.last)
+        let expired = self.marks.iter().take_while(is_over).last().map(|mark| mark.last);
+        let has_all = (self.position().0 % HORIZON_ENTRIES == 0).then(|| {
+            let kept = Seq::new(last.as_u64().saturating_sub(HORIZON_SLACK_MESSAGES));
+            self.homes.all().map(|(_, home)| home.acked).fold(kept, Seq::min)
+        });
+        self.horizon = self.horizon.max(expired.max(has_all).unwrap_or_default());
     }
 
     /// Returns true if a site that has read as far as `seen` may begin another epoch. A site that
@@ -305,7 +320,12 @@ impl ListState {
         let is_whole = |open: &mut Collecting| open.has.iter().all(|has| *has);
         let PieceHeader { name, last, time, .. } = self.collecting.take_if(is_whole)?.header;
         if self.marks.len() >= SNAPSHOT_MARKS_MAX {
-            self.marks.pop_front();
+            // The oldest one stays: a member may need the messages behind it.
+            let mut index = 0_usize;
+            self.marks.retain(|_| {
+                index = index.wrapping_add(1);
+                index % 2 == 1
+            });
         }
         self.marks.push_back(SnapshotMark { base: name.base, last, time });
         Some(name)

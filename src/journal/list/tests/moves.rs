@@ -65,6 +65,7 @@ fn the_cursor_of_a_member_that_was_away_for_long_stays_below_what_it_has_missed(
     let (base, time) = (site.journal.list.position(), UnixMillis(0));
     site.journal.list.marks.push_back(SnapshotMark { base, last: Seq::new(7), time });
     site.journal.list.time = UnixMillis(10_000_000);
+    site.journal.list.raise_horizon(Seq::new(9));
     assert_eq!(site.journal.list.horizon(), Seq::new(7));
     for (acked, cursor) in [(1, 2), (4, 4), (8, 8), (3, 7)] {
         let (_, visit) = home(&site).unwrap();
