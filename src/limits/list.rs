@@ -79,7 +79,7 @@ pub const HORIZON_SLACK_MS: u64 = 60_000;
 /// many for newcomers.
 pub const HORIZON_SLACK_MESSAGES: u64 = KEEP_HIGHEST as u64;
 /// Entries after which the cursors of all members are looked at for own seqs to forget.
-pub const HORIZON_ENTRIES: u64 = 1024;
+pub const HORIZON_ENTRIES: u64 = 64;
 /// Most snapshots whose positions are kept.
 pub const SNAPSHOT_MARKS_MAX: usize = 64;
 /// Most pieces of a snapshot.
