@@ -26,12 +26,12 @@ use crate::journal::{
     EntryKind, ListImport, ListPosition, SharedRules, SiteEnd, SiteJournal, SiteName, SiteOptions,
     SitePhase, StartTasks, founding,
 };
-use crate::limits::list::START_POLL_MS;
+use crate::limits::list::{LIST_CLOCK_AHEAD_MS, START_POLL_MS};
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, Overflow};
 use crate::net::engine::{Engine, EngineOptions, EngineStream, NewStream};
 use crate::net::{Clock, Signals, WAKER};
 use crate::protocol::Epoch;
-use crate::time::{Millis, Now};
+use crate::time::{Millis, Now, UnixMillis};
 
 use list_writer::{ListWriter, NotWritten, make_stream};
 
@@ -88,16 +88,17 @@ pub(super) fn begin(
         return failed(SiteEnd::Gone(MADE_AGAIN.into()));
     }
     report_stream(engine, &stream);
+    // The ages of all messages fit before the start.
+    let clock = watch_clock(Clock::start_at(Millis::new(rules.ttl_ms)), poll.registry());
     let options = SiteOptions {
         site: site_name(engine)?,
         rules: shared_rules(config),
         engine_timeout_ms: engine.timeout_ms,
         waiting_bytes_max: JOURNAL_WAITING_BYTES_MAX,
         tasks: start.tasks,
+        engine_time: engine_time(&stream, clock.now()),
     };
     let journal = SiteJournal::new(options, ListPosition(stream.first), draw_random()?);
-    // The ages of all messages fit before the start.
-    let clock = watch_clock(Clock::start_at(Millis::new(rules.ttl_ms)), poll.registry());
     let mut group = Group::recovering(rules);
     let mut journal = EngineJournal::new(journal, Box::new(thread));
     let mut events = Events::with_capacity(64);
@@ -131,6 +132,21 @@ fn begin_due_epoch(group: &mut Group, journal: &mut EngineJournal, now: Now) {
     if group.is_epoch_due() {
         group.handle(Input::EpochCommitted, now, journal);
     }
+}
+
+/// Returns the time of the engine's clock, and warns if the clock of this machine shows another one.
+fn engine_time(stream: &EngineStream, now: Now) -> Now {
+    let Some(time_ns) = stream.time_ns else { return now };
+    let unix = UnixMillis(time_ns / 1_000_000);
+    let apart_ms = unix.0.abs_diff(now.unix.0);
+    if apart_ms > LIST_CLOCK_AHEAD_MS {
+        log::warn!(
+            "the clock of this machine and that of the engine are {} s apart: set the clock; the \
+             ages of messages are those of the engine's clock",
+            apart_ms / 1000
+        );
+    }
+    Now { unix, ..now }
 }
 
 fn report_stream(engine: &EngineConfig, stream: &EngineStream) {

@@ -14,6 +14,7 @@ fn what_is_published_comes_back_in_order_from_any_position() {
     assert_eq!((founded.first, founded.last, founded.replicas), (1, 0, 1));
     let mut client = Client::open(&options);
     assert_eq!(client.stream.created_ns, founded.created_ns);
+    assert!(client.stream.time_ns > Some(founded.created_ns), "the engine tells its time");
     client.read_from(1);
     assert_eq!(client.caught_up(), 0);
     let texts: Vec<Vec<u8>> = vec![b"one".to_vec(), Vec::new(), vec![0xff; ENTRY_BYTES_MAX]];

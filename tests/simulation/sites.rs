@@ -138,15 +138,28 @@ struct World {
     is_calm: bool,
 }
 
-fn journal(name: &SiteName, first: u64, random: u64, tasks: StartTasks) -> SiteJournalOf {
+fn journal(
+    name: &SiteName,
+    first: u64,
+    random: u64,
+    tasks: StartTasks,
+    engine_time: Now,
+) -> SiteJournalOf {
     let options = SiteOptions {
         site: name.clone(),
         rules: shared(),
         engine_timeout_ms: ENGINE_TIMEOUT_MS,
         waiting_bytes_max: 1 << 20,
         tasks,
+        engine_time,
     };
     SiteJournal::new(options, ListPosition(first), random)
+}
+
+/// The clock of the engine, which is right, at a time of the simulation.
+fn engine_clock(now: u64) -> Now {
+    // Ages up to an hour fit before the start.
+    Now { steady: Millis::new(3_600_000 + now), unix: UnixMillis(START_UNIX + now) }
 }
 
 type SiteJournalOf = SiteJournal<groupcast::group::Ticket>;
@@ -172,7 +185,7 @@ impl World {
             now: 0,
             engine,
             seats: NAMES.iter().map(seat).collect(),
-            reference: reference(1),
+            reference: reference(1, 0),
             records: RecordModel::default(),
             states: BTreeMap::new(),
             lines: BTreeMap::new(),
@@ -195,16 +208,16 @@ impl World {
 
     /// The clocks of a site.
     fn clock(&self, seat: usize) -> Now {
-        let unix = (START_UNIX + self.now).saturating_add_signed(self.seats[seat].skew);
-        // Ages up to an hour fit before the start.
-        Now { steady: Millis::new(3_600_000 + self.now), unix: UnixMillis(unix) }
+        let Now { steady, unix } = engine_clock(self.now);
+        Now { steady, unix: UnixMillis(unix.0.saturating_add_signed(self.seats[seat].skew)) }
     }
 
     fn start(&mut self, seat: usize) {
         let random = self.rng.next();
-        let first = self.engine.first;
+        let (first, engine_time) = (self.engine.first, engine_clock(self.now));
         let Seat { name, tasks, .. } = &self.seats[seat];
-        let mut process = SiteProcess::new(journal(name, first, random, *tasks), random);
+        let mut process =
+            SiteProcess::new(journal(name, first, random, *tasks, engine_time), random);
         process.is_over_removed = tasks.missing.0 >= first;
         if !self.is_calm && self.rng.percent(40) {
             process.batches_left = Some(self.rng.between(1, 5));
@@ -342,9 +355,9 @@ impl World {
     }
 }
 
-fn reference(first: u64) -> SiteProcess {
+fn reference(first: u64, now: u64) -> SiteProcess {
     let name = SiteName::parse("zz").unwrap();
-    SiteProcess::new(journal(&name, first, 1, StartTasks::default()), 1)
+    SiteProcess::new(journal(&name, first, 1, StartTasks::default(), engine_clock(now)), 1)
 }
 
 fn text_of(line: &str) -> &str {

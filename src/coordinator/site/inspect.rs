@@ -57,16 +57,17 @@ fn read(config: &CoordinatorConfig, tasks: StartTasks) -> Result<ListFindings, C
     let engine = &config.storage.engine;
     let mut poll = new_poll()?;
     let (mut thread, stream) = super::open(&super::options(engine)?, &poll)?;
+    let rules = rules(config, config.listen);
+    let clock = Clock::start_at(Millis::new(rules.ttl_ms));
     let options = SiteOptions {
         site: super::site_name(engine)?,
         rules: super::shared_rules(config),
         engine_timeout_ms: engine.timeout_ms,
         waiting_bytes_max: JOURNAL_WAITING_BYTES_MAX,
         tasks,
+        engine_time: super::engine_time(&stream, clock.now()),
     };
     let mut journal = SiteJournal::new(options, ListPosition(stream.first), 0);
-    let rules = rules(config, config.listen);
-    let clock = Clock::start_at(Millis::new(rules.ttl_ms));
     let mut group = Group::recovering(rules);
     let (mut events, mut reports) = (Events::with_capacity(64), VecDeque::new());
     let (mut void, mut read_at) = (Vec::new(), clock.now().steady);

@@ -115,8 +115,12 @@ impl<S: Replicated> ReportHandler<'_, S> {
     fn time_of(&self, stored: UnixMillis) -> Millis {
         match self.journal.phase {
             SitePhase::Snapshot(_) | SitePhase::Replay => {
-                let age_ms = self.now.unix.0.saturating_sub(stored.0);
-                Millis::new(self.now.steady.as_u64().saturating_sub(age_ms))
+                // The age now, less the time since the start: a clock may be set meanwhile.
+                let Now { steady, unix } = self.journal.options.engine_time;
+                let age_ms = unix.0.saturating_sub(stored.0);
+                let begun_later_ms = stored.0.saturating_sub(unix.0);
+                let at = steady.as_u64().saturating_sub(age_ms).saturating_add(begun_later_ms);
+                self.now.steady.min(Millis::new(at))
             }
             SitePhase::Watching { .. }
             | SitePhase::Beginning

@@ -41,6 +41,9 @@ pub struct SiteOptions {
     pub waiting_bytes_max: usize,
     /// Tasks from the start or the service before this one.
     pub tasks: StartTasks,
+    /// Time of the engine's clock, and the steady time at that moment. The ages of the entries that
+    /// a start reads count from it, because the clock of this machine may be wrong.
+    pub engine_time: Now,
 }
 
 /// State of the start of a site, and of its service.

@@ -135,6 +135,7 @@ pub(super) fn stream(answer: &Value) -> Result<EngineStream, ApiError> {
     };
     Ok(EngineStream {
         created_ns,
+        time_ns: at(answer, "/ts").as_str().and_then(time_ns),
         first,
         last,
         bytes: number("/state/bytes")?,

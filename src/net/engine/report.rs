@@ -37,6 +37,8 @@ impl EngineEntry {
 pub struct EngineStream {
     /// Time of the creation in nanoseconds since 1970. A stream that is created again has another.
     pub created_ns: u64,
+    /// Time of the engine's clock in nanoseconds since 1970; `None` if the engine did not tell it.
+    pub time_ns: Option<u64>,
     /// Position of the first entry. In an empty stream: the position of the next entry.
     pub first: u64,
     /// Position of the last entry, 0 before the first entry. It stays when entries are removed.

@@ -4,17 +4,15 @@ use std::collections::BTreeSet;
 
 use groupcast::facts::Recorded as _;
 use groupcast::journal::{ListBatch, ListJob, SitePhase};
-use groupcast::time::{Millis, Now, UnixMillis};
 
 use super::records::is_last_of;
 use super::site::SiteProcess;
-use super::{MEMBERS_MAX, START_UNIX, Seat, World, reference, text_of};
+use super::{MEMBERS_MAX, Seat, World, engine_clock, reference, text_of};
 
 impl World {
     /// Applies new entries of the list to the reference.
     pub(super) fn follow(&mut self) {
-        let steady = Millis::new(3_600_000 + self.now);
-        let now = Now { steady, unix: UnixMillis(START_UNIX + self.now) };
+        let now = engine_clock(self.now);
         loop {
             while let Some(job) = self.reference.journal.poll_job() {
                 if let ListJob::ReadFrom(position) = job {
@@ -68,7 +66,7 @@ impl World {
 
     /// Makes another reference: the list went back.
     pub(super) fn rebuild_reference(&mut self) {
-        self.reference = reference(self.engine.first);
+        self.reference = reference(self.engine.first, self.now);
         self.states.clear();
         self.lines.clear();
         self.follow();

@@ -11,6 +11,8 @@ use crate::limits::list::{
 };
 
 const FORGET_AFTER_MS: u64 = 70_000;
+/// Steady time of a start.
+const START: Millis = Millis::new(1000);
 
 fn options() -> SiteOptions {
     SiteOptions {
@@ -19,6 +21,7 @@ fn options() -> SiteOptions {
         engine_timeout_ms: 1000,
         waiting_bytes_max: 1000,
         tasks: StartTasks::default(),
+        engine_time: Now { steady: START, unix: STORED },
     }
 }
 
@@ -27,6 +30,8 @@ pub(super) struct ReadingSite {
     pub(super) journal: SiteJournal<Ticket>,
     pub(super) group: Group,
     steady: Millis,
+    /// Clock of the machine of the site.
+    unix: UnixMillis,
 }
 
 impl ReadingSite {
@@ -36,7 +41,7 @@ impl ReadingSite {
 
     fn with(rules: Rules) -> Self {
         let journal = SiteJournal::new(options(), ListPosition(1), 1);
-        Self { journal, group: Group::recovering(rules), steady: Millis::new(1000) }
+        Self { journal, group: Group::recovering(rules), steady: START, unix: STORED }
     }
 
     /// A site that has read the founding of the group, and serves.
@@ -51,7 +56,7 @@ impl ReadingSite {
     }
 
     fn handle(&mut self, report: ListReport) {
-        let now = Now { steady: self.steady, unix: STORED };
+        let now = Now { steady: self.steady, unix: self.unix };
         self.journal.handle(report, &mut self.group, now);
     }
 
@@ -81,6 +86,22 @@ fn a_clock_that_is_ahead_does_not_set_the_time_of_the_list() {
     let ahead = BatchHeader { time: UnixMillis(day_ms), ..header("oslo", 1, &list) };
     counts(&mut list, &encode(&ahead, &[ListRecord::Life]));
     assert_eq!(list.time, UnixMillis(STORED.0 + LIST_CLOCK_AHEAD_MS));
+}
+
+#[test]
+fn the_age_of_a_message_is_that_of_the_clock_of_the_engine() {
+    let mut site = ReadingSite::new();
+    site.journal.options.engine_time = Now { steady: START, unix: UnixMillis(STORED.0 + 300) };
+    site.unix = UnixMillis(STORED.0 + 7_200_000);
+    site.read(&founding(name("oslo"), RULES, Epoch::new(1), UnixMillis(1)));
+    let list = site.journal.list();
+    let import = [ListRecord::Imported { id: "bob", text: Text::from("hi") }];
+    let life = encode(&header("cairo", 1, list), &[ListRecord::Life]);
+    site.read(&life);
+    let entry = encode(&header("cairo", 2, site.journal.list()), &import);
+    site.read(&entry);
+    let lines = site.group.lines(Seq::ZERO).map(|(_, _, at)| at);
+    assert_eq!(lines.collect::<Vec<_>>(), [Millis::new(START.as_u64() - 300)]);
 }
 
 #[test]
