@@ -70,7 +70,7 @@ pub const SNAPSHOT_AGAIN_MS: u64 = 5000;
 pub const PIECE_BYTES_MAX: usize = 192 * 1024;
 /// Most bytes of a piece before and after its content.
 pub const PIECE_OVERHEAD_BYTES: usize = 512;
-/// Milliseconds after which a snapshot that is not whole is given up.
+/// Milliseconds without a stored piece after which a snapshot that is not whole is given up.
 pub const SNAPSHOT_GIVE_UP_MS: u64 = 30_000;
 /// Milliseconds that own seqs are kept above the time to live: sites apply an entry at different
 /// times.
@@ -82,6 +82,8 @@ pub const HORIZON_SLACK_MESSAGES: u64 = KEEP_HIGHEST as u64;
 pub const HORIZON_ENTRIES: u64 = 64;
 /// Most snapshots whose positions are kept.
 pub const SNAPSHOT_MARKS_MAX: usize = 64;
+/// Most pieces of a snapshot that are on their way at once.
+pub const SNAPSHOT_PIECES_AT_ONCE: usize = 4;
 /// Most pieces of a snapshot.
 pub const SNAPSHOT_PIECES_MAX: u32 = 4096;
 

@@ -7,7 +7,7 @@ use super::observed::ListObserved;
 use super::reading::ReportHandler;
 use super::record::ListRecord;
 use super::site::{SiteJournal, SitePhase};
-use super::snapshot_schedule::{Snapshots, run_snapshots};
+use super::snapshot_schedule::{Snapshots, run_snapshots, send_pieces};
 use crate::facts::Replicated;
 use crate::limits::list::{
     LIST_CURSORS_MS, PUBLISH_AGAIN_MS, PUBLISH_PAUSE_MS, PULSE_MS, READ_BACK_MS, START_SILENCE_MS,
@@ -89,6 +89,8 @@ impl<T: Copy + Ord> SiteJournal<T> {
 
     pub(super) fn on_stored(&mut self, tag: u64, position: ListPosition, now: Millis) {
         self.upkeep.confirmed = self.upkeep.confirmed.max(position);
+        self.upkeep.snapshots.on_stored(tag, now);
+        send_pieces(self);
         if tag != self.upkeep.repetition.tag || self.upkeep.repetition.renew {
             return;
         }
