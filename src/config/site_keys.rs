@@ -12,7 +12,7 @@ use crate::limits::list::{
 use crate::limits::{TIMEOUT_MS_HIGHEST, TIMEOUT_MS_LOWEST};
 use crate::protocol::is_id;
 
-/// The engine that keeps the journal of a group, and this site of the group.
+/// The engine that keeps the list of a group, and this site of the group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineConfig {
     /// URLs of servers of the engine.
@@ -25,13 +25,14 @@ pub struct EngineConfig {
     pub credentials: Option<PathBuf>,
     /// Certificates of the CAs of the servers.
     pub ca: Option<PathBuf>,
-    /// Milliseconds that a request waits for the engine.
+    /// Milliseconds after which a request that was not sent to the engine gets `ERR 506`. A request
+    /// that was sent waits for its outcome.
     pub timeout_ms: u64,
     /// URLs of the monitors of the servers.
     pub monitors: Vec<String>,
-    /// Number of servers that store the journal, when the group is founded.
+    /// Number of servers that store the list, when the group is founded.
     pub replicas: u32,
-    /// Most bytes of the journal, when the group is founded.
+    /// Most bytes of the list, when the group is founded.
     pub bytes_max: u64,
 }
 
@@ -57,7 +58,7 @@ pub(super) static SITE_KEYS: [ConfigKey; 9] = [
     ConfigKey {
         name: "engine",
         hint: "URL,...",
-        about: "servers of NATS JetStream that keep the journal: nats://HOST:PORT, tls://HOST:PORT",
+        about: "servers of NATS JetStream that keep the list: nats://HOST:PORT, tls://HOST:PORT",
         assign: |config, text| {
             config.storage.engine.servers = urls(text, &["nats://", "tls://"])?;
             Ok(())
@@ -107,7 +108,8 @@ pub(super) static SITE_KEYS: [ConfigKey; 9] = [
     ConfigKey {
         name: "engine_timeout",
         hint: "SECONDS",
-        about: "most time that a request waits for the engine, then ERR 506",
+        about: "a request that was not sent to the engine gets ERR 506 after this time; one that was \
+                sent waits for its outcome",
         assign: |config, text| {
             let range = TIMEOUT_MS_LOWEST..=TIMEOUT_MS_HIGHEST;
             config.storage.engine.timeout_ms = value::seconds(text, range)?;
@@ -129,7 +131,7 @@ pub(super) static SITE_KEYS: [ConfigKey; 9] = [
     ConfigKey {
         name: "engine_replicas",
         hint: "1|3|5",
-        about: "servers that store the journal; counts when the group is founded",
+        about: "servers that store the list; counts when the group is founded",
         assign: |config, text| {
             config.storage.engine.replicas = match text {
                 "1" => 1,
@@ -144,7 +146,7 @@ pub(super) static SITE_KEYS: [ConfigKey; 9] = [
     ConfigKey {
         name: "engine_bytes",
         hint: "BYTES",
-        about: "most bytes of the journal in the engine; counts when the group is founded",
+        about: "most bytes of the list in the engine; counts when the group is founded",
         assign: |config, text| {
             let range = ENGINE_BYTES_LOWEST..=u64::MAX / 2;
             config.storage.engine.bytes_max = value::size(text, range)?;
@@ -195,7 +197,7 @@ pub(super) fn check(config: &CoordinatorConfig, written: &WrittenKeys) -> Result
         }
         Some(_) | None => Ok(()),
     };
-    refused("data_dir", "none: the engine keeps the journal of a site")?;
+    refused("data_dir", "none: the engine keeps the list of a site")?;
     if config.max_line > SITE_LINE_BYTES_HIGHEST {
         let highest = value::show_size(value::wide(SITE_LINE_BYTES_HIGHEST));
         refused("max_line", &format!("at most {highest}: a batch must have room for a line"))?;

@@ -53,7 +53,7 @@ pub const FOUND_WAIT_MS: u64 = 15_000;
 pub const START_POLL_MS: u64 = 100;
 /// Most bytes of a file of credentials.
 pub const CREDENTIALS_BYTES_MAX: usize = 64 * 1024;
-/// Bytes that the journal of a new group may have in the engine by default.
+/// `engine_bytes`: most bytes of the list of a new group.
 pub const ENGINE_BYTES_DEFAULT: u64 = 4 * 1024 * 1024 * 1024;
 /// Least bytes that the journal of a group has in the engine. A snapshot must have room behind the
 /// entries after which it is due, or nothing could be removed.
