@@ -341,8 +341,8 @@ const SYNC: &str = "sync to disk: the message log before each acknowledgement, t
 const OUTBOX: &str = "keep texts in FILE until the coordinator has confirmed them, also across \
                       kill -9 (with --sync: power loss)";
 
-const FOLLOW: &str = "keep running after the end of input, until a signal; a FIFO is read on after \
-                      each writer";
+const FOLLOW: &str = "keep running after the end of input, until a signal; with a FIFO, wait for \
+                      the next writer after each one";
 
 const TOP: &str = "show rates, backlog, journal and members of the group, again each second, \
                    and join nothing; needs no id; a terminal gets a screen, \

@@ -17,7 +17,8 @@ pub(in crate::participant) enum InputMode {
     Nothing,
     /// All input up to its end.
     ToItsEnd,
-    /// All input up to its end. A FIFO is read on after each writer, until the program exits.
+    /// All input up to its end. With a FIFO, wait for the next writer after each one, until the
+    /// program exits.
     OfEachWriter,
 }
 

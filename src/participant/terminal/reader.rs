@@ -154,9 +154,9 @@ pub(super) fn ends_program(line: &str) -> bool {
 }
 
 /// Reads lines without line editing, until the end of the input, or the line that `ends_at` tells,
-/// or the loop has ended. With
-/// `writers`, the input is a FIFO: it is read on after the end of one writer. Standard input is
-/// closed before the loop gets the end, so no writer can write unread bytes.
+/// or the loop has ended. With `writers`, the input is a FIFO: after the end of one writer, this
+/// waits for the next one. Standard input is closed before the loop gets the end, so no writer can
+/// write unread bytes.
 pub(super) fn read_lines(
     mut input: impl BufRead,
     mut writers: Option<Writers>,
