@@ -34,7 +34,7 @@ pub(super) fn size(text: &str, range: RangeInclusive<u64>) -> Result<u64, String
         Some(_) | None => {
             let (lowest, highest) = (show_size(*range.start()), show_size(*range.end()));
             Err(format!(
-                "bytes from {lowest} to {highest}, where k, m and g stand for 1024^1 to ^3"
+                "a size from {lowest} to {highest} (k = 1024, m = 1024^2, g = 1024^3 bytes)"
             ))
         }
     }

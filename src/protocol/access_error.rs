@@ -143,11 +143,11 @@ impl fmt::Display for Unauthorized {
             Self::CertificateUnknown { key } => write!(
                 f,
                 "certificate: of another CA than the operator's, or not made for clients \
-                 (clientAuth), of {key}: ask the operator for one"
+                 (clientAuth): ask the operator for a certificate for {key}"
             ),
             Self::CertificateExpired { key } => write!(
                 f,
-                "certificate: expired or not valid yet, of {key}: renew it, and check the clocks"
+                "certificate: expired or not valid yet: renew the one of {key}, and check the clocks"
             ),
         }
     }
@@ -167,7 +167,10 @@ impl fmt::Display for Forbidden {
                  the operator"
             ),
             Self::CertificateNamesOther { key } => {
-                write!(f, "certificate: does not name this id, of {key}: use the id that it names")
+                write!(
+                    f,
+                    "certificate: does not name this id: use the id that the one of {key} names"
+                )
             }
             Self::RightMissing(right) => write!(
                 f,
@@ -226,11 +229,11 @@ mod tests {
         check(
             Unauthorized::CertificateUnknown { key },
             "401 certificate: of another CA than the operator's, or not made for clients \
-             (clientAuth), of KEY: ask the operator for one",
+             (clientAuth): ask the operator for a certificate for KEY",
         );
         check(
             Unauthorized::CertificateExpired { key },
-            "401 certificate: expired or not valid yet, of KEY: renew it, and check the clocks",
+            "401 certificate: expired or not valid yet: renew the one of KEY, and check the clocks",
         );
         check(
             Forbidden::OtherId { key },
@@ -239,7 +242,7 @@ mod tests {
         );
         check(
             Forbidden::CertificateNamesOther { key },
-            "403 certificate: does not name this id, of KEY: use the id that it names",
+            "403 certificate: does not name this id: use the id that the one of KEY names",
         );
     }
 

@@ -247,8 +247,8 @@ impl fmt::Display for RequestError {
             Self::BacklogFull { max, holder } => backlog_full(f, *max, holder),
             Self::TooManyUnacked { max } => write!(
                 f,
-                "you acked too few messages between your own: at most {max} ranges of your own \
-                 messages may follow your last ack: acknowledge what you received, then send again"
+                "more than {max} ranges of your own messages would follow your last ack: \
+                 acknowledge the messages that you received, then send again"
             ),
         }
     }

@@ -46,7 +46,7 @@ fn owned_at(ip: [u8; 4]) -> (&'static str, Option<PeerName>) {
 const NO_LINE: &str =
     "401 key: no line of the access file lets K1 use this id: ask the operator to add one";
 const OTHER_CA: &str = "401 certificate: of another CA than the operator's, or not made for \
-                        clients (clientAuth), of K1: ask the operator for one";
+                        clients (clientAuth): ask the operator for a certificate for K1";
 const NO_ADDRESS: &str = "401 address: no line of the access file lets 10.0.0.7 use this id: ask \
                           the operator to add one";
 const NO_CERTIFICATE: &str =
@@ -116,12 +116,12 @@ fn a_certificate_of_the_ca_replaces_the_owner_of_the_ids_that_it_names() {
     check("* ca", valid, FREE, Ok(Rights::ALL));
     check("* ca", valid, owned_by(2), Ok(Rights::ALL));
     check("alice ca send", valid, ("bob", None), Err(NO_LINE));
-    let other = "403 certificate: does not name this id, of K1: use the id that it names";
+    let other = "403 certificate: does not name this id: use the id that the one of K1 names";
     check("* ca", valid, ("carol", None), Err(other));
     check("* ca", valid, ("alic", None), Err(other));
     check("* ca", valid, ("Alice", None), Err(other));
     let expired =
-        "401 certificate: expired or not valid yet, of K1: renew it, and check the clocks";
+        "401 certificate: expired or not valid yet: renew the one of K1, and check the clocks";
     check("* ca", with(CaCheck::Expired), owned_by(1), Err(expired));
     check("* anyone", with(CaCheck::Expired), owned_by(1), Ok(Rights::ALL));
     check("* key=2", with(CaCheck::Expired), FREE, Err(NO_LINE));

@@ -142,7 +142,7 @@ fn wrong_rights_are_named() {
         (
             "* ca max_text=0",
             "max_text: found \"0\"",
-            "bytes from 1 to 16m, where k, m and g stand for 1024^1 to ^3",
+            "a size from 1 to 16m (k = 1024, m = 1024^2, g = 1024^3 bytes)",
         ),
         ("* ca ids=0", "ids: found \"0\"", "a whole number from 1 to 1000000"),
         ("* ca receive rate=1", "right: found \"rate=1\"", sending),

@@ -178,7 +178,7 @@ fn every_key_is_read_from_the_file_and_from_an_option() {
 
 #[test]
 fn a_wrong_value_is_reported_with_its_location() {
-    let size = "where k, m and g stand for 1024^1 to ^3";
+    let size = "(k = 1024, m = 1024^2, g = 1024^3 bytes)";
     let time = "seconds from 0.001 to 86400, with at most three decimals";
     let count = "a whole number from 1 to 1000000";
     let user = "seconds from 5 to 86400, with at most three decimals, or 0";
@@ -188,12 +188,12 @@ fn a_wrong_value_is_reported_with_its_location() {
         ("bind", "localhost", "an IPv4 or IPv6 address of this machine"),
         ("bind", "224.0.0.1", "an IPv4 or IPv6 address of this machine"),
         ("bind", "fe80::1%eth0", value::NOT_LINK_LOCAL),
-        ("max_backlog", "1025g", &format!("bytes from 0 to 1024g, {size}")),
+        ("max_backlog", "1025g", &format!("a size from 0 to 1024g {size}")),
         ("overflow", "drop", "reject or drop-oldest"),
         ("keep", "100001", "a whole number from 0 to 100000"),
-        ("max_line", "511", &format!("bytes from 512 to 16m, {size}")),
-        ("max_line", "16777217", &format!("bytes from 512 to 16m, {size}")),
-        ("max_line", "", &format!("bytes from 512 to 16m, {size}")),
+        ("max_line", "511", &format!("a size from 512 to 16m {size}")),
+        ("max_line", "16777217", &format!("a size from 512 to 16m {size}")),
+        ("max_line", "", &format!("a size from 512 to 16m {size}")),
         ("max_connections", "0", count),
         ("max_connections_per_address", "0", count),
         ("max_members_per_address", "1000001", count),

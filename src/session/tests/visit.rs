@@ -306,7 +306,8 @@ fn a_visit_whose_message_socket_the_coordinator_has_ended_is_offline() {
 }
 
 const REFUSED: &str = "ERR 401 key: no line of the access file lets sha256:07: ask the operator";
-const OF_OTHER: &str = "ERR 403 certificate: does not name this id, of sha256:07";
+const OF_OTHER: &str =
+    "ERR 403 certificate: does not name this id: use the id that the one of sha256:07 names";
 
 /// A refusal that lasts until an operator acts is the end of a visit, and not of a service.
 #[test]

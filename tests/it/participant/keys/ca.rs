@@ -51,7 +51,7 @@ fn a_participant_and_a_coordinator_know_each_other_by_their_ca() {
     }
     // The same certificate is of no use for another id.
     let mut other = group.start(&["--id", "bob", "--no-log", "-e", "register here"]);
-    other.expect("ERR 403 certificate: does not name this id, of sha256:");
+    other.expect("ERR 403 certificate: does not name this id: use the id that the one of sha256:");
     assert_eq!(other.wait(), Some(1), "{}", other.said);
 }
 
