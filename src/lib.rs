@@ -3,8 +3,10 @@
 //! not expired.
 //!
 //! The crate is two programs: `coordinator` serves one group, and each `participant` is a member
-//! with a prompt and a message log. Both run one event loop on one thread. Other threads exist only
-//! for disks and the terminal.
+//! with a prompt and a message log. Both run one event loop on one thread. Other threads do only
+//! work that can block: files, the terminal, the log, name lookups and the commands of `--exec`.
+//! The program `site` (feature `engine`) is a coordinator of a group with several coordinators. It
+//! has one more thread, for its connections to NATS JetStream.
 //!
 //! # What is stable
 //!
@@ -14,8 +16,10 @@
 //! | --- | --- | --- |
 //! | the programs: options, config keys, exit codes, replies | yes | `config/README.md` |
 //! | the wire: version 1, lines of text on two TCP connections | yes | [`protocol`] |
-//! | the files: config files, message log, journal | yes | `config/README.md` |
-//! | words in errors, notices and log lines | no, they are for people | |
+//! | the files that people write: config file, access file, keys file | yes | `config/README.md` |
+//! | the files that the programs write: message log, outbox file, journal | yes | `config/README.md` |
+//! | the words of error reasons that a program may read | yes | [`protocol`] |
+//! | all other words in errors, notices and log lines | no, they are for people | |
 //! | the Rust API: modules, types, functions | no, it changes with the source | here |
 //!
 //! Yes means: a later version reads today's files, and serves clients that follow today's
@@ -31,7 +35,7 @@
 //!  coordinator    participant        shells: sockets, clock, files
 //!    │     └──┬────────┘  │
 //!    │       net          │          shared by both loops
-//!    ├── journal          │          the coordinator's records on disk
+//!    ├── journal          │          the order of facts, and their records
 //!  group              session        minds: decisions, and nothing else
 //!    └──────┬─────────────┘
 //!       access                       the table of who may do what

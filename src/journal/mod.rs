@@ -1,5 +1,6 @@
-//! The journal: the order of facts, in memory ([`MemoryJournal`]) or on the coordinator's disk, and
-//! their recovery from the disk.
+//! The journal: the order of facts, in memory ([`MemoryJournal`]), on the coordinator's disk
+//! ([`Commits`]), or in a list that several sites share (`SiteJournal`, with the feature `engine`),
+//! and their recovery from the disk or the list.
 //!
 //! The seam is [`Journal`](crate::facts::Journal): a journal gets the facts that a state machine
 //! proposes, gives them their order, and has them applied. The journal knows no group.

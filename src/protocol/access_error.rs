@@ -147,7 +147,8 @@ impl fmt::Display for Unauthorized {
             ),
             Self::CertificateExpired { key } => write!(
                 f,
-                "certificate: expired or not valid yet: renew the one of {key}, and check the clocks"
+                "certificate: expired or not valid yet: renew the one of {key}, and check the \
+                 clocks"
             ),
         }
     }
