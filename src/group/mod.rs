@@ -8,12 +8,12 @@
 //!                 Input ──► handle(input, now) ──► Effect
 //!                              │
 //!              members ────────┼──────── links: connect-backs and message sockets
-//!         id, acked, own seqs  │         sent, cursor, partial line
+//!         id, acked, own seqs  │         sent, position, partial line
 //!                              │
 //!                           history: each message once, encoded
 //!                  ░░░░░░░░░▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓
 //!                 dropped  front      ▲        ▲     last
-//!                                   acked   cursor
+//!                                   acked   position
 //! ```
 
 #![deny(clippy::arithmetic_side_effects)]

@@ -13,12 +13,12 @@ use crate::protocol::{Bye, Gap, MessageLine, Seq};
 /// Position of a message socket in the history, with the lines that are not in the history.
 ///
 /// ```text
-///   sent      partial     gap     cursor
+///   sent      partial     gap    position
 ///    │   ┌──────┴───────┐┌─┴──┐      │
 ///  ──●───│ line (begun) ││lost│──────●──── history ──►
 /// ```
 ///
-/// `sent` is the last seq whose bytes the operating system took. `cursor` is the seq after which
+/// `sent` is the last seq whose bytes the operating system took. `position` is the seq after which
 /// the history continues. The two differ only while a partial line or a gap is due.
 #[derive(Debug)]
 pub(super) struct Outbound {
@@ -26,7 +26,7 @@ pub(super) struct Outbound {
     pub(super) acks: bool,
     partial: Option<Box<PartialLine>>,
     gap: Option<Box<PendingGap>>,
-    cursor: Seq,
+    position: Seq,
     sent: Seq,
     /// Gaps sent and not yet acknowledged. A seq inside such a gap cannot be acknowledged.
     sent_gaps: VecDeque<Gap>,
@@ -62,7 +62,7 @@ impl Outbound {
             let bytes = format!("{hello}\n").into_bytes().into();
             Box::new(PartialLine { bytes, written: 0, kind: LineKind::Nothing })
         });
-        Self { acks, partial, gap: None, cursor: acked, sent: acked, sent_gaps: VecDeque::new() }
+        Self { acks, partial, gap: None, position: acked, sent: acked, sent_gaps: VecDeque::new() }
     }
 
     /// Returns the last seq that the member can have received completely.
@@ -72,25 +72,25 @@ impl Outbound {
 
     /// Returns the lowest seq that can come next.
     pub(super) fn next(&self) -> Seq {
-        self.cursor.next()
+        self.position.next()
     }
 
     /// Sends no more messages: the member may not receive. A begun line is finished.
     pub(super) fn mute(&mut self) {
         self.gap = None;
-        self.cursor = Seq::LAST;
+        self.position = Seq::LAST;
         self.sent = Seq::LAST;
     }
 
     /// Returns true if no message is sent.
     pub(super) fn is_mute(&self) -> bool {
-        self.cursor == Seq::LAST
+        self.position == Seq::LAST
     }
 
     /// Sends the messages after `acked` from here on, if it sent none.
     pub(super) fn unmute(&mut self, acked: Seq) {
         if self.is_mute() {
-            self.cursor = acked;
+            self.position = acked;
             self.sent = acked;
         }
     }
@@ -116,17 +116,18 @@ impl Outbound {
     /// Returns true if bytes are due.
     pub(super) fn is_due(&self, history: &History, own: &SeqRanges) -> bool {
         self.has_begun()
-            || self.cursor < history.released() && history.slices(self.cursor, own).next().is_some()
+            || self.position < history.released()
+                && history.slices(self.position, own).next().is_some()
     }
 
     /// Returns the next bytes, as many as one call should write; `None` if no bytes are due.
     #[inline]
     pub(super) fn run<'a>(&'a self, history: &'a History, own: &'a SeqRanges) -> Option<Run<'a>> {
         let has_begun = self.has_begun();
-        if !has_begun && self.cursor >= history.released() {
+        if !has_begun && self.position >= history.released() {
             return None; // Most callers have no bytes due.
         }
-        let mut rest = history.slices(self.cursor, own);
+        let mut rest = history.slices(self.position, own);
         let first = rest.next();
         let begun = has_begun.then_some(self);
         (has_begun || first.is_some()).then_some(Run { begun, first, rest })
@@ -153,8 +154,8 @@ impl Outbound {
     /// Returns their number. [`Outbound::skip_missing`] must follow.
     #[inline]
     pub(super) fn wrote_through(&mut self, through: Seq, own: &SeqRanges) -> u64 {
-        let deliveries = own.others(self.cursor, through);
-        self.cursor = through;
+        let deliveries = own.others(self.position, through);
+        self.position = through;
         deliveries
     }
 
@@ -197,7 +198,7 @@ impl Outbound {
         0
     }
 
-    /// Moves the cursor over `bytes` of the history. Returns the number of completed messages.
+    /// Moves the position over `bytes` of the history. Returns the number of completed messages.
     fn wrote_history(
         &mut self,
         bytes: usize,
@@ -206,7 +207,7 @@ impl Outbound {
         lines: &mut BegunLines,
     ) -> u64 {
         let (mut left, mut deliveries) = (bytes, 0_u64);
-        let mut slices = history.slices(self.cursor, own);
+        let mut slices = history.slices(self.position, own);
         while left > 0
             && let Some(slice) = slices.next()
         {
@@ -214,45 +215,45 @@ impl Outbound {
                 return deliveries.saturating_add(self.wrote_part(slice, left, lines));
             };
             left = remaining;
-            self.cursor = slice.last;
+            self.position = slice.last;
             deliveries = deliveries.saturating_add(slice.messages());
         }
         debug_assert_eq!(left, 0, "no more was written than there is");
         deliveries
     }
 
-    /// Moves the cursor over a part of a slice: whole lines, and perhaps the start of one.
+    /// Moves the position over a part of a slice: whole lines, and perhaps the start of one.
     fn wrote_part(&mut self, slice: HistorySlice<'_>, bytes: usize, lines: &mut BegunLines) -> u64 {
         let LineAt { seq, line, begun } = slice.line_at(bytes);
         self.sent = seq.before();
-        self.cursor = seq.before();
+        self.position = seq.before();
         if begun > 0 {
             // The line is copied now: the message may be dropped before the socket takes more.
             let (bytes, kind) = (lines.copy(seq, line), LineKind::Message(seq));
             self.partial = Some(Box::new(PartialLine { bytes, written: begun, kind }));
-            self.cursor = seq;
+            self.position = seq;
         }
         seq.above(slice.first)
     }
 
-    /// Moves the cursor over the newest message, which is the member's own.
+    /// Moves the position over the newest message, which is the member's own.
     #[inline]
     pub(super) fn pass_own(&mut self, seq: Seq, history: &History, own: &SeqRanges) {
-        if self.sent.next() == seq && self.cursor == self.sent {
-            self.cursor = seq;
+        if self.sent.next() == seq && self.position == self.sent {
+            self.position = seq;
             self.sent = seq;
         } else {
             self.skip_missing(history, own);
         }
     }
 
-    /// Moves the cursor over missing messages and the member's own ones. Returns the number of
+    /// Moves the position over missing messages and the member's own ones. Returns the number of
     /// missing messages of others.
     #[inline]
     pub(super) fn skip_missing(&mut self, history: &History, own: &SeqRanges) -> u64 {
-        if own.is_empty() && history.is_whole_after(self.cursor) {
+        if own.is_empty() && history.is_whole_after(self.position) {
             if !self.has_begun() {
-                self.sent = self.cursor;
+                self.sent = self.position;
             }
             return 0;
         }
@@ -263,18 +264,18 @@ impl Outbound {
     fn skip_ranges(&mut self, history: &History, own: &SeqRanges) -> u64 {
         let mut count = 0_u64;
         loop {
-            self.cursor = own.skip(self.cursor);
-            let through = history.missing_after(self.cursor);
-            if through <= self.cursor {
+            self.position = own.skip(self.position);
+            let through = history.missing_after(self.position);
+            if through <= self.position {
                 break;
             }
-            if let Some(lost) = own.gap(self.cursor, through) {
+            if let Some(lost) = own.gap(self.position, through) {
                 count = count.saturating_add(lost.count);
                 self.add_gap(lost);
             }
-            self.cursor = through;
+            self.position = through;
         }
-        self.sent = if self.has_begun() { own.skip(self.sent) } else { self.cursor };
+        self.sent = if self.has_begun() { own.skip(self.sent) } else { self.position };
         count
     }
 
@@ -287,9 +288,9 @@ impl Outbound {
         }
     }
 
-    /// Returns true if the next message is not dropped: the cursor is not before `front`.
+    /// Returns true if the next message is not dropped: the position is not before `front`.
     pub(super) fn reaches(&self, front: Seq) -> bool {
-        self.cursor >= front.before()
+        self.position >= front.before()
     }
 
     /// Handles an ack. Returns false if this socket was not sent that seq.
