@@ -16,8 +16,8 @@
 //! | --- | --- | --- |
 //! | the programs: options, config keys, exit codes, replies | yes | `config/README.md` |
 //! | the wire: version 1, lines of text on two TCP connections | yes | [`protocol`] |
-//! | the files that people write: config file, access file, keys file | yes | `config/README.md` |
-//! | the files that the programs write: message log, outbox file, journal | yes | `config/README.md` |
+//! | the files of people: config file, access file, keys file | yes | `config/README.md` |
+//! | the files of the programs: message log, outbox file, journal | yes | `config/README.md` |
 //! | the words of error reasons that a program may read | yes | [`protocol`] |
 //! | all other words in errors, notices and log lines | no, they are for people | |
 //! | the Rust API: modules, types, functions | no, it changes with the source | here |
