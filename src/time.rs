@@ -1,24 +1,27 @@
-//! Time as a value. Only `net` reads a clock.
+//! Time as a value. A shell reads its clocks in `net/clock.rs`, and passes the time on.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Milliseconds on the steady clock since the start of the program. This clock never jumps. It
-/// continues while the machine sleeps, if the system has such a clock.
+/// Milliseconds on the steady clock. This clock never jumps. It continues while the machine sleeps,
+/// if the system has such a clock.
+///
+/// The clock of a participant starts at zero with the program. The clock of a coordinator with a
+/// journal is the group time, which goes on over restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Millis(u64);
 
 impl Millis {
-    /// Start of the program.
+    /// Start of the clock.
     pub const ZERO: Self = Self(0);
 
-    /// Returns the time `millis` after the start of the program.
+    /// Returns the time `millis` after the start of the clock.
     #[must_use]
     pub const fn new(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// Returns the milliseconds since the start of the program.
+    /// Returns the milliseconds since the start of the clock.
     #[must_use]
     pub const fn as_u64(self) -> u64 {
         self.0

@@ -39,7 +39,8 @@ pub enum Proof {
     Secret(SecretName),
     /// The connection comes from one of these addresses.
     Address(AddressRange),
-    /// The first connection shows any key, and later ones show the same key.
+    /// None. The id belongs to the client that registers it: with TLS to its key, without TLS to its
+    /// address.
     Anyone,
 }
 

@@ -18,6 +18,7 @@
 //! ```text
 //!   input ──▶ handler: what an event means; join: register and reconnect
 //!                │            commands: what the user asked for, in order
+//!                │            failover, refused, unreachable: what follows from a failure
 //!                ▼
 //!   parts:  requests (command socket)   messages (message socket, inbox)   command_queue
 //!           join/state (attempts, handshake)   automatic_join (pauses)   shutdown
@@ -25,7 +26,7 @@
 //! ```
 //!
 //! Each part decides about its own fields. A part gets the output and the time, and returns the
-//! consequences for other parts. Only the files of the first two lines see more than one part.
+//! consequences for other parts. Only the files of the first three lines see more than one part.
 //!
 //! The message log is the session's memory. A number counts as *taken* when its entry was handed
 //! to the log. The session acknowledges a number, or names it in `since=`, only after the shell has
