@@ -98,13 +98,14 @@ pub const RUN_BYTES_MAX: usize = 256 * 1024;
 /// Most slices of a run. One call takes 1024 slices on Linux (`IOV_MAX`), and at least 16 on any
 /// POSIX system.
 pub const RUN_SLICES_MAX: usize = 64;
-/// Shortest line of which all sockets that have begun it share one copy. Each socket has its own copy
-/// of a shorter one.
+/// Bytes of a line from which on all message sockets that were sent a part of the line share one
+/// copy of it. For a shorter line each of them has its own copy.
 pub const SHARED_LINE_BYTES_MIN: usize = 4096;
-/// Most sent and unacknowledged gaps of a member whose inner seqs are known to be invalid in acks.
+/// Most unacknowledged gaps of a member that are kept to check acks: an ack may not name a seq
+/// inside a gap. At the limit the oldest gap is forgotten, and an ack may name a seq inside it.
 pub const SENT_GAPS_MAX: usize = 1024;
-/// Most ranges of a member's own seqs above its cursor. A member without acks from it cannot
-/// publish more.
+/// Most ranges of a member's own seqs above its cursor. At the limit its texts get `ERR 507` until
+/// it acknowledges more.
 pub const OWN_RANGES_MAX: usize = 256 * 1024;
 /// Most ranges in one record of the journal. A member with more ranges has several records.
 pub const RECORD_RANGES_MAX: usize = 2048;
@@ -118,7 +119,8 @@ pub const FORGET_AFTER_MS_HIGHEST: u64 = 10 * 31_536_000_000;
 /// Most members forgotten in one turn.
 pub const TURN_FORGETS_MAX: usize = 64;
 
-/// `presence_delay`: milliseconds offline, and from one announcement about an id to the next.
+/// `presence_delay`: milliseconds that a member must be offline before this is announced, and from
+/// one announcement about an id to the next.
 pub const PRESENCE_DELAY_MS_DEFAULT: u64 = 5_000;
 
 /// `max_connections`: most command sockets.
@@ -173,7 +175,8 @@ pub const SILENT_MS_MIN: u64 = 1_000;
 pub const ACCEPT_QUEUE: i32 = 4096;
 /// Most connections accepted in one turn.
 pub const TURN_ACCEPTS_MAX: usize = 64;
-/// Minimum milliseconds between two new epochs that members cause.
+/// Milliseconds between two new epochs that members cause. Within them a `since` that is too high
+/// gets `ERR 400`.
 pub const NEW_EPOCH_PAUSE_MS: u64 = 10_000;
 /// File descriptors in reserve for connect-backs, for the case that clients use all others.
 pub const RESERVE_FILES: usize = 4;
@@ -290,9 +293,9 @@ pub const TOP_REPLY_MS: u64 = 5_000;
 pub const HELLO_TIMEOUT_MS: u64 = 5_000;
 /// Most connections to the listener without a `hello` line. A further one replaces the oldest.
 pub const CANDIDATES_MAX: usize = 8;
-/// Shortest pause before a reconnect.
+/// Milliseconds of the shortest pause before a reconnect.
 pub const RETRY_MS_LOWEST: u64 = 200;
-/// Longest pause before a reconnect.
+/// Milliseconds of the longest pause before a reconnect.
 pub const RETRY_MS_HIGHEST: u64 = 30_000;
 /// Lifetime of a message socket, in milliseconds, after which the pauses before a reconnect start
 /// again from the shortest one.
@@ -360,8 +363,9 @@ pub const EVENTS_MAX: usize = 16 * 1024;
 pub const DIAGNOSTICS_CLOSE_MS: u64 = 500;
 /// Bytes of a journal segment above which the next one is started.
 pub const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// Minimum ratio of a segment to its snapshot before the next one is started. With hundreds of
-/// thousands of members a snapshot is long, and most of the written bytes should be new facts.
+/// A segment is at least this many times as long as its snapshot before the next one is started.
+/// With hundreds of thousands of members a snapshot is long, and most written bytes should be new
+/// facts.
 pub const SEGMENT_SNAPSHOTS_MIN: u64 = 4;
 /// Most jobs that wait for the journal's worker: one commit for each turn that it is behind.
 pub const JOURNAL_QUEUE_MAX: usize = 1024;
@@ -375,7 +379,7 @@ pub const JOURNAL_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const CURSOR_FLUSH_MS: u64 = 100;
 /// Milliseconds before a failed journal is tried again.
 pub const JOURNAL_RETRY_MS: u64 = 1_000;
-/// Minimum milliseconds between two checks that the files of the journal are in place. Files and
+/// Milliseconds from one check that the files of the journal are in place to the next. Files and
 /// directories can be moved while they are written.
 pub const JOURNAL_CHECK_MS: u64 = 30_000;
 /// Most losses of a journal that are reported one by one. A disk can have any number of them.

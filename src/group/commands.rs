@@ -108,7 +108,8 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         Ok(None)
     }
 
-    /// Most requests are messages, so this stays out of their code.
+    /// Checks a `register`, and connects to the new member. Not inlined: most requests are
+    /// messages.
     #[inline(never)]
     fn register(
         &mut self,

@@ -228,8 +228,8 @@ pub enum Effect {
         link: LinkId,
         /// Address to connect to.
         address: SocketAddr,
-        /// Source address: the local address of the request's command socket. `None` if the request
-        /// names another address than its own, which this local address may not reach.
+        /// Local address to connect from: that of the request's command socket. `None` if the
+        /// operating system chooses it, because the request names another address than its own.
         from: Option<IpAddr>,
         /// Key that the participant's listener must show, with TLS: the one of the request.
         /// In a box, because effects are moved for each reply.

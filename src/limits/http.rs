@@ -28,7 +28,7 @@ pub const HTTP_RESPONSES_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes that the system keeps for one HTTP connection until its client takes them. Linux keeps
 /// twice as many. A reader that has stopped is noticed when this is full.
 pub const HTTP_SEND_BUFFER_BYTES: usize = 32 * 1024;
-/// Bytes that wait for a reader of `/events` above which its connection is closed.
+/// Most bytes that wait for a reader of `/events`. Above this its connection is closed.
 pub const HTTP_EVENTS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Most milliseconds from the first byte of a request to the end of its head.
@@ -42,8 +42,8 @@ pub const HTTP_RESERVE_HEAD_MS: u64 = 1_000;
 pub const HTTP_RESERVE_MS: u64 = 5_000;
 /// Most milliseconds without progress while bytes of a response wait.
 pub const HTTP_STALL_MS: u64 = 10_000;
-/// Milliseconds of responses without a pause after which a connection makes room for another one. A
-/// client that reads a little now and then would otherwise keep its place for ever.
+/// Milliseconds of responses without a pause after which a connection may be closed, if a new one
+/// has no room. A client that reads a little now and then would otherwise keep its place for ever.
 pub const HTTP_SLOW_MS: u64 = 10_000;
 /// Most milliseconds from the last byte of the last response until the client closes.
 pub const HTTP_LINGER_MS: u64 = 2_000;
@@ -61,7 +61,7 @@ pub const HTTP_CHANGES_MAX: usize = 50;
 pub const METRICS_MEMBERS_DEFAULT: usize = 1000;
 /// Highest value of `metrics_members`.
 pub const METRICS_MEMBERS_HIGHEST: usize = 100_000;
-/// Shortest token in the file of `http_token_file`, in bytes.
+/// Bytes of the shortest token in the file of `http_token_file`. The config refuses a shorter one.
 pub const HTTP_TOKEN_BYTES_MIN: usize = 16;
 /// Milliseconds between two looks at the free space of the disk.
 pub const DISK_SPACE_MS: u64 = 10_000;

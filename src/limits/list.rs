@@ -53,14 +53,15 @@ pub const FOUND_WAIT_MS: u64 = 15_000;
 pub const START_POLL_MS: u64 = 100;
 /// Most bytes of a file of credentials.
 pub const CREDENTIALS_BYTES_MAX: usize = 64 * 1024;
-/// `engine_bytes`: most bytes of the list of a new group.
+/// `engine_bytes`: most bytes of the list of a new group. If the list is full, requests get
+/// `ERR 506`.
 pub const ENGINE_BYTES_DEFAULT: u64 = 4 * 1024 * 1024 * 1024;
-/// Least bytes that the journal of a group has in the engine. A snapshot must have room behind the
-/// entries after which it is due, or nothing could be removed.
+/// Bytes of the lowest `engine_bytes`; the config refuses a lower value. The list must have room
+/// for a snapshot behind the entries after which it is due, or no entry could be removed.
 pub const ENGINE_BYTES_LOWEST: u64 = 4 * SNAPSHOT_AFTER_BYTES;
 /// Milliseconds that the end of a site may take.
 pub const LIST_CLOSE_MS: u64 = 1000;
-/// Least milliseconds between two snapshots.
+/// Milliseconds between two snapshots, at least. With a long time to live they are a quarter of it.
 pub const SNAPSHOT_MS_MIN: u64 = 60_000;
 /// Bytes of entries after which a snapshot is due.
 pub const SNAPSHOT_AFTER_BYTES: u64 = 64 * 1024 * 1024;

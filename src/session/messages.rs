@@ -239,7 +239,7 @@ mod tests {
     const SOCKET: MessageSocket = MessageSocket(7);
     const EPOCH: Epoch = Epoch::new(0xfeed);
 
-    /// ReceivedMessages with an open socket, whose log ends with `last` of the epoch.
+    /// Returns received messages with an open socket, and a log that ends with `last` of the epoch.
     fn open(last: u64) -> (ReceivedMessages, SessionOutput) {
         let mut output = SessionOutput::default();
         let position = LogPosition { epoch: Some(EPOCH), last: Seq::new(last) };

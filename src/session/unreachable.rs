@@ -4,8 +4,8 @@ use super::sending_state::SendingState;
 use super::{Ask, Notice, Reason, Session, UserCommand};
 use crate::time::Millis;
 
-/// Removes and returns the user's command that has dialed while texts wait: it does not wait with
-/// them.
+/// Removes and returns the first command of the user's queue, if it is no message and texts wait in
+/// an outage. The command fails now, and does not wait with the texts.
 pub(super) fn take_command_in_outage(session: &mut Session) -> Option<Ask> {
     let front = session.queue.front();
     let is_command = matches!(front, Some(UserCommand::Ask(ask)) if !ask.is_message());

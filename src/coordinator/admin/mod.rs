@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!   other parts ──▶ Observed ─┐
-//!   AdminView of a turn ───────────┼──▶ response ──▶ HttpClient ──▶ socket
-//!   tick, once a second ──────┘        ▲
-//!                        routes: /metrics /healthz /readyz /status.json /events /
+//!   AdminView of a turn ──────┼──▶ response ──▶ HttpClient ──▶ socket
+//!   tick, once a second ──────┘       ▲
+//!                                     │
+//!                 routes: /metrics /healthz /readyz /status.json /events /
 //! ```
 //!
 //! The server runs on the loop, after all other work of a turn, and does a bounded part of its own

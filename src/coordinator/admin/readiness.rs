@@ -1,6 +1,6 @@
 //! Answer to `/readyz`: whether clients can use the group, and the reasons why not.
 
-/// ReadyState of the coordinator.
+/// State that `/readyz` answers: ready, or the reasons why not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ReadyState {
     /// Reasons why the coordinator is not ready. Ready if there is none.

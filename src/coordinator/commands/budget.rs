@@ -1,10 +1,10 @@
 //! Memory budget for the replies and the input of all clients.
 //!
 //! ```text
-//!   unsent replies of a client               budget has room    budget is full
-//!   up to CLIENT_BYTES_SHARE                 served             served
-//!   up to UNREAD_REPLIES_BYTES_MAX                   served             throttled until it reads
-//!   above                                    throttled until it reads
+//!   unsent replies of a client        budget has room             budget is full
+//!   up to CLIENT_BYTES_SHARE          served                      served
+//!   up to UNREAD_REPLIES_BYTES_MAX    served                      throttled until it reads
+//!   above                             throttled until it reads    throttled until it reads
 //! ```
 //!
 //! So each client always has its share, and a client that reads its replies is served, whatever the

@@ -1,6 +1,6 @@
-//! The reason of a join.
+//! What a failed attempt of a join means: the end of a command, or a further attempt.
 
-/// Reason of a join, and with it what a failed attempt means.
+/// Rule for a failed attempt of a join, by who asked for the join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum JoinPolicy {
     /// `register` or `reconnect` of the user: a failure is the result of the command.
