@@ -13,8 +13,8 @@ use crate::group::{Group, Ticket};
 #[cfg(feature = "engine")]
 use crate::journal::SiteEnd;
 use crate::journal::{
-    Commits, Directory, JournalEnd, JournalNotice, JournalStats, MemoryJournal, OpenedJournal,
-    Progress, Salt, SegmentWriter, WriterJob, WriterReport,
+    Commits, Directory, JournalEnd, JournalNotice, JournalStats, JournalWriter, MemoryJournal,
+    OpenedJournal, Progress, Salt, WriterJob, WriterReport,
 };
 #[cfg(feature = "engine")]
 use crate::limits::list::LIST_CLOSE_MS;
@@ -39,7 +39,7 @@ pub enum GroupJournal<W = WriterThread> {
 }
 
 /// The writer of a journal, on a thread.
-pub type WriterThread = Worker<SegmentWriter<Directory>>;
+pub type WriterThread = Worker<JournalWriter<Directory>>;
 
 impl WriterQueue for WriterThread {
     fn try_submit(&self, job: WriterJob) -> Result<(), Full<WriterJob>> {
@@ -51,7 +51,7 @@ impl WriterQueue for WriterThread {
     }
 }
 
-/// Both sides of a journal on a disk: [`Commits`] on the loop, and the way to the segment writer,
+/// Both sides of a journal on a disk: [`Commits`] on the loop, and the way to the journal writer,
 /// which is on a thread.
 #[derive(Debug)]
 pub struct DiskJournal<W> {
@@ -71,7 +71,7 @@ impl<W: WriterQueue> DiskJournal<W> {
     }
 }
 
-impl Sink for SegmentWriter<Directory> {
+impl Sink for JournalWriter<Directory> {
     type Job = WriterJob;
     type Done = WriterReport;
 
@@ -100,7 +100,7 @@ impl<W: WriterQueue> Journal<Group> for GroupJournal<W> {
 }
 
 impl GroupJournal {
-    /// Starts the segment writer on a thread that wakes the loop of `registry`.
+    /// Starts the journal writer on a thread that wakes the loop of `registry`.
     pub(super) fn start(
         opened: OpenedJournal<Group, Directory>,
         registry: &Registry,

@@ -16,9 +16,9 @@ mod memory;
 pub use disk::{
     BODY_BYTES_MAX, BadHeader, BootId, Commits, Directory, Disk, EncodedRanges, FileId,
     HEADER_BYTES, Issue, JournalContents, JournalEnd, JournalError, JournalNotice, JournalOptions,
-    JournalStats, NewSegment, OpenedJournal, Progress, RandomValues, Record, RecordKind, Records,
-    Recovered, RecoveryEvent, Rejected, Salt, SegmentHeader, SegmentItem, SegmentSummary,
-    SegmentWriter, Store, SyncMode, Writer, WriterJob, WriterReport, delivery, encode,
+    JournalStats, JournalWriter, NewSegment, OpenedJournal, Progress, RandomValues, Record,
+    RecordKind, Records, Recovered, RecoveryEvent, Rejected, Salt, SegmentFile, SegmentHeader,
+    SegmentItem, SegmentSummary, Store, SyncMode, WriterJob, WriterReport, delivery, encode,
     finish_recovery, read, recover, recover_unless,
 };
 #[cfg(feature = "engine")]

@@ -4,7 +4,7 @@
 //! ```text
 //!   user ─► SimParticipant: Session, log ─┐               ┌─ Coordinator: turns, parts, Group
 //!           Raw: a client without Session ├─ Environment ─┤    │ every input, effect, byte
-//!           strangers ────────────────────┘ time, random  │    │         jobs ─► SegmentWriter
+//!           strangers ────────────────────┘ time, random  │    │         jobs ─► JournalWriter
 //!                    │ every line received   numbers, net │    ▼                         │
 //!                    ▼                                    │  Model: expected replies      ▼
 //!                 Ledger: expected messages               └─ and bytes                Storage

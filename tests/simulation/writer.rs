@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use groupcast::coordinator::WriterQueue;
-use groupcast::journal::{SegmentWriter, WriterJob, WriterReport};
+use groupcast::journal::{JournalWriter, WriterJob, WriterReport};
 use groupcast::net::Full;
 
 use crate::storage::Storage;
@@ -15,7 +15,7 @@ pub(crate) struct SimWriter(Rc<RefCell<WriterState>>);
 
 #[derive(Debug)]
 struct WriterState {
-    writer: SegmentWriter<Storage>,
+    writer: JournalWriter<Storage>,
     /// Most jobs that wait.
     jobs_max: usize,
     jobs: Vec<WriterJob>,
@@ -25,7 +25,7 @@ struct WriterState {
 }
 
 impl SimWriter {
-    pub(crate) fn new(writer: SegmentWriter<Storage>, jobs_max: usize) -> Self {
+    pub(crate) fn new(writer: JournalWriter<Storage>, jobs_max: usize) -> Self {
         let (jobs, writing, written) = (Vec::new(), None, Vec::new());
         Self(Rc::new(RefCell::new(WriterState { writer, jobs_max, jobs, writing, written })))
     }

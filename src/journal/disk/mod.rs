@@ -4,16 +4,16 @@
 //! thread and reports back, and keeps replies until the fact that they confirm is committed:
 //!
 //! ```text
-//!   start    JournalContents::read ─► open ─► state, Commits, SegmentWriter
+//!   start    JournalContents::read ─► open ─► state, Commits, JournalWriter
 //!
-//!   loop     state ─ Fact ──► Commits ─ WriterJob ────► SegmentWriter ─► Store     thread
+//!   loop     state ─ Fact ──► Commits ─ WriterJob ────► JournalWriter ─► Store     thread
 //!              ▲               │ ▲                        │
 //!              └─ committed ───┘ └─ WriterReport ◄────────┘
 //! ```
 //!
 //! In each turn facts are proposed. [`Commits`] orders each fact at once: it applies the fact to
 //! the state, and encodes a record. At the end of the turn [`Commits::commit`] makes one job of the
-//! records for the [`SegmentWriter`]. The report of the writer, which may come much later on a slow
+//! records for the [`JournalWriter`]. The report of the writer, which may come much later on a slow
 //! disk, goes to [`Commits::take`]. The resulting [`Progress`] says which facts are committed, and
 //! whether the journal fails. [`Commits::take_fullness`] reports that facts must not be proposed,
 //! and that they may be again.
@@ -21,9 +21,9 @@
 //! The files:
 //!
 //! ```text
-//!       Record ──encode──► bytes ──append, sync──► Writer ─┐
-//!                                                          │ Store: a directory of segments
-//!   RecoveryEvent ◄─────────────recover────────────────────┘
+//!       Record ──encode──► bytes ──append, sync──► SegmentFile ─┐
+//!                                                               │ Store: a directory of segments
+//!   RecoveryEvent ◄───────────────recover───────────────────────┘
 //! ```
 //!
 //! Life of a journal:
@@ -81,8 +81,8 @@ pub use segment::{
     BadHeader, BootId, HEADER_BYTES, Records, SegmentHeader, SegmentItem, SyncMode, read,
 };
 pub use startup::{JournalContents, OpenedJournal, RandomValues, finish_recovery};
-pub use store::{Store, Writer};
-pub use writer::{NewSegment, SegmentWriter, WriterJob, WriterReport};
+pub use store::{SegmentFile, Store};
+pub use writer::{JournalWriter, NewSegment, WriterJob, WriterReport};
 
 /// Options of a journal.
 #[derive(Clone, Copy, Debug)]

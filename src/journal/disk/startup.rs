@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use super::JournalOptions;
 use super::commits::{ClosedSegment, Commits, OpenSegment, ResumePoint, oldest_needed};
 use super::snapshot::{Snapshot, file_bytes, mode, snapshot};
-use super::writer::SegmentWriter;
+use super::writer::JournalWriter;
 use crate::facts::{Fact, Ordered, Recorded, StateMachine};
 use crate::journal::{
     BootId, Disk, JournalError, Record, Recovered, Salt, SegmentHeader, Store, SyncMode, encode,
@@ -31,7 +31,7 @@ pub struct OpenedJournal<S, D: Disk> {
     /// The loop's side of the journal.
     pub commits: Commits,
     /// The writer thread's side of the journal.
-    pub writer: SegmentWriter<D>,
+    pub writer: JournalWriter<D>,
 }
 
 /// Random values for a start.
@@ -95,7 +95,7 @@ impl<S: Recorded> JournalContents<S> {
         let header = SegmentHeader { serial, salt, boot, sync, repeats };
         let Snapshot { records, members_bytes } = snapshot(&state, epoch, after, &header, now);
         let bytes = file_bytes(&records);
-        let writer = store.create(&header, &records).map_err(|error| explain(&error, bytes))?;
+        let file = store.create(&header, &records).map_err(|error| explain(&error, bytes))?;
         let (bytes_max, needed) = (options.segment_bytes(members_bytes), oldest_needed(&state));
         let (durable, mut closed) = (position.last, closed(&recovered, now));
         let segment = OpenSegment {
@@ -117,7 +117,7 @@ impl<S: Recorded> JournalContents<S> {
         let ttl_ms = state.ttl_ms();
         let commits =
             Commits::new(ResumePoint { options, ttl_ms, segment, durable, position, closed });
-        Ok(OpenedJournal { state, commits, writer: SegmentWriter::new(store, writer) })
+        Ok(OpenedJournal { state, commits, writer: JournalWriter::new(store, file) })
     }
 }
 

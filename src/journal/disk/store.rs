@@ -64,18 +64,18 @@ pub(super) struct FirstRecord {
     pub(super) is_whole: bool,
 }
 
-/// Writer of a segment.
+/// Open file of a segment, to which records are appended.
 ///
-/// After a failed write or sync the content of the file is unknown. Then the writer takes no more
+/// After a failed write or sync the content of the file is unknown. Then the file takes no more
 /// records.
 #[derive(Debug)]
-pub struct Writer<F> {
+pub struct SegmentFile<F> {
     serial: u64,
-    file: F,
+    handle: F,
     has_failed: bool,
 }
 
-impl<F> Writer<F> {
+impl<F> SegmentFile<F> {
     /// Returns the serial of the segment.
     pub const fn serial(&self) -> u64 {
         self.serial
@@ -131,15 +131,15 @@ impl<D: Disk> Store<D> {
     ///
     /// Error of the operating system, or the reason why the directory cannot be used. Nothing may
     /// be written then.
-    pub fn missing(&mut self, writer: Option<&Writer<D::File>>) -> io::Result<Vec<u64>> {
+    pub fn missing(&mut self, file: Option<&SegmentFile<D::File>>) -> io::Result<Vec<u64>> {
         match self.disk.successor()? {
             Some(successor) => self.move_into(successor)?,
             None => self.check_lock()?,
         }
         let mut missing = Vec::new();
         for (serial, segment) in &self.segments {
-            let written = writer.filter(|writer| writer.serial == *serial);
-            let expected = written.map(|it| self.disk.id_of_file(&it.file)).transpose()?;
+            let written = file.filter(|file| file.serial == *serial);
+            let expected = written.map(|it| self.disk.id_of_file(&it.handle)).transpose()?;
             match self.disk.id_of_name(&segment.name) {
                 Ok(found) if expected.is_none_or(|expected| expected == found) => (),
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -187,7 +187,7 @@ impl<D: Disk> Store<D> {
         &mut self,
         header: &SegmentHeader,
         records: &[u8],
-    ) -> io::Result<Writer<D::File>> {
+    ) -> io::Result<SegmentFile<D::File>> {
         let serial = header.serial;
         if serial > SERIAL_MAX {
             return Err(io::Error::other(
@@ -200,28 +200,29 @@ impl<D: Disk> Store<D> {
         self.serial_highest = serial;
         let name = file_name::of_segment(serial);
         let name_new = file_name::of_new(&name);
-        let mut writer = Writer { serial, file: self.disk.create(&name_new)?, has_failed: false };
+        let mut file =
+            SegmentFile { serial, handle: self.disk.create(&name_new)?, has_failed: false };
         let mut bytes = Vec::new();
         header.encode(&mut bytes);
         bytes.extend_from_slice(records);
-        let created = self.append(&mut writer, &bytes).and_then(|()| self.sync(&mut writer));
+        let created = self.append(&mut file, &bytes).and_then(|()| self.sync(&mut file));
         if let Err(error) = created.and_then(|()| self.disk.rename(&name_new, &name)) {
             let _ = self.disk.remove(&name_new); // A leftover file is ignored.
-            self.close(writer);
+            self.close(file);
             return Err(error);
         }
         if let Err(error) = self.disk.sync_directory() {
             let _ = self.disk.remove(&name); // A leftover segment has right content.
-            self.close(writer);
+            self.close(file);
             return Err(error);
         }
         self.segments.insert(serial, Segment { name, start: None, is_damaged: false });
-        Ok(writer)
+        Ok(file)
     }
 
     /// Closes a segment.
-    pub fn close(&mut self, writer: Writer<D::File>) {
-        self.disk.close(writer.file);
+    pub fn close(&mut self, file: SegmentFile<D::File>) {
+        self.disk.close(file.handle);
     }
 
     /// Opens an existing segment, to append its last record.
@@ -229,25 +230,25 @@ impl<D: Disk> Store<D> {
     /// # Errors
     ///
     /// Error of the operating system.
-    pub fn reopen(&mut self, serial: u64) -> io::Result<Writer<D::File>> {
+    pub fn reopen(&mut self, serial: u64) -> io::Result<SegmentFile<D::File>> {
         let segment = self.segments.get(&serial).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Writer { serial, file: self.disk.open(&segment.name)?, has_failed: false })
+        Ok(SegmentFile { serial, handle: self.disk.open(&segment.name)?, has_failed: false })
     }
 
     /// Appends all of `bytes`.
     ///
     /// # Errors
     ///
-    /// Error of the operating system. Then the writer takes no more records.
-    pub fn append(&mut self, writer: &mut Writer<D::File>, mut bytes: &[u8]) -> io::Result<()> {
-        writer.check()?;
+    /// Error of the operating system. Then the segment takes no more records.
+    pub fn append(&mut self, file: &mut SegmentFile<D::File>, mut bytes: &[u8]) -> io::Result<()> {
+        file.check()?;
         while !bytes.is_empty() {
-            let written = match self.disk.write(&mut writer.file, bytes) {
+            let written = match self.disk.write(&mut file.handle, bytes) {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 written @ (Ok(_) | Err(_)) => written,
             };
-            writer.has_failed = written.is_err();
+            file.has_failed = written.is_err();
             let written = written?;
             bytes = bytes.get(written..).unwrap_or_default();
         }
@@ -258,11 +259,11 @@ impl<D: Disk> Store<D> {
     ///
     /// # Errors
     ///
-    /// Error of the operating system. Then the writer takes no more records.
-    pub fn sync(&mut self, writer: &mut Writer<D::File>) -> io::Result<()> {
-        writer.check()?;
-        let synced = self.disk.sync(&mut writer.file);
-        writer.has_failed = synced.is_err();
+    /// Error of the operating system. Then the segment takes no more records.
+    pub fn sync(&mut self, file: &mut SegmentFile<D::File>) -> io::Result<()> {
+        file.check()?;
+        let synced = self.disk.sync(&mut file.handle);
+        file.has_failed = synced.is_err();
         synced
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::notice::JournalNotice;
-use crate::journal::{Disk, SegmentHeader, Store, SyncMode, Writer};
+use crate::journal::{Disk, SegmentFile, SegmentHeader, Store, SyncMode};
 use crate::text::Counted;
 
 /// A job for the writer thread.
@@ -86,10 +86,11 @@ impl WriterReport {
 
 /// The writer thread's side of the journal.
 #[derive(Debug)]
-pub struct SegmentWriter<D: Disk> {
+pub struct JournalWriter<D: Disk> {
     store: Store<D>,
-    /// `None` after a failure: nothing is confirmed from that file again.
-    writer: Option<Writer<D::File>>,
+    /// File of the current segment. `None` after a failure: nothing is confirmed from that file
+    /// again.
+    file: Option<SegmentFile<D::File>>,
     /// Last commit that was written.
     written: u64,
     /// Last commit that was synced.
@@ -98,9 +99,9 @@ pub struct SegmentWriter<D: Disk> {
     is_incomplete: bool,
 }
 
-impl<D: Disk> SegmentWriter<D> {
-    pub(super) fn new(store: Store<D>, writer: Writer<D::File>) -> Self {
-        Self { store, writer: Some(writer), written: 0, synced: 0, is_incomplete: false }
+impl<D: Disk> JournalWriter<D> {
+    pub(super) fn new(store: Store<D>, file: SegmentFile<D::File>) -> Self {
+        Self { store, file: Some(file), written: 0, synced: 0, is_incomplete: false }
     }
 
     /// Does all jobs of `batch` in order. Consecutive appends become one write and one sync.
@@ -138,17 +139,17 @@ impl<D: Disk> SegmentWriter<D> {
     }
 
     fn append(&mut self, commit: u64, records: &[u8], must_sync: bool, report: &mut WriterReport) {
-        let Some(mut writer) = self.writer.take() else {
+        let Some(mut file) = self.file.take() else {
             report.failed = Some(commit);
             return;
         };
-        let appended = self.store.append(&mut writer, records).and_then(|()| match must_sync {
-            true => self.sync(&mut writer, report),
+        let appended = self.store.append(&mut file, records).and_then(|()| match must_sync {
+            true => self.sync(&mut file, report),
             false => Ok(()),
         });
         match appended {
             Ok(()) => {
-                self.writer = Some(writer);
+                self.file = Some(file);
                 self.written = commit;
                 report.done = Some(commit);
                 if must_sync {
@@ -156,7 +157,7 @@ impl<D: Disk> SegmentWriter<D> {
                 }
             }
             Err(error) => {
-                self.store.close(writer);
+                self.store.close(file);
                 report.fail(commit, &error);
             }
         }
@@ -164,14 +165,14 @@ impl<D: Disk> SegmentWriter<D> {
 
     fn start_segment(&mut self, segment: &NewSegment, report: &mut WriterReport) {
         let NewSegment { commit, header, records, continued, is_rescue, is_whole } = segment;
-        if (self.writer.is_some() || *is_rescue) && !self.check(*commit, report) {
+        if (self.file.is_some() || *is_rescue) && !self.check(*commit, report) {
             return;
         }
         if self.is_incomplete && !is_whole {
             report.failed = Some(*commit); // The job was made before the loss was known.
             return;
         }
-        let mut old = self.writer.take();
+        let mut old = self.file.take();
         if old.is_none() && !is_rescue {
             report.failed = Some(*commit);
             return;
@@ -187,7 +188,7 @@ impl<D: Disk> SegmentWriter<D> {
         let started = self.store.elapsed();
         let created = self.store.create(header, records);
         match created {
-            Ok(writer) => {
+            Ok(file) => {
                 report.syncs.push(self.store.elapsed().saturating_sub(started));
                 if let Some(mut old) = old {
                     // Ignores an error: it only means that a later loss of the new segment is not
@@ -195,7 +196,7 @@ impl<D: Disk> SegmentWriter<D> {
                     let _ = self.store.append(&mut old, continued);
                     self.store.close(old);
                 }
-                self.writer = Some(writer);
+                self.file = Some(file);
                 self.written = *commit;
                 self.is_incomplete = false;
                 report.done = Some(*commit);
@@ -207,7 +208,7 @@ impl<D: Disk> SegmentWriter<D> {
 
     /// Returns true if a start would find the written records. Otherwise closes the segment.
     fn check(&mut self, commit: u64, report: &mut WriterReport) -> bool {
-        match self.store.missing(self.writer.as_ref()) {
+        match self.store.missing(self.file.as_ref()) {
             Ok(missing) if missing.is_empty() => return true,
             Ok(missing) => {
                 report.fail_for(commit, missing_segments(&missing));
@@ -216,13 +217,17 @@ impl<D: Disk> SegmentWriter<D> {
             }
             Err(error) => report.fail(commit, &error),
         }
-        self.writer = None;
+        self.file = None;
         false
     }
 
-    fn sync(&mut self, writer: &mut Writer<D::File>, report: &mut WriterReport) -> io::Result<()> {
+    fn sync(
+        &mut self,
+        file: &mut SegmentFile<D::File>,
+        report: &mut WriterReport,
+    ) -> io::Result<()> {
         let started = self.store.elapsed();
-        self.store.sync(writer)?;
+        self.store.sync(file)?;
         report.syncs.push(self.store.elapsed().saturating_sub(started));
         Ok(())
     }
@@ -233,14 +238,14 @@ impl<D: Disk> SegmentWriter<D> {
     }
 
     fn sync_written(&mut self, report: &mut WriterReport) {
-        let Some(mut writer) = self.writer.take() else { return };
-        match self.sync(&mut writer, report) {
+        let Some(mut file) = self.file.take() else { return };
+        match self.sync(&mut file, report) {
             Ok(()) => {
-                self.writer = Some(writer);
+                self.file = Some(file);
                 self.mark_synced(report);
             }
             Err(error) => {
-                self.store.close(writer);
+                self.store.close(file);
                 report.fail(self.written, &error);
             }
         }

@@ -10,13 +10,13 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// Creates a journal of one segment, and its writer.
-fn journal(path: &Path) -> (Store<Directory>, Writer<File>) {
+/// Creates a journal of one segment, and its file.
+fn journal(path: &Path) -> (Store<Directory>, SegmentFile<File>) {
     let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
     let serial = store.next_serial();
     let batch = Batch::new(serial).start(1, 0, 0).message(1, "one");
-    let writer = store.create(&header(serial), &batch.bytes).unwrap();
-    (store, writer)
+    let file = store.create(&header(serial), &batch.bytes).unwrap();
+    (store, file)
 }
 
 const FIRST: &str = "0000000000000001.journal";
@@ -27,15 +27,15 @@ fn a_journal_on_a_real_disk_is_private_and_is_recovered() {
     let path = temporary.path().join("a");
     let mut store = Store::open(Directory::create(&path).unwrap()).unwrap();
     assert!(matches!(Store::open(Directory::create(&path).unwrap()), Err(JournalError::InUse)));
-    let mut writer = store.create(&header(1), &[]).unwrap();
+    let mut file = store.create(&header(1), &[]).unwrap();
     let batch = Batch::new(1).start(1, 0, 0).message(1, "one").message(2, "two");
-    store.append(&mut writer, &batch.bytes).unwrap();
-    store.append(&mut writer, &batch.bytes[..30]).unwrap();
-    store.sync(&mut writer).unwrap();
-    let file = path.join(FIRST);
-    assert_eq!((mode(&path), mode(&file), mode(&path.join("lock"))), (0o700, 0o600, 0o600));
+    store.append(&mut file, &batch.bytes).unwrap();
+    store.append(&mut file, &batch.bytes[..30]).unwrap();
+    store.sync(&mut file).unwrap();
+    let first = path.join(FIRST);
+    assert_eq!((mode(&path), mode(&first), mode(&path.join("lock"))), (0o700, 0o600, 0o600));
     let written = HEADER_BYTES + batch.bytes.len() + 30;
-    assert_eq!(fs::metadata(&file).unwrap().len(), written as u64);
+    assert_eq!(fs::metadata(&first).unwrap().len(), written as u64);
     let looked_at = recover_store(&mut Store::inspect(Directory::open(&path).unwrap()).unwrap());
     drop(store);
     fs::write(path.join("0000000000000002.journal"), "dear diary").unwrap();
@@ -43,7 +43,7 @@ fn a_journal_on_a_real_disk_is_private_and_is_recovered() {
     let content = recover_disk(Directory::open(&path).unwrap());
     assert_eq!(content.messages, looked_at.messages);
     assert_eq!(content.messages.len(), 2);
-    assert_eq!(fs::metadata(&file).unwrap().len(), (HEADER_BYTES + batch.bytes.len()) as u64);
+    assert_eq!(fs::metadata(&first).unwrap().len(), (HEADER_BYTES + batch.bytes.len()) as u64);
     assert!(path.join("0000000000000002.journal.damaged-1").is_file());
     assert!(!path.join("0000000000000003.journal.new").exists());
     assert!(content.recovered.lost_tail);
@@ -162,7 +162,7 @@ fn a_path_that_leads_to_another_directory_is_not_used() {
     drop(journal(&theirs));
     fs::create_dir(&ours).unwrap();
     symlink("ours", &link).unwrap();
-    let (mut store, mut writer) = journal(&link);
+    let (mut store, mut file) = journal(&link);
     fs::remove_file(&link).unwrap();
     symlink("theirs", &link).unwrap();
     let before = fs::read(theirs.join(FIRST)).unwrap();
@@ -171,16 +171,16 @@ fn a_path_that_leads_to_another_directory_is_not_used() {
     assert!(store.reopen(1).is_err());
     assert!(store.create(&header(2), &[]).is_err());
     assert!(store.read(1, &mut Vec::new()).is_err());
-    let error = store.missing(Some(&writer)).unwrap_err().to_string();
+    let error = store.missing(Some(&file)).unwrap_err().to_string();
     assert!(error.contains("put the original directory back"), "{error}");
     assert_eq!(fs::read(theirs.join(FIRST)).unwrap(), before);
     assert_eq!(fs::read_dir(&theirs).unwrap().count(), 2, "the lock and a segment");
     // The journal works again when the path leads back.
     fs::remove_file(&link).unwrap();
     symlink("ours", &link).unwrap();
-    assert_eq!(store.missing(Some(&writer)).unwrap(), [0; 0]);
-    store.append(&mut writer, &Batch::new(1).message(2, "two").bytes).unwrap();
-    drop((store, writer));
+    assert_eq!(store.missing(Some(&file)).unwrap(), [0; 0]);
+    store.append(&mut file, &Batch::new(1).message(2, "two").bytes).unwrap();
+    drop((store, file));
     assert_eq!(recover_disk(Directory::open(&ours).unwrap()).messages.len(), 2);
 }
 
@@ -202,10 +202,10 @@ fn a_segment_that_was_moved_is_reported_missing() {
     for (harm, inflict) in harms {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("data");
-        let (mut store, writer) = journal(&path);
-        assert_eq!(store.missing(Some(&writer)).unwrap(), [0; 0], "{harm}");
+        let (mut store, file) = journal(&path);
+        assert_eq!(store.missing(Some(&file)).unwrap(), [0; 0], "{harm}");
         inflict(&path.join(FIRST), &temporary.path().join("elsewhere"));
-        assert_eq!(store.missing(Some(&writer)).unwrap(), [1], "{harm}");
+        assert_eq!(store.missing(Some(&file)).unwrap(), [1], "{harm}");
         assert_eq!(store.missing(None).unwrap(), [0; 0], "{harm}: reported once");
         store.create(&header(2), &[]).unwrap();
     }
@@ -215,22 +215,22 @@ fn a_segment_that_was_moved_is_reported_missing() {
 fn a_missing_directory_is_reported_and_an_empty_one_replaces_it() {
     let temporary = tempfile::tempdir().unwrap();
     let [path, away] = ["data", "away"].map(|name| temporary.path().join(name));
-    let (mut store, writer) = journal(&path);
+    let (mut store, file) = journal(&path);
     fs::rename(&path, &away).unwrap();
-    let error = store.missing(Some(&writer)).unwrap_err().to_string();
+    let error = store.missing(Some(&file)).unwrap_err().to_string();
     let expected = format!("the directory {} was moved away or deleted", path.display());
     assert!(error.starts_with(&expected), "{error}");
     assert!(store.create(&header(2), &[]).is_err());
     fs::write(&path, "").unwrap();
-    assert!(store.missing(Some(&writer)).is_err(), "a file has replaced the directory");
+    assert!(store.missing(Some(&file)).is_err(), "a file has replaced the directory");
     fs::remove_file(&path).unwrap();
     // A directory that another coordinator uses is refused.
     let (theirs, _) = journal(&path);
-    let error = store.missing(Some(&writer)).unwrap_err().to_string();
+    let error = store.missing(Some(&file)).unwrap_err().to_string();
     assert!(error.contains("another coordinator"), "{error}");
     drop(theirs);
     fs::remove_file(path.join(FIRST)).unwrap();
-    assert_eq!(store.missing(Some(&writer)).unwrap(), [1]);
+    assert_eq!(store.missing(Some(&file)).unwrap(), [1]);
     store.create(&header(store.next_serial()), &[]).unwrap();
     assert!(matches!(Store::open(Directory::open(&path).unwrap()), Err(JournalError::InUse)));
     assert!(Store::open(Directory::open(&away).unwrap()).is_ok(), "the old lock is given back");
@@ -239,15 +239,15 @@ fn a_missing_directory_is_reported_and_an_empty_one_replaces_it() {
 #[test]
 fn a_deleted_lock_file_is_locked_again() {
     let temporary = tempfile::tempdir().unwrap();
-    let (mut store, writer) = journal(temporary.path());
+    let (mut store, file) = journal(temporary.path());
     let open = || Store::open(Directory::open(temporary.path()).unwrap());
     fs::remove_file(temporary.path().join("lock")).unwrap();
-    assert_eq!(store.missing(Some(&writer)).unwrap(), [0; 0]);
+    assert_eq!(store.missing(Some(&file)).unwrap(), [0; 0]);
     assert!(matches!(open(), Err(JournalError::InUse)));
     fs::remove_file(temporary.path().join("lock")).unwrap();
     let theirs = open().unwrap();
-    let error = store.missing(Some(&writer)).unwrap_err().to_string();
+    let error = store.missing(Some(&file)).unwrap_err().to_string();
     assert!(error.contains("end one of the two"), "{error}");
     drop(theirs);
-    assert_eq!(store.missing(Some(&writer)).unwrap(), [0; 0]);
+    assert_eq!(store.missing(Some(&file)).unwrap(), [0; 0]);
 }

@@ -17,7 +17,7 @@ struct Outcome {
 /// A coordinator that recovers, and then accepts messages until it cannot continue.
 struct Coordinator {
     store: Store<MemoryDisk>,
-    writer: Option<Writer<usize>>,
+    file: Option<SegmentFile<usize>>,
     epoch: u64,
     /// Last durable seq.
     durable: u64,
@@ -35,7 +35,7 @@ impl Coordinator {
         let known = known.filter(|_| !lost_tail).map_or(epoch, Epoch::as_u64);
         let outcome = Outcome { issues: issues.len(), ..Outcome::default() };
         let durable = last.as_u64();
-        Ok(Self { store, writer: None, epoch: known, durable, pending_texts: Vec::new(), outcome })
+        Ok(Self { store, file: None, epoch: known, durable, pending_texts: Vec::new(), outcome })
     }
 
     /// Writes all pending messages, to a new segment if there is none.
@@ -50,7 +50,7 @@ impl Coordinator {
                     return true;
                 }
                 Err(_) => {
-                    self.writer = None;
+                    self.file = None;
                     self.outcome.errors += 1;
                 }
             }
@@ -59,24 +59,24 @@ impl Coordinator {
     }
 
     fn try_commit(&mut self) -> io::Result<()> {
-        let (mut writer, mut batch) = match self.writer.take() {
-            Some(writer) => {
-                let serial = writer.serial();
-                (writer, Batch::new(serial))
+        let (mut file, mut batch) = match self.file.take() {
+            Some(file) => {
+                let serial = file.serial();
+                (file, Batch::new(serial))
             }
             None => {
                 assert_eq!(self.store.missing(None)?, [0; 0]);
                 let serial = self.store.next_serial();
-                let writer = self.store.create(&header(serial), &[])?;
-                (writer, Batch::new(serial).start(self.epoch, self.durable, self.durable))
+                let file = self.store.create(&header(serial), &[])?;
+                (file, Batch::new(serial).start(self.epoch, self.durable, self.durable))
             }
         };
         for (seq, text) in (self.durable + 1..).zip(&self.pending_texts) {
             batch = batch.message(seq, text);
         }
-        self.store.append(&mut writer, &batch.bytes)?;
-        self.store.sync(&mut writer)?;
-        self.writer = Some(writer);
+        self.store.append(&mut file, &batch.bytes)?;
+        self.store.sync(&mut file)?;
+        self.file = Some(file);
         Ok(())
     }
 
@@ -93,7 +93,7 @@ impl Coordinator {
     }
 
     fn rotate(&mut self) {
-        let Some(mut old) = self.writer.take() else { return };
+        let Some(mut old) = self.file.take() else { return };
         if !self.commit() {
             return;
         }
@@ -256,14 +256,14 @@ fn a_torn_end_that_cannot_be_cut_is_reported_and_left() {
 fn rewritten_messages_count_and_their_copies_in_the_failed_segment_do_not() {
     let disk = MemoryDisk::default();
     let mut store = Store::open(disk.clone()).unwrap();
-    let mut writer = store.create(&header(1), &[]).unwrap();
+    let mut file = store.create(&header(1), &[]).unwrap();
     let batch = Batch::new(1).start(1, 0, 0).message(1, "one");
     let hole = batch.bytes.len();
     let batch = batch.message(2, "two").message(3, "three").message(4, "four");
-    store.append(&mut writer, &batch.bytes).unwrap();
-    let mut writer = store.create(&header(2), &[]).unwrap();
+    store.append(&mut file, &batch.bytes).unwrap();
+    let mut file = store.create(&header(2), &[]).unwrap();
     let batch = Batch::new(2).start(1, 1, 4).message(2, "two").message(3, "three");
-    store.append(&mut writer, &batch.bytes).unwrap();
+    store.append(&mut file, &batch.bytes).unwrap();
     let whole = recover_disk(disk.clone());
     assert_eq!(whole.messages.keys().copied().collect::<Vec<_>>(), [1, 2, 3]);
     let name = "0000000000000001.journal";
@@ -274,25 +274,25 @@ fn rewritten_messages_count_and_their_copies_in_the_failed_segment_do_not() {
     assert_eq!((content.messages, content.lost), (whole.messages, Vec::new()));
     assert!(!content.recovered.lost_tail);
     // The third segment goes back further than the second.
-    let mut writer = store.create(&header(3), &[]).unwrap();
+    let mut file = store.create(&header(3), &[]).unwrap();
     let batch = Batch::new(3).start(1, 0, 5).message(1, "one").message(2, "two");
-    store.append(&mut writer, &batch.bytes).unwrap();
+    store.append(&mut file, &batch.bytes).unwrap();
     let content = recover_disk(disk);
     assert_eq!(content.messages.keys().copied().collect::<Vec<_>>(), [1, 2]);
     assert_eq!(content.lost, Vec::new());
 }
 
 #[test]
-fn a_writer_that_failed_takes_nothing_more() {
+fn a_segment_whose_file_failed_takes_nothing_more() {
     for (at, for_sync) in [(0, false), (1, true)] {
         let disk = MemoryDisk::default();
         let mut store = Store::open(disk.clone()).unwrap();
-        let mut writer = store.create(&header(1), &[]).unwrap();
+        let mut file = store.create(&header(1), &[]).unwrap();
         disk.fail(Some(Fault { at, for_ever: false, kind: io::ErrorKind::Other, torn: false }));
-        assert_eq!(store.append(&mut writer, b"x").is_err(), !for_sync);
-        assert!(store.sync(&mut writer).is_err());
-        assert!(store.append(&mut writer, b"x").is_err());
-        assert!(store.sync(&mut writer).is_err());
+        assert_eq!(store.append(&mut file, b"x").is_err(), !for_sync);
+        assert!(store.sync(&mut file).is_err());
+        assert!(store.append(&mut file, b"x").is_err());
+        assert!(store.sync(&mut file).is_err());
         assert!(store.create(&header(1), &[]).is_err(), "a number is not given twice");
     }
 }

@@ -37,7 +37,7 @@ impl Recording {
     fn disk(self) -> MemoryDisk {
         let disk = MemoryDisk::default();
         let mut store = Store::open(disk.clone()).unwrap();
-        let mut old: Option<Writer<_>> = None;
+        let mut old: Option<SegmentFile<_>> = None;
         for serial in 1..=3 {
             let (first, last) = ((serial - 1) * self.messages + 1, serial * self.messages);
             let mut batch = Batch::new(serial).start(EPOCH, first - 1, first);
@@ -52,10 +52,10 @@ impl Recording {
                 batch = batch.add(Record::Durable { last: Seq::new(last) }, last);
                 batch = batch.add(Record::Closed, last);
             }
-            let mut writer = store.create(&header(serial), &[]).unwrap();
-            store.append(&mut writer, &batch.bytes).unwrap();
-            store.sync(&mut writer).unwrap();
-            if let Some(mut old) = old.replace(writer) {
+            let mut file = store.create(&header(serial), &[]).unwrap();
+            store.append(&mut file, &batch.bytes).unwrap();
+            store.sync(&mut file).unwrap();
+            if let Some(mut old) = old.replace(file) {
                 let batch = Batch::new(old.serial()).add(Record::Continued, last);
                 store.append(&mut old, &batch.bytes).unwrap();
             }
@@ -297,11 +297,11 @@ fn a_damaged_segment_is_not_deleted_when_it_is_no_longer_needed() {
 #[test]
 fn losses_above_the_report_limit_are_summed_up() {
     let mut store = Store::open(MemoryDisk::default()).unwrap();
-    let mut writer = store.create(&header(1), &[]).unwrap();
+    let mut file = store.create(&header(1), &[]).unwrap();
     let losses = LOSSES_REPORTED_MAX as u64 + 10;
     let batch = Batch::new(1).start(1, 0, 0);
     let batch = (1..=losses).fold(batch, |batch, number| batch.message(3 * number, "there"));
-    store.append(&mut writer, &batch.bytes).unwrap();
+    store.append(&mut file, &batch.bytes).unwrap();
     let content = recover_store(&mut store);
     assert_eq!((content.lost.len() as u64, content.recovered.messages_lost), (losses, 2 * losses));
     let lines: Vec<String> = content.recovered.issues.iter().map(ToString::to_string).collect();
@@ -345,9 +345,9 @@ fn inspecting_changes_nothing() {
 fn numbers_of_another_epoch_are_not_mixed_with_the_first_ones() {
     let disk = SHORT.disk();
     let mut store = Store::open(disk.clone()).unwrap();
-    let mut writer = store.create(&header(4), &[]).unwrap();
+    let mut file = store.create(&header(4), &[]).unwrap();
     let batch = Batch::new(4).start(0xbeef, 0, 20).message(1, "another").message(2, "life");
-    store.append(&mut writer, &batch.bytes).unwrap();
+    store.append(&mut file, &batch.bytes).unwrap();
     let content = recover_store(&mut store);
     SHORT.check(&content, 0, "anew");
     assert!(content.recovered.lost_tail);
@@ -359,9 +359,9 @@ fn numbers_of_another_epoch_are_not_mixed_with_the_first_ones() {
 fn a_damaged_message_at_the_end_is_lost_by_its_number() {
     let disk = MemoryDisk::default();
     let mut store = Store::open(disk.clone()).unwrap();
-    let mut writer = store.create(&header(1), &[]).unwrap();
+    let mut file = store.create(&header(1), &[]).unwrap();
     let batch = Batch::new(1).start(1, 0, 0).message(1, "one").message(2, "two");
-    store.append(&mut writer, &batch.bytes).unwrap();
+    store.append(&mut file, &batch.bytes).unwrap();
     let mut bytes = disk.get(&name(1));
     *bytes.last_mut().unwrap() ^= 1;
     disk.put(&name(1), bytes);
@@ -370,11 +370,11 @@ fn a_damaged_message_at_the_end_is_lost_by_its_number() {
     assert!(content.recovered.lost_tail && content.recovered.messages_lost == 1);
     // A new segment ends the doubt.
     let mut store = Store::open(disk.clone()).unwrap();
-    let mut writer = store.create(&header(2), &[]).unwrap();
+    let mut file = store.create(&header(2), &[]).unwrap();
     let still_doubted = recover_disk(disk.clone());
     assert!(still_doubted.recovered.lost_tail, "the new one says nothing yet");
     assert_eq!(still_doubted.recovered.header, Some(header(1)));
-    store.append(&mut writer, &Batch::new(2).start(9, 2, 3).bytes).unwrap();
+    store.append(&mut file, &Batch::new(2).start(9, 2, 3).bytes).unwrap();
     let content = recover_disk(disk);
     assert_eq!((content.lost, content.recovered.epoch), (vec![(2, 2)], Some(Epoch::new(9))));
     assert!(!content.recovered.lost_tail);
@@ -385,10 +385,10 @@ fn an_acked_number_above_the_last_shows_that_the_newest_records_are_missing() {
     for acked in 1..=3 {
         let disk = MemoryDisk::default();
         let mut store = Store::open(disk.clone()).unwrap();
-        let mut writer = store.create(&header(1), &[]).unwrap();
+        let mut file = store.create(&header(1), &[]).unwrap();
         let acked_record = Record::Acked { id: "alice", acked: Seq::new(acked) };
         let batch = Batch::new(1).start(1, 0, 0).message(1, "a").message(2, "b");
-        store.append(&mut writer, &batch.add(acked_record, 2).bytes).unwrap();
+        store.append(&mut file, &batch.add(acked_record, 2).bytes).unwrap();
         assert_eq!(recover_store(&mut store).recovered.lost_tail, acked > 2);
     }
 }
