@@ -317,14 +317,3 @@ fn read_boot_id() -> Result<BootId, String> {
     let bits = bits.ok_or_else(|| format!("found {:?}, expected an id", text.trim()))?;
     Ok(BootId(bits.to_be_bytes()))
 }
-
-impl SyncPolicy {
-    /// Returns the words for the first line.
-    pub(super) fn description(self) -> String {
-        match self {
-            Self::Always => "synced before each confirmation".to_owned(),
-            Self::Every(pause_ms) => format!("synced every {pause_ms} ms"),
-            Self::Never => "synced by the system only".to_owned(),
-        }
-    }
-}

@@ -31,6 +31,15 @@ impl SyncPolicy {
             }),
         }
     }
+
+    /// Returns the words for the first line of the coordinator.
+    pub(crate) fn description(self) -> String {
+        match self {
+            Self::Always => "synced before each confirmation".to_owned(),
+            Self::Every(pause_ms) => format!("synced every {pause_ms} ms"),
+            Self::Never => "synced by the system only".to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for SyncPolicy {

@@ -194,17 +194,6 @@ impl fmt::Display for SiteEnd {
 
 impl std::error::Error for SiteEnd {}
 
-impl fmt::Display for SharedRules {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ttl_ms, members_max, drops_oldest, announces } = self;
-        let overflow = if *drops_oldest { "drop-oldest" } else { "reject" };
-        let presence = if *announces { "yes" } else { "no" };
-        let ttl_s = ttl_ms / 1000;
-        write!(f, "ttl {ttl_s} s, max_members={members_max}, overflow={overflow}, ")?;
-        write!(f, "presence={presence}")
-    }
-}
-
 /// Change for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListNotice {

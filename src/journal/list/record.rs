@@ -11,6 +11,7 @@
 //! the text, if there is one, at the end. An owner starts with its kind: 4 or 6 for an IP address
 //! of that version, 32 for the name of a key. A number that is missing is 0.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 
@@ -35,6 +36,17 @@ pub struct SharedRules {
     pub drops_oldest: bool,
     /// True for `presence=yes`.
     pub announces: bool,
+}
+
+impl fmt::Display for SharedRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ttl_ms, members_max, drops_oldest, announces } = self;
+        let overflow = if *drops_oldest { "drop-oldest" } else { "reject" };
+        let presence = if *announces { "yes" } else { "no" };
+        let ttl_s = ttl_ms / 1000;
+        write!(f, "ttl {ttl_s} s, max_members={members_max}, overflow={overflow}, ")?;
+        write!(f, "presence={presence}")
+    }
 }
 
 /// A proposal of a site. The reader of the list decides whether it counts.
