@@ -73,7 +73,7 @@ impl CertificateEnds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Slots;
+    use crate::net::{Slots, SocketTable};
     use crate::time::Millis;
 
     /// The wheel wakes so much late at most.
@@ -124,7 +124,7 @@ mod tests {
     }
 
     fn keys(count: usize) -> Vec<Key> {
-        let mut slots = Slots::new();
+        let mut slots = Slots::new(SocketTable::Command);
         (0..count).map(|at| slots.insert(at)).collect()
     }
 

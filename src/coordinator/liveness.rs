@@ -119,7 +119,7 @@ fn is_gone(tries: u8, silent_ms: u32, unanswered_ms: u64, timeout_ms: u64) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Slots;
+    use crate::net::{Slots, SocketTable};
 
     #[test]
     fn a_machine_is_gone_after_three_tries_and_silence_or_after_the_timeout_without_an_answer() {
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_timeout_is_the_one_of_the_config_and_none_for_0() {
-        let key = Slots::new().insert(());
+        let key = Slots::new(SocketTable::Command).insert(());
         let unanswered = UnackedBytes::Unanswered { tries: 1, silent_ms: 0 };
         for (user_ms, after_ms, gone) in [
             (0, u64::MAX, false),

@@ -107,11 +107,11 @@ impl Ready {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Slots;
+    use crate::net::{Slots, SocketTable};
 
     #[test]
     fn a_socket_is_in_one_queue_at_a_time_and_an_event_does_not_move_it() {
-        let (mut ready, mut table) = (Ready::default(), Slots::new());
+        let (mut ready, mut table) = (Ready::default(), Slots::new(SocketTable::Command));
         let [one, two] = [0; 2].map(|_| table.insert(Queued::No));
         for (key, queue) in [(one, Queued::Leftover), (one, Queued::Fresh), (two, Queued::Fresh)] {
             ready.push(key, table.get_mut(key).unwrap(), queue);

@@ -32,7 +32,9 @@ use crate::facts::Recorded;
 use crate::group::{Group, Input, LinkId, SocketEnd};
 use crate::journal::JournalEnd;
 use crate::limits::TURN_PEER_CHECKS_MAX;
-use crate::net::{Acceptor, CLOCK, HTTP_LISTENER, Key, LISTENER, Readiness, SIGNALS, WAKER};
+use crate::net::{
+    Acceptor, CLOCK, HTTP_LISTENER, Key, LISTENER, Readiness, SIGNALS, SocketTable, WAKER,
+};
 use crate::protocol::Epoch;
 use crate::time::{Millis, Now};
 
@@ -199,12 +201,10 @@ impl<P: Platform> Coordinator<P> {
 
     /// Records an event of a connection.
     pub fn on_event(&mut self, key: Key, event: impl Into<Readiness>) {
-        if key.is_second() {
-            self.messages.on_event(key, event);
-        } else if key.is_third() {
-            http::on_event(self, key, event.into());
-        } else {
-            self.commands.on_event(key, event);
+        match key.table() {
+            SocketTable::Command => self.commands.on_event(key, event),
+            SocketTable::Message => self.messages.on_event(key, event),
+            SocketTable::Http => http::on_event(self, key, event.into()),
         }
     }
 

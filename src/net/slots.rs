@@ -21,12 +21,33 @@ const HALF_BITS: u32 = usize::BITS / 2;
 const HALF_MAX: usize = (1 << HALF_BITS) - 1;
 /// Bits that tell the table of a key.
 const TABLE_BITS: u32 = 2;
-/// Highest bit of the keys of a second table.
-const SECOND: usize = 1 << (usize::BITS - 1);
-/// Both highest bits: those of the keys of a third table.
-const THIRD: usize = SECOND | 1 << (usize::BITS - TABLE_BITS);
+/// All bits that tell the table of a key.
+const TABLE_MASK: usize = usize::MAX << (usize::BITS - TABLE_BITS);
 /// Highest generation of a slot. The next one belongs to the reserved tokens.
 const GENERATION_MAX: usize = (HALF_MAX >> TABLE_BITS) - 1;
+
+/// Kind of the sockets in a [`Slots`]. One poll can serve one [`Slots`] of each kind: their keys
+/// differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketTable {
+    /// Command sockets, and the sockets of a loop that has only one table.
+    Command,
+    /// Message sockets of members.
+    Message,
+    /// Connections of HTTP clients.
+    Http,
+}
+
+impl SocketTable {
+    /// Returns the highest bits of the keys of this table.
+    const fn bits(self) -> usize {
+        match self {
+            Self::Command => 0,
+            Self::Message => 1 << (usize::BITS - 1),
+            Self::Http => TABLE_MASK,
+        }
+    }
+}
 
 /// Names one value of a [`Slots`]. After the value is removed, its key finds nothing.
 ///
@@ -48,19 +69,19 @@ impl Key {
     }
 
     const fn generation(self) -> usize {
-        (self.0 & !THIRD) >> HALF_BITS
+        (self.0 & !TABLE_MASK) >> HALF_BITS
     }
 
-    /// Returns true if the key belongs to a table that was made with [`Slots::second`].
+    /// Returns the table that the key belongs to.
     #[must_use]
-    pub const fn is_second(self) -> bool {
-        self.0 & THIRD == SECOND
-    }
-
-    /// Returns true if the key belongs to a table that was made with [`Slots::third`].
-    #[must_use]
-    pub const fn is_third(self) -> bool {
-        self.0 & THIRD == THIRD
+    pub const fn table(self) -> SocketTable {
+        const MESSAGE: usize = SocketTable::Message.bits();
+        const HTTP: usize = SocketTable::Http.bits();
+        match self.0 & TABLE_MASK {
+            MESSAGE => SocketTable::Message,
+            HTTP => SocketTable::Http,
+            _ => SocketTable::Command,
+        }
     }
 }
 
@@ -93,14 +114,8 @@ pub struct Slots<T> {
     values: Slab<T>,
     /// For each slot the generation of its value, or of its next value.
     generations: Vec<u32>,
-    /// [`SECOND`] in a second table, [`THIRD`] in a third one, else 0.
+    /// Highest bits of all keys: those of the [`SocketTable`].
     table: usize,
-}
-
-impl<T> Default for Slots<T> {
-    fn default() -> Self {
-        Self { values: Slab::new(), generations: Vec::new(), table: 0 }
-    }
 }
 
 impl<T> Slots<T> {
@@ -109,21 +124,8 @@ impl<T> Slots<T> {
 
     /// Makes an empty table, which owns no memory.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Makes an empty table whose keys differ from those of all tables made with [`Slots::new`]. So
-    /// one poll can serve two tables.
-    #[must_use]
-    pub fn second() -> Self {
-        Self { table: SECOND, ..Self::default() }
-    }
-
-    /// Makes an empty table as [`Slots::second`] does, for a third one.
-    #[must_use]
-    pub fn third() -> Self {
-        Self { table: THIRD, ..Self::default() }
+    pub const fn new(table: SocketTable) -> Self {
+        Self { values: Slab::new(), generations: Vec::new(), table: table.bits() }
     }
 
     /// Adds a value.
@@ -213,7 +215,7 @@ impl<T> Slots<T> {
     /// Returns the slot of `key` if the slot still has the generation of `key`.
     fn slot_of(&self, key: Key) -> Option<usize> {
         let slot = key.slot();
-        let known = slot < self.generations.len() && key.0 & THIRD == self.table;
+        let known = slot < self.generations.len() && key.0 & TABLE_MASK == self.table;
         (known && generation(&self.generations, slot) == key.generation()).then_some(slot)
     }
 }
@@ -236,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_key_finds_its_value_until_it_is_removed_and_nothing_after() {
-        let mut table = Slots::new();
+        let mut table = Slots::new(SocketTable::Command);
         let first = table.insert("first");
         assert_eq!(table.get(first), Some(&"first"));
         assert_eq!(table.remove(first), Some("first"));
@@ -250,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_key_can_be_converted_to_a_token_and_back() {
-        let mut table = Slots::new();
+        let mut table = Slots::new(SocketTable::Command);
         let keys: Vec<Key> = (0..5).map(|value| table.insert(value)).collect();
         table.remove(keys[3]);
         let key = table.insert(7);
@@ -260,20 +262,18 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_of_a_second_table_find_nothing_in_the_first_one() {
-        let (mut first, mut second) = (Slots::new(), Slots::second());
-        let (one, two) = (first.insert(1), second.insert(2));
-        let mut third = Slots::third();
-        let three = third.insert(3);
-        let keys = [one, two, three];
-        assert_eq!(keys.map(Key::is_second), [false, true, false]);
-        assert_eq!(keys.map(Key::is_third), [false, false, true]);
+    fn the_keys_of_one_table_find_nothing_in_another_one() {
+        let tables = [SocketTable::Command, SocketTable::Message, SocketTable::Http];
+        let [mut first, mut second, mut third] = tables.map(Slots::new);
+        let keys = [first.insert(1), second.insert(2), third.insert(3)];
+        let [one, two, three] = keys;
+        assert_eq!(keys.map(Key::table), tables);
         assert_eq!(keys.map(|key| third.get(key).copied()), [None, None, Some(3)]);
         assert_eq!((first.get(three), second.get(three)), (None, None));
         assert_eq!((first.get(one), first.get(two)), (Some(&1), None));
         assert_eq!((second.get(one), second.get(two)), (None, Some(&2)));
-        assert_eq!((second.remove(one), second.next_key().is_second()), (None, true));
-        let highest = Token::from(key(&[u32::try_from(GENERATION_MAX).unwrap()], 0, THIRD));
+        assert_eq!((second.remove(one), second.next_key().table()), (None, SocketTable::Message));
+        let highest = Token::from(key(&[u32::try_from(GENERATION_MAX).unwrap()], 0, TABLE_MASK));
         assert!(
             [LISTENER, WAKER, SIGNALS, CLOCK, HTTP_LISTENER]
                 .iter()
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_value_can_be_made_from_its_own_key() {
-        let mut table = Slots::new();
+        let mut table = Slots::new(SocketTable::Command);
         table.insert_with(|key| key);
         let key = table.insert_with(|key| key);
         assert_eq!(table.get(key), Some(&key));
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn iteration_returns_the_keys_that_find_the_values() {
-        let mut table = Slots::new();
+        let mut table = Slots::new(SocketTable::Command);
         let keys: Vec<Key> = (0..4).map(|value| table.insert(value)).collect();
         table.remove(keys[1]);
         table.insert(9);
@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn the_generation_wraps_without_ever_making_a_reserved_token() {
-        let mut table = Slots::new();
+        let mut table = Slots::new(SocketTable::Command);
         let first = table.insert(());
         table.remove(first);
         table.generations[0] = u32::try_from(GENERATION_MAX).unwrap();

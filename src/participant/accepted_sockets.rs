@@ -8,7 +8,9 @@ use super::event_loop::{EventLoop, ParticipantTimer};
 use super::line_socket::{EndedSocket, LineSocket, SocketStep, watch};
 use super::security::{PeerSecurity, UntrustedPeer};
 use crate::config::{Endpoints, Host};
-use crate::net::{Accept, Acceptor, Connection, Key, LISTENER, Readiness, Slots, Transport};
+use crate::net::{
+    Accept, Acceptor, Connection, Key, LISTENER, Readiness, Slots, SocketTable, Transport,
+};
 use crate::protocol::{Ack, KeyName, Seq};
 use crate::session::MessageSocket;
 use crate::time::Millis;
@@ -61,7 +63,7 @@ impl AcceptedSockets {
             security,
             ip: ip.unwrap_or_else(|| listening_ip(coordinators)),
             listener: None,
-            sockets: Slots::second(),
+            sockets: Slots::new(SocketTable::Message),
             marked_for_close: Vec::new(),
             accepted: 0,
         }

@@ -24,7 +24,7 @@ use super::terminal::{Output, Prompt};
 use super::user_lines::UserLines;
 use crate::config::{AdvertisedAddress, Membership, ParticipantRun};
 use crate::limits::{EVENTS_MAX, LOG_QUEUE_MAX, PRINT_CLOSE_MS, PRINT_QUEUE_MAX};
-use crate::net::{CLOCK, Clock, Key, LISTENER, Pool, SIGNALS, Signal, Signals, WAKER};
+use crate::net::{CLOCK, Clock, Key, LISTENER, Pool, SIGNALS, Signal, Signals, SocketTable, WAKER};
 use crate::session::{
     Advertised, JoinCredentials, LogPosition, NoticeKind, Session, Settings, StoredOutbox,
     VisitKind,
@@ -182,7 +182,7 @@ impl Participant {
                 WAKER => (), // Every turn takes completions and lines.
                 token => {
                     let key = Key::from(token);
-                    if key.is_second() {
+                    if key.table() == SocketTable::Message {
                         self.messages.on_event(key, event);
                     } else {
                         self.dialer.on_event(key, event);

@@ -23,7 +23,7 @@ use crate::limits::http::{
     HTTP_CONNECTIONS_MAX, HTTP_READERS_MAX, HTTP_RESPONSES_BYTES_MAX, HTTP_SLOW_MS, HTTP_TICK_MS,
     TURN_HTTP_ACCEPTS_MAX, TURN_HTTP_REQUESTS_MAX, TURN_HTTP_SERVED_MAX,
 };
-use crate::net::{Acceptor, Connection, Key, Listen, Readiness, Slots, Stream};
+use crate::net::{Acceptor, Connection, Key, Listen, Readiness, Slots, SocketTable, Stream};
 use crate::time::{Millis, Now};
 
 /// Settings of the server.
@@ -63,7 +63,7 @@ impl<S: Stream, L: Listen<Stream = S>> Admin<S, L> {
         let AdminSettings { names, token, disk } = settings;
         Self {
             listener: HttpListener::new(acceptor),
-            clients: Slots::third(),
+            clients: Slots::new(SocketTable::Http),
             ready: VecDeque::new(),
             builds: BTreeMap::new(),
             may_begin_build: false,

@@ -32,7 +32,7 @@ use super::ready::{Queued, Ready, Share};
 use super::sockets::{CoordinatorTimer, Sockets};
 use crate::config::CoordinatorConfig;
 use crate::limits::WORK_BYTES;
-use crate::net::{Connection, Key, Readiness, Slots, Stream, TimerId, Transport, UnackedBytes};
+use crate::net::{self, Key, Slots, SocketTable, Stream};
 use crate::protocol::{LimitReached, LineBuffer, Reply, Request, RequestError, TooLong};
 use crate::time::Millis;
 use admission::Admission;
@@ -53,7 +53,7 @@ pub(super) use config_change::change_config;
 
 /// Command sockets.
 #[derive(Debug)]
-pub(super) struct CommandSockets<S = Transport> {
+pub(super) struct CommandSockets<S = net::Transport> {
     sockets: Slots<ClientSocket<S>>,
     /// Number and limits of the sockets.
     admission: Admission,
@@ -78,7 +78,7 @@ pub(super) struct CommandSockets<S = Transport> {
 impl<S: Stream> CommandSockets<S> {
     pub(super) fn new(config: &CoordinatorConfig) -> Self {
         Self {
-            sockets: Slots::new(),
+            sockets: Slots::new(SocketTable::Command),
             admission: Admission::new(config),
             budget: Budget::new(config.counts.max_connections, config.max_line),
             lists: Lists::default(),
@@ -101,7 +101,7 @@ impl<S: Stream> CommandSockets<S> {
         self.sockets.is_empty()
     }
 
-    pub(super) fn on_event(&mut self, key: Key, event: impl Into<Readiness>) {
+    pub(super) fn on_event(&mut self, key: Key, event: impl Into<net::Readiness>) {
         if let Some(socket) = self.sockets.get_mut(key) {
             socket.connection.on_event(event);
             let queue = Queued::on_event(socket.connection.is_handshaking());
@@ -147,7 +147,7 @@ impl<S: Stream> CommandSockets<S> {
     /// Adds a command socket, or one that is refused. Its handshake comes first, if it has one.
     pub(super) fn add(
         &mut self,
-        connection: Connection<S>,
+        connection: net::Connection<S>,
         addresses: Addresses,
         refusal: Option<LimitReached>,
         sockets: &mut Sockets,
@@ -362,14 +362,14 @@ impl<S: Stream> CommandSockets<S> {
         }
     }
 
-    pub(super) fn on_postponed(&mut self, key: Key, timer: TimerId) {
+    pub(super) fn on_postponed(&mut self, key: Key, timer: net::TimerId) {
         if let Some(socket) = self.sockets.get_mut(key) {
             socket.client.line_deadline.timer = Some(timer);
         }
     }
 
     /// Asks the system whether the machine of a peer has acknowledged the written bytes.
-    pub(super) fn check_peer(&mut self, key: Key) -> Option<io::Result<UnackedBytes>> {
+    pub(super) fn check_peer(&mut self, key: Key) -> Option<io::Result<net::UnackedBytes>> {
         Some(self.sockets.get_mut(key)?.connection.check_peer())
     }
 

@@ -24,8 +24,8 @@ use crate::config::CoordinatorConfig;
 use crate::group::{Group, Input, LinkId, SocketEnd};
 use crate::limits::{ACK_LINE_BYTES_MAX, TURN_BYTES_MAX, WORK_ACK_BYTES};
 use crate::net::{
-    Connection, Fill, Key, Readiness, Rotation, Scratch, Slots, Stream, TimerId, Transport,
-    UnackedBytes,
+    Connection, Fill, Key, Readiness, Rotation, Scratch, Slots, SocketTable, Stream, TimerId,
+    Transport, UnackedBytes,
 };
 use crate::protocol::{Ack, LineBuffer, Seq};
 use crate::time::{Millis, UnixMillis};
@@ -98,7 +98,7 @@ impl Acks {
 impl<S: Stream> MessageSockets<S> {
     pub(super) fn new(config: &CoordinatorConfig) -> Self {
         Self {
-            sockets: Slots::second(),
+            sockets: Slots::new(SocketTable::Message),
             links: BTreeMap::new(),
             ready: Ready::default(),
             writable: Vec::new(),

@@ -4,7 +4,7 @@ use super::Coordinator;
 use crate::access::{CaCheck, Credentials};
 use crate::coordinator::platform::Platform;
 use crate::group::{Input, LinkId};
-use crate::net::Key;
+use crate::net::{Key, SocketTable};
 use crate::time::Now;
 
 /// Begins to watch the certificate with which a message socket or connect-back was asked for.
@@ -23,7 +23,7 @@ pub(super) fn expire<P: Platform>(coordinator: &mut Coordinator<P>, now: Now) {
 }
 
 fn expire_one<P: Platform>(coordinator: &mut Coordinator<P>, key: Key, now: Now) {
-    if !key.is_second() {
+    if key.table() == SocketTable::Command {
         return coordinator.commands.handshakes().expire_certificate(key);
     }
     if let Some(link) = coordinator.messages.expire_certificate(key) {

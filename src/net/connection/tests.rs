@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use super::*;
 use crate::limits::Keepalive;
-use crate::net::{Clock, Slots, wait};
+use crate::net::{Clock, Slots, SocketTable, wait};
 use crate::time::Millis;
 
 const LOOPBACK: &str = "127.0.0.1:0";
@@ -24,7 +24,7 @@ struct TestLoop {
 
 impl TestLoop {
     fn new() -> Self {
-        Self { poll: Poll::new().unwrap(), connections: Slots::new() }
+        Self { poll: Poll::new().unwrap(), connections: Slots::new(SocketTable::Command) }
     }
 
     fn add(&mut self, mut connection: Connection) -> Key {

@@ -45,7 +45,7 @@ fn an_address_that_refuses_is_followed_by_the_next_one() {
     let dialed = result(&mut event_loop, &mut dialer).unwrap();
     let (_, peer) = open.accept().unwrap();
     assert_eq!((dialed.socket, dialed.coordinator, dialed.ip), (OURS, address, peer.ip()));
-    assert!(!dialed.key.is_second());
+    assert_eq!(dialed.key.table(), crate::net::SocketTable::Command);
     assert!(dialer.close_marked(), "the connection that was refused");
     assert!(dialer.advance(&mut event_loop, Millis::ZERO).is_none(), "it is told once");
     assert_eq!(dialer.expire(&mut event_loop, Millis::new(CONNECTING_MS_MAX)), None);

@@ -18,7 +18,7 @@ use mio::event::Event;
 use super::sample::{Sample, SampleReader};
 use crate::config::{Endpoints, Host};
 use crate::limits::{LINE_BYTES_HIGHEST, TOP_INTERVAL_MS, TOP_REPLY_MS};
-use crate::net::{Connection, Fill, Key, Pool, Scratch, Slots};
+use crate::net::{Connection, Fill, Key, Pool, Scratch, Slots, SocketTable};
 use crate::participant::dialer::{KnownCoordinator, Resolver};
 use crate::participant::security::PeerSecurity;
 use crate::time::Millis;
@@ -74,7 +74,7 @@ impl Source {
             failures: Vec::new(),
             security,
             id: id.to_owned(),
-            sockets: Slots::new(),
+            sockets: Slots::new(SocketTable::Command),
             scratch: Scratch::new(READ_BYTES),
             phase: Phase::Pausing { until: Millis::ZERO },
         })

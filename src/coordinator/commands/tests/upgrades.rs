@@ -60,7 +60,7 @@ impl Part {
         link
     }
 
-    fn next_upgraded(&mut self) -> Option<(LinkId, Connection<TestStream>)> {
+    fn next_upgraded(&mut self) -> Option<(LinkId, net::Connection<TestStream>)> {
         self.commands.write_replies();
         self.commands.upgrades().next(&mut self.sockets)
     }

@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use groupcast::net::tls::{ClientSide, ServerSide, TlsContext, TlsIdentity, Trust, generate_key};
-use groupcast::net::{Accept, Acceptor, Connection, Fill, Key, Scratch, Slots, Transport};
+use groupcast::net::{
+    Accept, Acceptor, Connection, Fill, Key, Scratch, Slots, SocketTable, Transport,
+};
 use groupcast::protocol::KeyName;
 use groupcast::time::Millis;
 use mio::{Events, Poll, Token, Waker};
@@ -72,7 +74,7 @@ impl Relay {
             let server = context.server(&key.identity()).unwrap();
             let client = context.client(&key.identity(), Trust::AnyKey).unwrap();
             let listener = (Ipv4Addr::LOCALHOST, port).into();
-            let (sockets, pairs) = (Slots::new(), Vec::new());
+            let (sockets, pairs) = (Slots::new(SocketTable::Command), Vec::new());
             let scratch = Scratch::new(65536);
             let mut relaying =
                 Relaying { poll, coordinator, listener, server, client, sockets, pairs, scratch };
