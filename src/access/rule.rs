@@ -39,8 +39,8 @@ pub enum Proof {
     Secret(SecretName),
     /// The connection comes from one of these addresses.
     Address(AddressRange),
-    /// None. The id belongs to the client that registers it: with TLS to its key, without TLS to its
-    /// address.
+    /// None. The id belongs to the client that registers it: with TLS to its key, without TLS to
+    /// its address.
     Anyone,
 }
 

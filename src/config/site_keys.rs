@@ -108,8 +108,8 @@ pub(super) static SITE_KEYS: [ConfigKey; 9] = [
     ConfigKey {
         name: "engine_timeout",
         hint: "SECONDS",
-        about: "a request that was not sent to the engine gets ERR 506 after this time; one that was \
-                sent waits for its outcome",
+        about: "a request that was not sent to the engine gets ERR 506 after this time; one that \
+                was sent waits for its outcome",
         assign: |config, text| {
             let range = TIMEOUT_MS_LOWEST..=TIMEOUT_MS_HIGHEST;
             config.storage.engine.timeout_ms = value::seconds(text, range)?;

@@ -18,8 +18,8 @@ pub enum SiteTask {
     Inspect(CoordinatorConfig),
 }
 
-pub(super) const PURPOSE: &str = "serves one site of a group: several coordinators that share one list of messages and \
-     changes";
+pub(super) const PURPOSE: &str =
+    "serves one site of a group: several coordinators that share one list of messages";
 
 pub(super) const INSPECT: &str = "print the group of the config FILE as the engine has it, without \
                                   taking part, and exit";
