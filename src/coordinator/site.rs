@@ -134,7 +134,7 @@ fn begin_due_epoch(group: &mut Group, journal: &mut EngineJournal, now: Now) {
     }
 }
 
-/// Returns the time of the engine's clock, and warns if the clock of this machine shows another one.
+/// Returns the time of the engine's clock, and warns if the clock of this machine is far from it.
 fn engine_time(stream: &EngineStream, now: Now) -> Now {
     let Some(time_ns) = stream.time_ns else { return now };
     let unix = UnixMillis(time_ns / 1_000_000);

@@ -248,9 +248,9 @@ mod tests {
 
     fn parts(ranges: &SeqRanges) -> Vec<SeqRange> {
         let counts = ranges.ranges.iter().map(|it| it.through).collect::<Vec<_>>();
-        for (at, pair) in counts.windows(2).enumerate() {
-            let range = ranges.at(at + 1).unwrap();
-            assert_eq!(pair[1] - pair[0], range.last.above(range.first.before()), "{ranges:?}");
+        for (counts, range) in counts.windows(2).zip(ranges.above(Seq::ZERO).skip(1)) {
+            let own = range.last.above(range.first.before());
+            assert_eq!(counts[0].checked_add(own), Some(counts[1]), "{ranges:?}");
         }
         ranges.above(Seq::ZERO).collect()
     }

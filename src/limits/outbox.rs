@@ -1,7 +1,6 @@
 //! Limits of the participant's texts that wait, in memory and in an outbox file.
 
 use super::LINE_BYTES_HIGHEST;
-use crate::time::UnixMillis;
 
 /// Most bytes of a line of the outbox file: a text of any coordinator, and the fields before it.
 pub const OUTBOX_LINE_BYTES_MAX: usize = LINE_BYTES_HIGHEST + 128;
@@ -23,9 +22,9 @@ pub const OUTBOX_MAX: usize = 100_000;
 pub const OUTBOX_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Milliseconds after which a text in an outbox file is given up: 7 days.
 pub const OUTBOX_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
-/// A clock that shows an earlier time was not set yet: the begin of 2026, before any release. The age
-/// of a text that was stored at such a time is unknown.
-pub const CLOCK_SET_AFTER: UnixMillis = UnixMillis(1_767_225_600_000);
+/// Milliseconds from 1970 to the begin of 2026, before any release. A clock that shows an earlier
+/// time was not set yet, and the age of a text that was stored then is unknown.
+pub const CLOCK_SET_AFTER_MS: u64 = 1_767_225_600_000;
 /// Most texts that an online participant takes into its outbox file before it has sent them.
 pub const OUTBOX_AHEAD_MAX: usize = 1024;
 /// Milliseconds after which a text in the outbox file is shown as queued although a `join` is under

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use mio::{Events, Poll};
 
+use completions::take_completions;
+
 use super::ParticipantError;
 use super::accepted_sockets::AcceptedSockets;
 use super::batched_worker::BatchedWorker;
@@ -193,7 +195,7 @@ impl Participant {
         }
         // A signal that has ended a command of `--exec`, too, comes before the end of the command.
         signals.into_iter().for_each(|signal| self.on_signal(signal, now));
-        self.take_completions(now);
+        take_completions(self, now);
         self.accept(now);
         self.serve_commands(now);
         self.serve_messages(now);

@@ -28,7 +28,7 @@ pub(super) struct Snapshots {
     begun_at: Millis,
 }
 
-/// Snapshot whose pieces are on their way. Only a few are at once, because batches wait behind them.
+/// Snapshot whose pieces are on their way: only a few at once, because batches wait behind them.
 #[derive(Clone, Debug)]
 struct SnapshotUnderWay {
     name: SnapshotName,

@@ -235,15 +235,15 @@ impl ListState {
         self.horizon
     }
 
-    /// Moves the horizon after an entry; `last` is the last seq at this entry. A message is below it
-    /// if it has expired at all sites, or if all members have it and no site keeps it for newcomers.
-    /// All this follows from the list, so the horizon is the same at all sites.
+    /// Moves the horizon after an entry; `last` is the last seq at this entry. A message is below
+    /// the horizon if it has expired at all sites, or if all members have it and no site keeps it
+    /// for newcomers. All this follows from the list, so the horizon is the same at all sites.
     pub(super) fn raise_horizon(&mut self, last: Seq) {
         let ttl_ms = self.rules.map_or(u64::MAX, |rules| rules.ttl_ms);
         let kept_ms = ttl_ms.saturating_add(HORIZON_SLACK_MS);
         let is_over = |mark: &&SnapshotMark| mark.time.0.saturating_add(kept_ms) < self.time.0;
         let expired = self.marks.iter().take_while(is_over).last().map(|mark| mark.last);
-        let has_all = (self.position().0 % HORIZON_ENTRIES == 0).then(|| {
+        let has_all = self.position().0.is_multiple_of(HORIZON_ENTRIES).then(|| {
             let kept = Seq::new(last.as_u64().saturating_sub(HORIZON_SLACK_MESSAGES));
             self.homes.all().map(|(_, home)| home.acked).fold(kept, Seq::min)
         });

@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
 
 use super::lines::OutboxLine;
-use crate::limits::CLOCK_SET_AFTER;
+use crate::limits::CLOCK_SET_AFTER_MS;
 use crate::protocol::Epoch;
 use crate::session::{StoredOutbox, StoredText};
 use crate::time::UnixMillis;
@@ -139,7 +139,7 @@ impl OutboxIndex {
         let mut texts = Vec::new();
         let lost = self.read(file, |line| {
             if let OutboxLine::Text { order, number, stored, text } = line {
-                let is_known = stored >= CLOCK_SET_AFTER;
+                let is_known = stored.0 >= CLOCK_SET_AFTER_MS;
                 let age_ms = if is_known { now.0.saturating_sub(stored.0) } else { 0 };
                 texts.push(StoredText { order, number, text: text.into(), age_ms });
             }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::CLOCK_SET_AFTER;
+use crate::limits::CLOCK_SET_AFTER_MS;
 use crate::participant::unusable_file::FileUse;
 use crate::protocol::Epoch;
 use crate::session::StoredText;
@@ -318,9 +318,11 @@ fn the_age_of_a_text_counts_from_its_entry_and_is_never_negative() {
 
 #[test]
 fn a_text_that_was_stored_before_the_clock_was_set_has_no_age() {
-    for (stored_at, age_ms) in
-        [(120_000, 0), (CLOCK_SET_AFTER.0 - 1, 0), (CLOCK_SET_AFTER.0, NOW.0 - CLOCK_SET_AFTER.0)]
-    {
+    for (stored_at, age_ms) in [
+        (120_000, 0),
+        (CLOCK_SET_AFTER_MS - 1, 0),
+        (CLOCK_SET_AFTER_MS, NOW.0 - CLOCK_SET_AFTER_MS),
+    ] {
         let fixture = OutboxFixture::new();
         let mut file = fixture.open().file;
         run_at(&mut file, &[text(1, "hello"), number(1, 3)], UnixMillis(stored_at));

@@ -221,8 +221,8 @@ fn list_of_six() -> ListState {
     list
 }
 
-/// Returns true if a site begins an epoch that starts with this doubt, and reads a list of this many
-/// entries.
+/// Returns true if a site begins an epoch that starts with this doubt, and reads a list of this
+/// many entries.
 fn begins_epoch(doubt: Doubt, entries: u64) -> bool {
     let mut site = ReadingSite::new();
     site.journal.options.tasks.doubt = Some(doubt);
