@@ -1,5 +1,6 @@
 //! The history: every message that a member may still get, stored once for all members.
 
+mod begun_lines;
 mod newcomers;
 mod slices;
 
@@ -10,6 +11,7 @@ use super::ranges::SeqRanges;
 use crate::protocol::{Delivery, Seq, Text, TimeText};
 use crate::time::Millis;
 
+pub(super) use begun_lines::{BegunLines, LineCopy};
 pub(super) use newcomers::NewcomerLimits;
 pub(super) use slices::{HistorySlice, HistorySlices};
 

@@ -23,7 +23,6 @@ mod addresses;
 mod announcements;
 mod apply;
 mod backlog;
-mod begun_lines;
 mod block;
 mod commands;
 mod cursor_changes;
@@ -65,8 +64,8 @@ use crate::time::{Millis, Now, UnixMillis};
 
 use access::AccessState;
 use backlog::BacklogState;
-use begun_lines::BegunLines;
 use handler::InputHandler;
+use history::BegunLines;
 use ids::MemberSlot;
 use links::{ConnectPurpose, Link, Links};
 use order::JournalState;
@@ -133,8 +132,7 @@ impl Group {
         group
     }
 
-    /// Handles one input at the time `now`. The facts that follow from the input are proposed to
-    /// the journal.
+    /// Handles one input at the time `now`. The facts that follow are proposed to the journal.
     pub fn handle(&mut self, input: Input<'_>, now: Now, journal: &mut impl Journal<Self>) {
         InputHandler::new(self, journal, now).handle(input);
     }
@@ -347,8 +345,7 @@ impl Group {
         self.state.announcements.next_due().filter(|_| !self.is_shutting_down)
     }
 
-    /// Checks all invariants. Linear in the members. [`Group::handle`] checks the cheap ones itself
-    /// in debug builds.
+    /// Checks all invariants, linear in the members. Debug builds check the cheap ones always.
     ///
     /// # Panics
     ///

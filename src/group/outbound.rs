@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use super::begun_lines::{BegunLines, LineCopy};
 use super::block::LineAt;
-use super::history::{History, HistorySlice, HistorySlices};
+use super::history::{BegunLines, History, HistorySlice, HistorySlices, LineCopy};
 use super::ranges::SeqRanges;
 use crate::limits::{RUN_BYTES_MAX, RUN_SLICES_MAX, SENT_GAPS_MAX};
 use crate::protocol::{Bye, Gap, MessageLine, Seq};

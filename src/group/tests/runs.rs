@@ -1,8 +1,7 @@
 //! Runs: the bytes for a message socket.
 
 use super::*;
-use crate::group::begun_lines::BegunLines;
-use crate::group::history::{History, NewcomerLimits};
+use crate::group::history::{BegunLines, History, NewcomerLimits};
 use crate::group::outbound::Outbound;
 
 /// Writes all runs to a member with acks. Returns their bytes, and the message that each names.

@@ -8,11 +8,11 @@ use crate::limits::SHARED_LINE_BYTES_MIN;
 use crate::protocol::Seq;
 
 /// A copy of a whole line.
-pub(super) type LineCopy = Rc<Vec<u8>>;
+pub(in crate::group) type LineCopy = Rc<Vec<u8>>;
 
 /// The copies of long lines, as long as a socket needs them.
 #[derive(Debug, Default)]
-pub(super) struct BegunLines {
+pub(in crate::group) struct BegunLines {
     copies: BTreeMap<Seq, Weak<Vec<u8>>>,
     /// Number of copies above which those that no socket needs are forgotten.
     forget_above: usize,
@@ -20,7 +20,7 @@ pub(super) struct BegunLines {
 
 impl BegunLines {
     /// Returns a copy of the line of a message.
-    pub(super) fn copy(&mut self, seq: Seq, line: &[u8]) -> LineCopy {
+    pub(in crate::group) fn copy(&mut self, seq: Seq, line: &[u8]) -> LineCopy {
         if line.len() < SHARED_LINE_BYTES_MIN {
             return Rc::new(line.to_vec());
         }
