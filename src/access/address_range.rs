@@ -17,6 +17,22 @@ pub struct AddressRange {
 pub struct NotARange;
 
 impl AddressRange {
+    /// Returns the range of this length that contains an address; `None` if the address has fewer
+    /// bits. An IPv4-mapped IPv6 address counts as the IPv4 address.
+    pub(super) fn around(ip: IpAddr, bits: u8) -> Option<Self> {
+        let ip = ip.to_canonical();
+        let lowest = match ip {
+            IpAddr::V4(ip) => IpAddr::V4((u32::from(ip) & mask_v4(bits)).into()),
+            IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & mask_v6(bits)).into()),
+        };
+        (bits <= bits_of(ip)).then_some(Self { lowest, bits })
+    }
+
+    /// Returns the number of first bits that all addresses of the range share.
+    pub(super) const fn bits(&self) -> u8 {
+        self.bits
+    }
+
     /// Returns true for an address in the range. An IPv4-mapped IPv6 address counts as the IPv4
     /// address.
     #[must_use]

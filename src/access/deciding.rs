@@ -1,19 +1,18 @@
 //! Rules with the same `who`, by their proofs.
 
-use std::collections::BTreeMap;
-
 use crate::protocol::{Forbidden, KeyName, PeerName, RequestError, SecretName, Unauthorized};
 
-use super::{AddressRange, CaCheck, Credentials, Identity, Proof, Rights};
+use super::by_proof::{ByAddress, ByProof, add};
+use super::{CaCheck, Credentials, Identity, Proof, Rights};
 
 /// Rules that decide together.
 #[derive(Debug, Default)]
 pub(super) struct DecidingRules {
     /// True if the rules are about one id, and not about a prefix.
     is_one_id: bool,
-    keys: BTreeMap<KeyName, Rights>,
-    secrets: BTreeMap<SecretName, Rights>,
-    addresses: BTreeMap<AddressRange, Rights>,
+    keys: ByProof<KeyName>,
+    secrets: ByProof<SecretName>,
+    addresses: ByAddress,
     ca: Option<Rights>,
     anyone: Option<Rights>,
 }
@@ -34,11 +33,11 @@ impl DecidingRules {
 
     pub(super) fn add(&mut self, proof: Proof, rights: Rights) {
         match proof {
-            Proof::Key(key) => add(self.keys.entry(key).or_insert(rights), rights),
-            Proof::Secret(name) => add(self.secrets.entry(name).or_insert(rights), rights),
-            Proof::Address(range) => add(self.addresses.entry(range).or_insert(rights), rights),
-            Proof::Ca => add(self.ca.get_or_insert(rights), rights),
-            Proof::Anyone => add(self.anyone.get_or_insert(rights), rights),
+            Proof::Key(key) => self.keys.add(key, rights),
+            Proof::Secret(name) => self.secrets.add(name, rights),
+            Proof::Address(range) => self.addresses.add(range, rights),
+            Proof::Ca => add(&mut self.ca, rights),
+            Proof::Anyone => add(&mut self.anyone, rights),
         }
     }
 
@@ -70,54 +69,41 @@ impl DecidingRules {
         let key = identity.key();
         if let Some(rights) = key.and_then(|key| self.keys.get(&key)) {
             let rule = if self.is_one_id { &mut fitting.certain } else { &mut fitting.of_owner };
-            put(rule, *rights);
+            add(rule, rights);
         }
         // The key that registered with a secret no longer needs the secret.
         let has_registered = key.is_some() && owner == key.map(PeerName::Key);
         let shown = identity.secret.filter(|_| key.is_some());
-        if let Some(rights) = shown.and_then(|secret| self.secrets.get(&secret)) {
-            put(&mut fitting.of_owner, *rights);
-        }
-        if has_registered {
-            self.secrets.values().for_each(|rights| put(&mut fitting.of_owner, *rights));
-        }
-        for (range, rights) in &self.addresses {
-            if range.contains(identity.ip) {
-                put(&mut fitting.of_owner, *rights);
-            }
-        }
-        if let Some(rights) = self.anyone
-            && identity.owner().is_some()
-        {
-            put(&mut fitting.of_owner, rights);
-        }
+        let by_secret = match has_registered {
+            true => self.secrets.all(),
+            false => shown.and_then(|secret| self.secrets.get(&secret)),
+        };
+        let by_address = self.addresses.get(identity.ip);
+        let anyone = self.anyone.filter(|_| identity.owner().is_some());
+        let all = [by_secret, by_address, anyone];
+        all.into_iter().flatten().for_each(|rights| add(&mut fitting.of_owner, rights));
         fitting
     }
 
     /// Returns the rights of all rules that can fit a client that may use an id of this owner.
     pub(super) fn most_rights(&self, owner: Option<PeerName>) -> Option<Rights> {
-        let mut most = None;
-        let names_key = |key: &KeyName| match owner {
-            Some(PeerName::Key(owner)) => self.is_one_id || *key == owner,
-            Some(PeerName::Address(_)) | None => true,
+        let by_key = match owner {
+            Some(PeerName::Key(key)) if !self.is_one_id => self.keys.get(&key),
+            Some(PeerName::Key(_) | PeerName::Address(_)) | None => self.keys.all(),
         };
-        let names_address = |range: &AddressRange| match owner {
-            Some(PeerName::Address(ip)) => range.contains(ip),
-            Some(PeerName::Key(_)) | None => true,
+        let by_address = match owner {
+            Some(PeerName::Address(ip)) => self.addresses.get(ip),
+            Some(PeerName::Key(_)) | None => self.addresses.all(),
         };
-        let of_keys = self.keys.iter().filter(|(key, _)| names_key(key)).map(|(_, rights)| rights);
-        let of_addresses = self.addresses.iter().filter(|(range, _)| names_address(range));
-        let of_addresses = of_addresses.map(|(_, rights)| rights);
-        let others = self.secrets.values().chain(&self.ca).chain(&self.anyone);
-        of_keys.chain(of_addresses).chain(others).for_each(|rights| put(&mut most, *rights));
-        most
+        let all = [by_key, by_address, self.secrets.all(), self.ca, self.anyone];
+        all.into_iter().flatten().reduce(Rights::union)
     }
 
     /// Returns true if the client is an operator by these rules. Neither a secret nor `anyone`
     /// makes an operator.
     pub(super) fn is_operator(&self, identity: &Identity<'_>, name: &str) -> bool {
-        identity.key().is_some_and(|key| self.keys.contains_key(&key))
-            || self.addresses.keys().any(|range| range.contains(identity.ip))
+        identity.key().is_some_and(|key| self.keys.get(&key).is_some())
+            || self.addresses.get(identity.ip).is_some()
             || self.ca.is_some() && identity.is_certified_as(name)
     }
 
@@ -136,7 +122,7 @@ impl DecidingRules {
             Credentials::Certificate { key, ref ca, .. } => (key, ca),
         };
         let peer = PeerName::Key(key);
-        let takes_secrets = !self.secrets.is_empty();
+        let takes_secrets = self.secrets.all().is_some();
         match (ca, owner) {
             _ if takes_secrets && identity.secret.is_some() => {
                 Unauthorized::SecretWrong { key }.into()
@@ -153,7 +139,7 @@ impl DecidingRules {
                 Forbidden::OwnedByOther { peer }.into()
             }
             _ if takes_secrets => Unauthorized::SecretMissing { key }.into(),
-            _ if self.ca.is_some() && self.keys.is_empty() => {
+            _ if self.ca.is_some() && self.keys.all().is_none() => {
                 Unauthorized::CertificateUnknown { key }.into()
             }
             _ => Unauthorized::NoLine { peer }.into(),
@@ -172,12 +158,4 @@ fn refuse_other(identity: &Identity<'_>, owner: Option<PeerName>) -> RequestErro
             Forbidden::OwnedByOther { peer: identity.peer_name() }.into()
         }
     }
-}
-
-fn put(all: &mut Option<Rights>, rights: Rights) {
-    add(all.get_or_insert(rights), rights);
-}
-
-fn add(all: &mut Rights, rights: Rights) {
-    *all = all.union(rights);
 }

@@ -19,6 +19,7 @@
 #![warn(missing_docs)]
 
 mod address_range;
+mod by_proof;
 mod deciding;
 mod identity;
 mod kept_identity;
