@@ -5,9 +5,14 @@ use crate::protocol::{Forbidden, KeyName, PeerName, RequestError, SecretName, Un
 use super::by_proof::{ByAddress, ByProof, add};
 use super::{CaCheck, Credentials, Identity, Proof, Rights};
 
+/// Number that tells the rules of one `who` from those of the others in a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RulesNumber(pub(super) usize);
+
 /// Rules that decide together.
 #[derive(Debug, Default)]
 pub(super) struct DecidingRules {
+    number: RulesNumber,
     /// True if the rules are about one id, and not about a prefix.
     is_one_id: bool,
     keys: ByProof<KeyName>,
@@ -27,8 +32,12 @@ struct Fitting {
 }
 
 impl DecidingRules {
-    pub(super) fn new(is_one_id: bool) -> Self {
-        Self { is_one_id, ..Self::default() }
+    pub(super) fn new(number: RulesNumber, is_one_id: bool) -> Self {
+        Self { number, is_one_id, ..Self::default() }
+    }
+
+    pub(super) const fn number(&self) -> RulesNumber {
+        self.number
     }
 
     pub(super) fn add(&mut self, proof: Proof, rights: Rights) {

@@ -2,45 +2,101 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::ptr;
+use std::sync::Arc;
 
+use super::AccessTable;
+use super::deciding::RulesNumber;
 use crate::protocol::PeerName;
 
 /// Ids of all members, and of registrations under way, by their owners. An id counts once.
 #[derive(Debug, Default)]
 pub struct OwnedIds {
-    /// Number of members and of registrations under way: a fact of another coordinator can make a
-    /// member of an id that registers here.
-    ids: BTreeMap<(PeerName, Box<str>), u32>,
+    /// An id is here twice if a fact of another coordinator makes a member of an id that registers
+    /// here.
+    ids: Multiset<(PeerName, Box<str>)>,
+    /// Rules that tell the `counts` apart. `None` if nothing is counted.
+    table: Option<Arc<AccessTable>>,
+    /// Owners, as often as they have an id that these rules decide about.
+    counts: Multiset<(PeerName, RulesNumber)>,
+}
+
+/// Values, each with the number of times that it was added.
+#[derive(Debug)]
+struct Multiset<T>(BTreeMap<T, usize>);
+
+impl<T> Default for Multiset<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T: Ord> Multiset<T> {
+    /// Adds a value. Returns true for the first one.
+    fn add(&mut self, value: T) -> bool {
+        let count = self.0.entry(value).or_default();
+        *count = count.saturating_add(1);
+        *count == 1
+    }
+
+    /// Removes a value once. Returns true for the last one.
+    fn remove(&mut self, value: T) -> bool {
+        let Entry::Occupied(mut entry) = self.0.entry(value) else { return false };
+        let left = entry.get().saturating_sub(1);
+        if left > 0 {
+            *entry.get_mut() = left;
+        } else {
+            entry.remove();
+        }
+        left == 0
+    }
 }
 
 impl OwnedIds {
+    /// Counts the ids by these rules from now on. Linear in the ids.
+    pub fn count_by(&mut self, table: Arc<AccessTable>) {
+        let mut counts = Multiset::default();
+        for (owner, id) in self.all() {
+            counts.add((owner, table.number_of(id)));
+        }
+        (self.table, self.counts) = (Some(table), counts);
+    }
+
     /// Adds an id.
     pub fn add(&mut self, owner: PeerName, id: &str) {
-        let count = self.ids.entry((owner, id.into())).or_default();
-        *count = count.saturating_add(1);
+        if self.ids.add((owner, id.into()))
+            && let Some(table) = &self.table
+        {
+            self.counts.add((owner, table.number_of(id)));
+        }
     }
 
     /// Removes an id. An id that was added twice stays until it is removed twice.
     pub fn remove(&mut self, owner: PeerName, id: &str) {
-        if let Entry::Occupied(mut entry) = self.ids.entry((owner, id.into())) {
-            match entry.get().checked_sub(1).filter(|left| *left > 0) {
-                Some(left) => *entry.get_mut() = left,
-                None => {
-                    entry.remove();
-                }
-            }
+        if self.ids.remove((owner, id.into()))
+            && let Some(table) = &self.table
+        {
+            self.counts.remove((owner, table.number_of(id)));
         }
+    }
+
+    /// Returns the number of ids of an owner that the same rules of `table` decide about. These
+    /// must be the rules of the last [`OwnedIds::count_by`].
+    pub(super) fn count(&self, table: &AccessTable, owner: PeerName, rules: RulesNumber) -> usize {
+        let is_counted = self.table.as_ref().is_some_and(|counted| ptr::eq(&**counted, table));
+        debug_assert!(is_counted, "the ids are counted by the rules that decide");
+        self.counts.0.get(&(owner, rules)).copied().unwrap_or_default()
     }
 
     /// Returns the ids of an owner, in byte order.
     pub fn of(&self, owner: PeerName) -> impl Iterator<Item = &str> {
-        let all = self.ids.range((owner, Box::default())..).map(|(key, _)| key);
+        let all = self.ids.0.range((owner, Box::default())..).map(|(key, _)| key);
         all.take_while(move |(other, _)| *other == owner).map(|(_, id)| &**id)
     }
 
     /// Returns all ids with their owners.
     pub fn all(&self) -> impl Iterator<Item = (PeerName, &str)> {
-        self.ids.keys().map(|(owner, id)| (*owner, &**id))
+        self.ids.0.keys().map(|(owner, id)| (*owner, &**id))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::protocol::{KeyName, LimitReached, PeerName, RequestError, Unauthorized};
 
-use super::deciding::DecidingRules;
+use super::deciding::{DecidingRules, RulesNumber};
 use super::{AccessRule, Identity, OPERATOR, OwnedIds, Proof, Rights, Who};
 
 /// All rules of the access file.
@@ -37,15 +37,20 @@ impl AccessTable {
     #[must_use]
     pub fn new(rules: impl IntoIterator<Item = AccessRule>) -> Self {
         let mut table = Self::default();
-        for AccessRule { who, proof, rights } in rules {
+        for (number, AccessRule { who, proof, rights }) in rules.into_iter().enumerate() {
+            // `nobody` has the number 0.
+            let number = RulesNumber(number.saturating_add(1));
             if let Proof::Key(key) = proof {
                 table.keys.insert(key);
             }
             let deciding = match who {
-                Who::Id(id) => table.by_id.entry(id).or_insert_with(|| DecidingRules::new(true)),
+                Who::Id(id) => {
+                    table.by_id.entry(id).or_insert_with(|| DecidingRules::new(number, true))
+                }
                 Who::Prefix(prefix) => {
                     table.prefix_lengths.insert(prefix.len());
-                    table.by_prefix.entry(prefix).or_default()
+                    let rules = table.by_prefix.entry(prefix);
+                    rules.or_insert_with(|| DecidingRules::new(number, false))
                 }
                 Who::Operator => &mut table.operators,
             };
@@ -80,8 +85,8 @@ impl AccessTable {
     /// Returns the owner and the rights of a new member: a `register` of an id that is not a
     /// member.
     ///
-    /// `owned` is the ids of all members, and of registrations under way. The limit `ids` counts
-    /// the owner's ids that the same rules decide about.
+    /// `owned` is the ids of all members, and of registrations under way, counted by this table.
+    /// The limit `ids` counts the owner's ids that the same rules decide about.
     ///
     /// # Errors
     ///
@@ -94,12 +99,10 @@ impl AccessTable {
     ) -> Result<(PeerName, Rights), RequestError> {
         let rights = self.decide(identity, id, None, owned)?;
         let owner = identity.owner().ok_or(Unauthorized::NoCertificate)?;
-        if let Some(max) = rights.ids_max {
-            let deciding = self.deciding(id);
-            let counts = |other: &&str| std::ptr::eq(self.deciding(other), deciding);
-            if owned.of(owner).filter(counts).take(max).count() >= max {
-                return Err(LimitReached::MembersOf { owner: owner.to_string().into(), max }.into());
-            }
+        if let Some(max) = rights.ids_max
+            && owned.count(self, owner, self.number_of(id)) >= max
+        {
+            return Err(LimitReached::MembersOf { owner: owner.to_string().into(), max }.into());
         }
         Ok((owner, rights))
     }
@@ -132,6 +135,11 @@ impl AccessTable {
             self.decide(&member.identity, member.id, Some(member.owner), &nobody).is_err()
         };
         members.into_iter().filter(is_revoked).map(|member| member.id).collect()
+    }
+
+    /// Returns the number of the rules that decide about an id.
+    pub(super) fn number_of(&self, id: &str) -> RulesNumber {
+        self.deciding(id).number()
     }
 
     /// Returns the rules that decide about an id.

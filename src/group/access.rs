@@ -92,6 +92,7 @@ impl AccessState {
     /// Replaces the rules. A group without rules stays one. Returns false in this case.
     pub(super) fn replace(&mut self, table: Arc<AccessTable>, members: &mut Members) -> bool {
         if self.table.is_some() {
+            members.owned.count_by(Arc::clone(&table));
             self.table = Some(table);
             members.each_access(|access| access.decided = None);
         }

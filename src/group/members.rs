@@ -4,9 +4,11 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use slab::Slab;
 
+use super::Rules;
 use super::access::MemberAccess;
 use super::cursor_changes::{CursorChange, CursorChanges};
 use super::history::History;
@@ -49,6 +51,15 @@ pub(super) struct Members {
 }
 
 impl Members {
+    /// Creates a table without members.
+    pub(super) fn new(rules: &Rules) -> Self {
+        let mut members = Self::default();
+        if let Some(access) = &rules.access {
+            members.owned.count_by(Arc::clone(&access.table));
+        }
+        members
+    }
+
     /// Adds a member that gets every message after `start`.
     pub(super) fn insert(
         &mut self,

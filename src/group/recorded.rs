@@ -117,7 +117,7 @@ impl RecordedState {
     /// Creates the state of a group without members.
     pub(super) fn new(rules: &Rules, epoch: Epoch) -> Self {
         Self {
-            members: Members::default(),
+            members: Members::new(rules),
             history: History::new(rules.ttl_ms, rules.newcomer_limits()),
             announcements: Announcements::new(rules.presence_delay_ms),
             epochs: Epochs::new(epoch),

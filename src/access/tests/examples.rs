@@ -1,5 +1,7 @@
 //! Examples: rules, a client, an id with its owner, and the decision.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::protocol::PeerName;
 
@@ -264,16 +266,35 @@ fn one_owner_has_at_most_as_many_members_by_a_rule_as_it_says() {
         ("dev* anyone ids=1\ndev* key=2", "dev3", 2, Err(limit(1))),
         ("dev* anyone ids=1\ndev3 anyone", "dev3", 4, Ok(())),
     ] {
-        let decision = table(rules).decide_new(&shows(1), id, &owned(count));
+        let (table, mut owned) = (Arc::new(table(rules)), owned(count));
+        owned.count_by(Arc::clone(&table));
+        let decision = table.decide_new(&shows(1), id, &owned);
         let decision = decision.map(|(owner, _)| assert_eq!(owner, PeerName::Key(key(1))));
         assert_eq!(decision.map_err(|error| error.to_string()), expected, "{rules}, {id}");
     }
 }
 
+/// A walk over all ids of the owner for each registration would take many minutes here.
+#[test]
+fn a_limit_of_ids_does_not_walk_over_all_ids_of_the_owner() {
+    let count = 50_000;
+    let table = Arc::new(table("* anyone ids=1\ndev* anyone\nalice anyone"));
+    let (mut owned, owner) = (OwnedIds::default(), PeerName::Key(key(1)));
+    owned.count_by(Arc::clone(&table));
+    (0..count).for_each(|number| owned.add(owner, &format!("dev{number}")));
+    owned.add(owner, "zoe");
+    for number in 0..count {
+        let refused = table.decide_new(&shows(1), &format!("x{number}"), &owned);
+        assert_eq!(refused.map_err(|error| error.code()), Err(421));
+    }
+}
+
 #[test]
 fn a_new_member_belongs_to_its_key_or_to_its_address_without_tls() {
-    let table = table("* address=10.0.0.7 ids=1\n@operator key=1");
-    let new = |credentials| table.decide_new(&identity(credentials), "alice", &OwnedIds::default());
+    let table = Arc::new(table("* address=10.0.0.7 ids=1\n@operator key=1"));
+    let mut owned = OwnedIds::default();
+    owned.count_by(Arc::clone(&table));
+    let new = |credentials| table.decide_new(&identity(credentials), "alice", &owned);
     let expected = Ok((PeerName::Address(ALICE_IP), rule("* anyone ids=1").rights));
     assert_eq!(new(Credentials::Plain), expected);
     let owner = new(shows(1).credentials.clone()).map(|(owner, _)| owner);

@@ -1,5 +1,7 @@
 //! The table against the rules of the access file as words, for arbitrary rules and clients.
 
+use std::sync::Arc;
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -169,6 +171,13 @@ fn code_of_unfit(
     if !is_401 && is_403 { 403 } else { 401 }
 }
 
+/// The `who` of the rules that decide about an id.
+fn deciding_who<'a>(rules: &'a [String], id: &str) -> Option<&'a str> {
+    let all = rules.iter().map(|text| text.split(' ').next().unwrap());
+    let fitting = all.filter_map(|who| Some((specificity(who, id)?, who)));
+    fitting.max_by_key(|(specificity, _)| *specificity).map(|(_, who)| who)
+}
+
 fn code<T>(decision: Result<T, RequestError>) -> Result<T, u16> {
     decision.map_err(|error| error.code())
 }
@@ -207,6 +216,56 @@ proptest! {
                 let revoked = table.revoked([ConnectedMember { id, owner, identity: *identity }]);
                 assert_eq!(revoked.is_empty(), expected.is_ok());
             }
+        });
+    }
+
+    /// Ids are added and removed, and the rules are replaced, before a client registers.
+    #[test]
+    fn the_limit_of_ids_counts_the_ids_of_the_owner_with_the_same_who(
+        earlier in vec(any_rule(), 0..8),
+        rules in vec(any_rule(), 0..8),
+        changes in vec((any::<bool>(), any_owner(), select(IDS.to_vec())), 0..24),
+        replaced_at in 0_usize..24,
+        client in any_client(),
+        id in select(IDS.to_vec()),
+    ) {
+        let table = |rules: &[String]| {
+            Arc::new(AccessTable::new(rules.iter().map(|text| rule(text))))
+        };
+        let (mut owned, mut all) = (OwnedIds::default(), Vec::new());
+        owned.count_by(table(&earlier));
+        let replaced_at = replaced_at.min(changes.len());
+        let mut change = |owned: &mut OwnedIds, (is_new, owner, id): (bool, Option<PeerName>, _)| {
+            let Some(owner) = owner else { return };
+            if is_new {
+                owned.add(owner, id);
+                all.push((owner, id));
+            } else {
+                owned.remove(owner, id);
+                let known = all.iter().position(|it| *it == (owner, id));
+                if let Some(at) = known {
+                    all.remove(at);
+                }
+            }
+        };
+        changes[..replaced_at].iter().for_each(|it| change(&mut owned, *it));
+        let table = table(&rules);
+        owned.count_by(Arc::clone(&table));
+        changes[replaced_at..].iter().for_each(|it| change(&mut owned, *it));
+        client.check(|identity| {
+            let expected = decided(&rules, identity, id, None, &owned).and_then(|rights| {
+                let owner = identity.owner().ok_or(401_u16)?;
+                let who = deciding_who(&rules, id);
+                let same = |(other, id): &&(PeerName, &str)| {
+                    *other == owner && deciding_who(&rules, id) == who
+                };
+                let same: std::collections::BTreeSet<_> = all.iter().filter(same).collect();
+                match rights.ids_max {
+                    Some(max) if same.len() >= max => Err(421),
+                    Some(_) | None => Ok((owner, rights)),
+                }
+            });
+            assert_eq!(code(table.decide_new(identity, id, &owned)), expected);
         });
     }
 
