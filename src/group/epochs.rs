@@ -8,6 +8,8 @@
 //!                                                  deferred connect-backs complete
 //! ```
 
+use std::collections::BTreeSet;
+
 use super::ids::LinkId;
 use crate::facts::FactIndex;
 use crate::limits::NEW_EPOCH_PAUSE_MS;
@@ -24,13 +26,14 @@ pub(super) struct Epochs {
     drawn: Option<Epoch>,
     /// Time of the last new epoch that a member caused.
     decided_at: Option<Millis>,
-    /// Connect-backs that succeeded after the decision: they complete in the next epoch.
-    deferred: Vec<LinkId>,
+    /// Connect-backs that succeeded after the decision: they complete in the next epoch, unless
+    /// they end before.
+    deferred: BTreeSet<LinkId>,
 }
 
 impl Epochs {
     pub(super) fn new(current: Epoch) -> Self {
-        Self { current, decided: None, drawn: None, decided_at: None, deferred: Vec::new() }
+        Self { current, decided: None, drawn: None, decided_at: None, deferred: BTreeSet::new() }
     }
 
     pub(super) fn current(&self) -> Epoch {
@@ -59,7 +62,7 @@ impl Epochs {
     /// Defers a connect-back to the next epoch. Returns false if no next epoch is decided.
     pub(super) fn defer(&mut self, link: LinkId) -> bool {
         if self.decided.is_some() {
-            self.deferred.push(link);
+            self.deferred.insert(link);
         }
         self.decided.is_some()
     }
@@ -84,8 +87,18 @@ impl Epochs {
         self.decided_at = Some(now);
     }
 
+    /// Forgets a connect-back that has ended: it no longer completes.
+    pub(super) fn end_deferred(&mut self, link: LinkId) {
+        self.deferred.remove(&link);
+    }
+
+    /// Returns the deferred connect-backs.
+    pub(super) fn deferred(&self) -> impl Iterator<Item = LinkId> {
+        self.deferred.iter().copied()
+    }
+
     /// Takes the deferred connect-backs.
-    pub(super) fn take_deferred(&mut self) -> Vec<LinkId> {
+    pub(super) fn take_deferred(&mut self) -> BTreeSet<LinkId> {
         std::mem::take(&mut self.deferred)
     }
 

@@ -10,7 +10,7 @@ use crate::protocol::PeerName;
 
 /// Checks all invariants of a group.
 pub(super) fn check(group: &Group) {
-    let (RecordedState { members, history, announcements, .. }, links) =
+    let (RecordedState { members, history, announcements, epochs, .. }, links) =
         (&group.state, &group.links);
     let mut linked = 0_usize;
     for member in members.sorted() {
@@ -53,6 +53,8 @@ pub(super) fn check(group: &Group) {
     assert!(members.is_offline_in_order(), "the list of offline members is complete");
     let ids = members.sorted().map(|member| &*member.id);
     assert!(announcements.is_in_order(ids), "the list of due announcements is complete");
+    let is_connecting = |link| matches!(links.at(link), Some(Link::Connecting(_)));
+    assert!(epochs.deferred().all(is_connecting), "a connect-back that has ended is not deferred");
     let linked = linked.saturating_add(links.registering.len());
     assert_eq!(linked, links.len(), "every link has a member or a registration");
 }

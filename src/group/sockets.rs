@@ -271,6 +271,7 @@ impl Group {
     pub(super) fn end_connect_back(&mut self, link: LinkId) -> Option<ConnectBack> {
         let Link::Connecting(_) = self.links.at(link)? else { return None };
         let Link::Connecting(connect_back) = self.links.remove(link)? else { return None };
+        self.state.epochs.end_deferred(link);
         match &connect_back.purpose {
             ConnectPurpose::Register(id) => {
                 self.links.registering.remove(id);

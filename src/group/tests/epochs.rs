@@ -102,3 +102,15 @@ fn a_connection_that_ends_while_it_waits_for_the_epoch_is_refused() {
     world.input(Input::EpochCommitted);
     assert!(world.group.members().all(|line| !line.online));
 }
+
+#[test]
+fn a_connection_that_ends_while_it_waits_for_the_epoch_leaves_nothing_behind() {
+    let (mut world, _) = world(true);
+    world.request_from(1, &format!("bob#{ABOVE}"));
+    for conn in 2..100 {
+        world.request_from(conn, "bob#reconnect here");
+        assert_eq!(world.group.state.epochs.deferred().count(), 1, "the others are superseded");
+    }
+    world.request_from(1, "bob#disconnect");
+    assert_eq!(world.group.state.epochs.deferred().count(), 0);
+}
