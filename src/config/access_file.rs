@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::lines::{self, ConfigLine, ConfigLines};
+use super::lines::{self, ConfigLine, ConfigLines, Fifos};
 use super::{ConfigError, FoundValue, value};
 use crate::access::{AccessRule, AccessTable, Proof, Rights, Who};
 use crate::limits::{ACCESS_FILE_BYTES_MAX, LINE_BYTES_HIGHEST, MEMBERS_HIGHEST, RATE_HIGHEST};
@@ -45,8 +45,8 @@ impl AccessFile {
     ///
     /// The first fault in the file. A file without a rule is a fault, so that a truncated file
     /// never opens the group to everybody, or closes it to all.
-    pub fn load(path: &Path, possible: PossibleProofs) -> Result<Self, ConfigError> {
-        Self::parse(path, &lines::read_guarded(ACCESS_FILE_BYTES_MAX, path)?, possible)
+    pub fn load(path: &Path, possible: PossibleProofs, fifos: Fifos) -> Result<Self, ConfigError> {
+        Self::parse(path, &lines::read_guarded(ACCESS_FILE_BYTES_MAX, path, fifos)?, possible)
     }
 
     /// Parses `bytes`, the content of the file at `path`.

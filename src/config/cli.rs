@@ -16,7 +16,8 @@ use log::LevelFilter;
 use super::key::ConfigKey;
 use super::stderr::report_failure;
 use super::{
-    ConfigError, ConfigSource, CoordinatorConfig, Endpoint, FoundValue, Location, Program, value,
+    ConfigError, ConfigSource, CoordinatorConfig, Endpoint, Fifos, FoundValue, Location, Program,
+    value,
 };
 
 pub use participant::{Membership, ParticipantOptions, ParticipantRun, StoreOptions};
@@ -122,7 +123,7 @@ impl CoordinatorRun {
             verbose,
             keys: program.keys().filter_map(value).collect(),
         };
-        let config = source.load()?;
+        let config = source.load(Fifos::Awaited)?;
         let new_epoch = matches.opt_present("new-epoch");
         if let Some(task) = set_up_task(&matches, file, &config)? {
             return Ok(Invocation::Run(task));

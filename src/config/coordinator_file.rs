@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use log::LevelFilter;
 
-use super::lines::{self, ConfigLine, ConfigLines};
+use super::lines::{self, ConfigLine, ConfigLines, Fifos};
 use super::{ConfigError, CoordinatorConfig, FoundValue, Location, Program, related_keys, value};
 use crate::limits::TTL_SECONDS_MAX;
 
@@ -41,8 +41,8 @@ impl ConfigSource {
     /// # Errors
     ///
     /// The first fault of the file, or else of the options.
-    pub fn load(&self) -> Result<CoordinatorConfig, ConfigError> {
-        let bytes = self.file.as_deref().map(lines::read).transpose()?;
+    pub fn load(&self, fifos: Fifos) -> Result<CoordinatorConfig, ConfigError> {
+        let bytes = self.file.as_deref().map(|path| lines::read(path, fifos)).transpose()?;
         self.parse(bytes.as_deref())
     }
 

@@ -43,6 +43,11 @@ pub enum ConfigError {
         /// Permissions of the file.
         mode: u32,
     },
+    /// The file is a FIFO or a terminal, for which a program that runs does not wait.
+    Unawaited {
+        /// Path of the file.
+        path: PathBuf,
+    },
     /// A field has an invalid value.
     Field {
         /// Location of the field.
@@ -106,6 +111,7 @@ impl ConfigError {
             | Self::Unusable { .. }
             | Self::Exposed { .. }
             | Self::Writable { .. }
+            | Self::Unawaited { .. }
             | Self::Field { .. } => false,
         }
     }
@@ -128,6 +134,14 @@ impl fmt::Display for ConfigError {
                     f,
                     "{path}: mode: found {mode:04o}, expected 0600 or 0640, so that no other \
                     user can read the secrets or change them: chmod 600 {path}"
+                )
+            }
+            Self::Unawaited { path } => {
+                let path = path.display();
+                write!(
+                    f,
+                    "{path}: a FIFO or a terminal: expected a regular file, which can be read \
+                    again without waiting"
                 )
             }
             Self::Writable { path, mode } => {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::lines::{self, ConfigLines};
+use super::lines::{self, ConfigLines, Fifos};
 use super::{ConfigError, FoundValue};
 use crate::limits::http::HTTP_TOKEN_BYTES_MIN;
 
@@ -11,8 +11,8 @@ use crate::limits::http::HTTP_TOKEN_BYTES_MIN;
 /// # Errors
 ///
 /// The first fault.
-pub fn load_http_token(path: &Path) -> Result<String, ConfigError> {
-    let bytes = lines::read_private(crate::limits::CONFIG_BYTES_MAX, path)?;
+pub fn load_http_token(path: &Path, fifos: Fifos) -> Result<String, ConfigError> {
+    let bytes = lines::read_private(crate::limits::CONFIG_BYTES_MAX, path, fifos)?;
     let expected = format!(
         "a token of at least {HTTP_TOKEN_BYTES_MIN} letters, digits and signs, without ':'"
     );
@@ -44,7 +44,7 @@ mod tests {
         let path = directory.path().join("token.txt");
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        let found = load_http_token(&path).map_err(|error| error.to_string());
+        let found = load_http_token(&path, Fifos::Awaited).map_err(|error| error.to_string());
         match (&found, expected) {
             (Ok(token), Ok(expected)) => assert_eq!(token, expected),
             (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),

@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::lines::{self, ConfigLine, ConfigLines};
+use super::lines::{self, ConfigLine, ConfigLines, Fifos};
 use super::pem::{self, PemBlock, PemEntry, SecretPem};
 use super::{ConfigError, FoundValue, Invitation, endpoint};
 use crate::limits::{
@@ -74,11 +74,11 @@ impl CoordinatorKeys {
     /// # Errors
     ///
     /// The first fault in the files, or [`ConfigError::Exposed`].
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let bytes = lines::read_private(KEYS_FILE_BYTES_MAX, path)?;
+    pub fn load(path: &Path, fifos: Fifos) -> Result<Self, ConfigError> {
+        let bytes = lines::read_private(KEYS_FILE_BYTES_MAX, path, fifos)?;
         let beside = path.with_extension("crt");
         Self::parse(path, &bytes, || {
-            let bytes = lines::read_up_to(KEYS_FILE_BYTES_MAX, &beside)?;
+            let bytes = lines::read_up_to(KEYS_FILE_BYTES_MAX, &beside, fifos)?;
             parse_certificates(&beside, &bytes)
         })
     }
@@ -117,8 +117,8 @@ impl CoordinatorKeys {
 /// # Errors
 ///
 /// The file cannot be read, is too large, or can be changed by other users.
-pub fn load_ca(path: &Path) -> Result<Vec<u8>, ConfigError> {
-    lines::read_guarded(CA_FILE_BYTES_MAX, path)
+pub fn load_ca(path: &Path, fifos: Fifos) -> Result<Vec<u8>, ConfigError> {
+    lines::read_guarded(CA_FILE_BYTES_MAX, path, fifos)
 }
 
 impl ParticipantKeys {
@@ -137,7 +137,7 @@ impl ParticipantKeys {
     ///
     /// The file cannot be read, is too long, or is open to others.
     pub fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
-        lines::read_private(KEYS_FILE_BYTES_MAX, path)
+        lines::read_private(KEYS_FILE_BYTES_MAX, path, Fifos::Awaited)
     }
 
     /// Parses `bytes`, the content of the file at `path`.

@@ -1,9 +1,11 @@
 //! Reads a config file, and iterates over its lines without blank lines and comments.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, IsTerminal as _, Read};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 use super::{ConfigError, FoundValue, Location, value};
 use crate::limits::CONFIG_BYTES_MAX;
@@ -27,23 +29,56 @@ pub(super) struct ConfigLine<'a> {
     pub(super) text: &'a str,
 }
 
+/// Handling of files whose writer may let the reader wait: FIFOs and terminals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fifos {
+    /// Reads them to their end, as a shell's `<(...)` wants it. Only at the start of a program:
+    /// nothing else goes on meanwhile.
+    Awaited,
+    /// Refuses them: the program serves others meanwhile.
+    Refused,
+}
+
 /// Reads a whole config file.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
-    read_up_to(CONFIG_BYTES_MAX, path)
+pub(super) fn read(path: &Path, fifos: Fifos) -> Result<Vec<u8>, ConfigError> {
+    read_up_to(CONFIG_BYTES_MAX, path, fifos)
 }
 
 /// Reads a whole file. Stops at the limit, as a device may have no end.
-pub(super) fn read_up_to(bytes_max: usize, path: &Path) -> Result<Vec<u8>, ConfigError> {
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+pub(super) fn read_up_to(
+    bytes_max: usize,
+    path: &Path,
+    fifos: Fifos,
+) -> Result<Vec<u8>, ConfigError> {
+    let (file, _) = open(path, fifos)?;
     read_open(bytes_max, path, file)
 }
 
 /// Reads a whole file that only its user, and readers of its group, can open.
-pub(super) fn read_private(bytes_max: usize, path: &Path) -> Result<Vec<u8>, ConfigError> {
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-    let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
+pub(super) fn read_private(
+    bytes_max: usize,
+    path: &Path,
+    fifos: Fifos,
+) -> Result<Vec<u8>, ConfigError> {
+    let (file, metadata) = open(path, fifos)?;
     check_private(path, &metadata)?;
     read_open(bytes_max, path, file)
+}
+
+fn open(path: &Path, fifos: Fifos) -> Result<(File, Metadata), ConfigError> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    if fifos == Fifos::Refused {
+        // Opening a FIFO would block until somebody writes to it.
+        options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.open(path).map_err(|error| unreadable(path, &error))?;
+    let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
+    let may_wait = metadata.file_type().is_fifo() || file.is_terminal();
+    match fifos == Fifos::Refused && may_wait {
+        true => Err(ConfigError::Unawaited { path: path.to_owned() }),
+        false => Ok((file, metadata)),
+    }
 }
 
 /// Checks that other users can neither read a file nor write it. The group may read it.
@@ -58,10 +93,13 @@ pub fn check_private(path: &Path, metadata: &Metadata) -> Result<(), ConfigError
 }
 
 /// Reads a whole file that other users cannot change.
-pub(super) fn read_guarded(bytes_max: usize, path: &Path) -> Result<Vec<u8>, ConfigError> {
+pub(super) fn read_guarded(
+    bytes_max: usize,
+    path: &Path,
+    fifos: Fifos,
+) -> Result<Vec<u8>, ConfigError> {
     const OTHERS_WRITE: u32 = 0o002;
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-    let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
+    let (file, metadata) = open(path, fifos)?;
     let mode = metadata.mode() & 0o7777;
     if metadata.is_file() && mode & OTHERS_WRITE != 0 {
         return Err(ConfigError::Writable { path: path.to_owned(), mode });
@@ -169,3 +207,45 @@ impl ConfigLine<'_> {
 
 /// Some editors write this mark at the beginning of a file. Joined files have it in the middle.
 const BYTE_ORDER_MARK: char = '\u{feff}';
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::fd::AsRawFd as _;
+    use std::process::Command;
+    use std::thread;
+
+    use super::*;
+
+    /// As the shell's `<(...)` and `/dev/stdin` are: the writer may write later.
+    #[test]
+    fn a_pipe_is_read_to_its_end_where_fifos_are_awaited() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", reader.as_raw_fd());
+        let reading = thread::spawn(move || read(path.as_ref(), Fifos::Awaited));
+        writer.write_all(b"5000\n").unwrap();
+        writer.write_all(b"60\n").unwrap();
+        drop(writer);
+        assert_eq!(reading.join().unwrap().unwrap(), b"5000\n60\n");
+    }
+
+    /// No test waits for the writer: none ever comes.
+    #[test]
+    fn a_fifo_is_refused_without_waiting_for_its_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifo");
+        assert!(Command::new("mkfifo").args(["-m", "600"]).arg(&path).status().unwrap().success());
+        let expected = ConfigError::Unawaited { path: path.clone() };
+        for found in [
+            read(&path, Fifos::Refused),
+            read_private(9, &path, Fifos::Refused),
+            read_guarded(9, &path, Fifos::Refused),
+        ] {
+            assert_eq!(found, Err(expected.clone()));
+        }
+        let (reader, _writer) = io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", reader.as_raw_fd());
+        assert!(read(path.as_ref(), Fifos::Refused).is_err(), "it has a writer that says nothing");
+        assert_eq!(read("/dev/null".as_ref(), Fifos::Refused), Ok(Vec::new()));
+    }
+}

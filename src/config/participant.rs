@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::lines::{self, ConfigLine, ConfigLines};
+use super::lines::{self, ConfigLine, ConfigLines, Fifos};
 use super::participant_lines::{KEYS_EXPECTED, ParticipantLines};
 use super::reach::ReachOptions;
 use super::{ConfigError, Endpoint, Endpoints, FoundValue, Location, PeerTimeouts, Reach};
@@ -114,7 +114,7 @@ impl ParticipantConfig {
 
     /// Loads the file at `path`.
     fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::parse(path, &lines::read(path)?)
+        Self::parse(path, &lines::read(path, Fifos::Awaited)?)
     }
 
     fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ConfigError> {

@@ -119,7 +119,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("c.txt");
         std::fs::write(&path, format!("{first}\n{}\n", lines.join("\n"))).unwrap();
-        crate::config::ConfigSource { file: Some(path), ..Default::default() }.load().unwrap()
+        crate::config::ConfigSource { file: Some(path), ..Default::default() }
+            .load(crate::config::Fifos::Awaited)
+            .unwrap()
     }
 
     fn shown(changes: &[SettingChange]) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::coordinator_file::WrittenKeys;
 use super::key::ConfigKey;
-use super::{ConfigError, CoordinatorConfig, FoundValue, Location, lines, value};
+use super::{ConfigError, CoordinatorConfig, Fifos, FoundValue, Location, lines, value};
 use crate::limits::list::{
     CREDENTIALS_BYTES_MAX, ENGINE_BYTES_DEFAULT, ENGINE_BYTES_LOWEST, ENGINE_TIMEOUT_MS_DEFAULT,
     SITE_LINE_BYTES_HIGHEST,
@@ -162,7 +162,8 @@ pub(super) static SITE_KEYS: [ConfigKey; 9] = [
 ///
 /// The first fault.
 pub fn load_credentials(path: &Path) -> Result<String, ConfigError> {
-    let bytes = lines::read_private(CREDENTIALS_BYTES_MAX, path)?;
+    // A site that loses the engine reads them again.
+    let bytes = lines::read_private(CREDENTIALS_BYTES_MAX, path, Fifos::Refused)?;
     String::from_utf8(bytes).map_err(|_| ConfigError::Unusable {
         path: path.to_owned(),
         reason: "is not UTF-8".to_owned(),

@@ -5,13 +5,14 @@ use std::io::{self, Write as _};
 
 use super::security::Security;
 use super::{CoordinatorError, admin};
-use crate::config::CoordinatorRun;
+use crate::config::{CoordinatorRun, Fifos};
 use crate::text::{self, Counted};
 
 /// Shows that the config `checked` is valid, with what its files hold.
 pub(super) fn check(checked: &str, run: &CoordinatorRun) -> Result<(), CoordinatorError> {
-    let security = Security::load(&run.config.security).map_err(CoordinatorError::Config)?;
-    admin::load_token(&run.config.http).map_err(CoordinatorError::Config)?;
+    let security =
+        Security::load(&run.config.security, Fifos::Awaited).map_err(CoordinatorError::Config)?;
+    admin::load_token(&run.config.http, Fifos::Awaited).map_err(CoordinatorError::Config)?;
     let mut lines = format!("{checked}: valid\n");
     if let (Some(path), Some(key)) = (&run.config.security.tls, security.key()) {
         let path = path.display().to_string();

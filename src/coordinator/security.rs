@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::access::AccessTable;
-use crate::config::{AccessFile, ConfigError, PossibleProofs, SecurityConfig};
+use crate::config::{AccessFile, ConfigError, Fifos, PossibleProofs, SecurityConfig};
 use crate::group::{AccessRules, Sha256};
 use crate::protocol::KeyName;
 use crate::text::Counted;
@@ -25,17 +25,17 @@ impl Security {
     /// # Errors
     ///
     /// The first fault.
-    pub(super) fn load(config: &SecurityConfig) -> Result<Self, ConfigError> {
+    pub(super) fn load(config: &SecurityConfig, fifos: Fifos) -> Result<Self, ConfigError> {
         let possible = match (&config.tls, &config.ca) {
             (None, _) => PossibleProofs::Addresses,
             (Some(_), None) => PossibleProofs::Keys,
             (Some(_), Some(_)) => PossibleProofs::KeysAndCertificates,
         };
-        let access = config.access.as_deref().map(|path| AccessFile::load(path, possible));
+        let access = config.access.as_deref().map(|path| AccessFile::load(path, possible, fifos));
         Ok(Self {
             access: access.transpose()?,
             #[cfg(feature = "tls")]
-            tls: TlsFiles::load(config)?,
+            tls: TlsFiles::load(config, fifos)?,
         })
     }
 

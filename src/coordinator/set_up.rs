@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use super::CoordinatorError;
 use super::security::Security;
-use crate::config::{ConfigError, CoordinatorConfig, Invitation};
+use crate::config::{ConfigError, CoordinatorConfig, Fifos, Invitation};
 use crate::net::tls::{generate_key, sha256};
 use crate::protocol::{KeyName, Secret};
 
@@ -76,7 +76,8 @@ pub(super) fn init_keys(path: &Path, config: &CoordinatorConfig) -> Result<(), C
 ///
 /// As [`init_keys`].
 pub(super) fn invite(path: &Path, config: &CoordinatorConfig) -> Result<(), CoordinatorError> {
-    let security = Security::load(&config.security).map_err(CoordinatorError::Config)?;
+    let security =
+        Security::load(&config.security, Fifos::Awaited).map_err(CoordinatorError::Config)?;
     let (access, key) = match (&config.security.access, security.key()) {
         (Some(access), Some(key)) => (access, key),
         (None, Some(_)) => {

@@ -22,7 +22,7 @@ use super::system::System;
 use super::{CoordinatorError, report};
 #[cfg(feature = "engine")]
 use crate::config::Program;
-use crate::config::{CoordinatorConfig, CoordinatorRun, StandardStream, write_line};
+use crate::config::{CoordinatorConfig, CoordinatorRun, Fifos, StandardStream, write_line};
 use crate::facts::Recorded;
 use crate::group::{Group, Rules};
 use crate::journal::{
@@ -97,7 +97,8 @@ pub(super) fn start(
     start: Start,
 ) -> Result<Coordinator<System>, CoordinatorError> {
     let config = &run.config;
-    let security = Security::load(&config.security).map_err(CoordinatorError::Config)?;
+    let security =
+        Security::load(&config.security, Fifos::Awaited).map_err(CoordinatorError::Config)?;
     let system = |what| move |error| CoordinatorError::System(what, error);
     let files = prepare_files(config);
     let mut poll = Poll::new().map_err(system("cannot poll"))?;

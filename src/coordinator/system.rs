@@ -12,7 +12,7 @@ use super::security::Security;
 #[cfg(feature = "tls")]
 use super::tls::TlsSides;
 use crate::access::{CaCheck, Credentials};
-use crate::config::{ConfigError, ConfigSource, CoordinatorConfig, CoordinatorRun};
+use crate::config::{ConfigError, ConfigSource, CoordinatorConfig, CoordinatorRun, Fifos};
 use crate::limits::tls::TURN_HANDSHAKES_MS;
 use crate::net::{Clock, Connection, Key, ServiceManager, Signal, Signals, Transport, wait};
 use crate::protocol::KeyName;
@@ -32,7 +32,7 @@ impl ReloadableConfig {
 
     /// Loads the config again.
     pub(super) fn load(&self) -> Result<CoordinatorConfig, ConfigError> {
-        self.source.load()
+        self.source.load(Fifos::Refused)
     }
 
     /// Returns the config that is in force. With port 0 it names no port.

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use crate::access::{CaCheck, CertificateChain, Credentials};
-use crate::config::{ConfigError, CoordinatorKeys, SecurityConfig, load_ca};
+use crate::config::{ConfigError, CoordinatorKeys, Fifos, SecurityConfig, load_ca};
 use crate::net::Connection;
 use crate::net::tls::{
     CaRoots, Certified, ChainFault, ClientSide, IdentityFault, ServerSide, TlsContext, TlsIdentity,
@@ -30,17 +30,17 @@ pub(super) struct TlsSides {
 
 impl TlsFiles {
     /// Loads the files. Returns `None` without `tls`.
-    pub(super) fn load(config: &SecurityConfig) -> Result<Option<Self>, ConfigError> {
+    pub(super) fn load(config: &SecurityConfig, fifos: Fifos) -> Result<Option<Self>, ConfigError> {
         let Some(path) = &config.tls else { return Ok(None) };
         let unusable = |path: &Path, fault: IdentityFault| ConfigError::Unusable {
             path: path.to_owned(),
             reason: fault.to_string(),
         };
-        let pem = CoordinatorKeys::load(path)?.pem;
+        let pem = CoordinatorKeys::load(path, fifos)?.pem;
         let identity = TlsIdentity::from_pem(pem.reveal().as_bytes());
         let identity = identity.map_err(|fault| unusable(path, fault))?;
         let roots = config.ca.as_deref().map(|path| {
-            let roots = CaRoots::from_pem(&load_ca(path)?);
+            let roots = CaRoots::from_pem(&load_ca(path, fifos)?);
             roots.map_err(|fault| unusable(path, fault))
         });
         Ok(Some(Self { identity, roots: roots.transpose()? }))

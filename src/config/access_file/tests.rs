@@ -222,11 +222,11 @@ fn a_file_that_other_users_can_change_is_refused() {
     fs::write(&path, "* anyone\n").unwrap();
     for mode in (0..0o1000).filter(|mode| mode & 0o400 != 0) {
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        let loaded = AccessFile::load(&path, PossibleProofs::Addresses);
+        let loaded = AccessFile::load(&path, PossibleProofs::Addresses, Fifos::Awaited);
         assert_eq!(loaded.is_ok(), mode & 0o002 == 0, "{mode:04o}");
     }
     fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
-    let error = AccessFile::load(&path, PossibleProofs::Addresses).unwrap_err();
+    let error = AccessFile::load(&path, PossibleProofs::Addresses, Fifos::Awaited).unwrap_err();
     let path = path.display();
     let expected = format!(
         "{path}: mode: found 0666, expected one with which other users cannot change it: \
@@ -243,9 +243,13 @@ fn a_file_may_have_four_mebibytes() {
     text.push_str(&"//".repeat((ACCESS_FILE_BYTES_MAX - text.len()) / 2));
     text.push_str(&"/".repeat(ACCESS_FILE_BYTES_MAX - text.len()));
     fs::write(&path, &text).unwrap();
-    assert_eq!(AccessFile::load(&path, PossibleProofs::Addresses).unwrap().rules.len(), 1);
+    assert_eq!(
+        AccessFile::load(&path, PossibleProofs::Addresses, Fifos::Awaited).unwrap().rules.len(),
+        1
+    );
     fs::write(&path, text + "/").unwrap();
-    let error = AccessFile::load(&path, PossibleProofs::Addresses).unwrap_err().to_string();
+    let error =
+        AccessFile::load(&path, PossibleProofs::Addresses, Fifos::Awaited).unwrap_err().to_string();
     let expected = format!("{}: larger than 4194304 bytes: not a config file", path.display());
     assert_eq!(error, expected);
 }

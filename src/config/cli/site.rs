@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use getopts::{Matches, Options};
 
 use super::{CoordinatorRun, CoordinatorTask, check_alone};
-use crate::config::{ConfigError, ConfigSource, CoordinatorConfig, Program};
+use crate::config::{ConfigError, ConfigSource, CoordinatorConfig, Fifos, Program};
 
 /// Task that only the program `site` has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub(super) fn inspect_task(matches: &Matches) -> Result<Option<CoordinatorTask>,
         verbose: None,
         keys: Vec::new(),
     };
-    Ok(Some(CoordinatorTask::OfSite(SiteTask::Inspect(source.load()?))))
+    Ok(Some(CoordinatorTask::OfSite(SiteTask::Inspect(source.load(Fifos::Awaited)?))))
 }
 
 /// Adds the options that only a site has.

@@ -159,7 +159,7 @@ fn options_reach_the_run_of_a_coordinator() {
     let without_file = arguments("--max-line 2k --port 7 --ttl 5");
     let without_file = served(CoordinatorRun::from_arguments(without_file));
     assert_eq!(without_file.config, wins);
-    assert_eq!(without_file.source.load(), Ok(wins));
+    assert_eq!(without_file.source.load(Fifos::Awaited), Ok(wins));
     for (words, level) in [
         ("", LevelFilter::Info),
         ("-v", LevelFilter::Debug),

@@ -66,7 +66,7 @@ fn port_and_ttl_are_options_too_which_win_and_need_no_file() {
     let port = "c.txt:1: port: found \"x\", expected a port from 0 to 65535";
     check("x\n60\n", &[("port", "7")], Err(port));
     let without_file = |options: &[(&str, &str)], expected: Result<CoordinatorConfig, &str>| {
-        let config = source(options).load().map_err(|error| error.to_string());
+        let config = source(options).load(Fifos::Awaited).map_err(|error| error.to_string());
         assert_eq!(config, expected.map_err(str::to_owned), "{options:?}");
     };
     without_file(&[("port", "5000"), ("ttl", "60")], Ok(DEFAULT));

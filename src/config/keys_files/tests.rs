@@ -193,7 +193,8 @@ fn the_coordinators_certificates_stand_in_its_keys_file_or_beside() {
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     };
     let load = || {
-        let loaded = CoordinatorKeys::load(&path).map(|keys| keys.pem.reveal().to_owned());
+        let loaded =
+            CoordinatorKeys::load(&path, Fifos::Awaited).map(|keys| keys.pem.reveal().to_owned());
         let folder = format!("{}/", directory.path().display());
         loaded.map_err(|error| error.to_string().replace(&folder, ""))
     };
@@ -253,7 +254,7 @@ fn a_file_that_others_can_read_or_write_is_refused() {
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
     let error = ConfigError::Exposed { path: path.clone(), mode: 0o644 };
     assert_eq!(ParticipantKeys::load(&path).unwrap_err(), error);
-    assert_eq!(CoordinatorKeys::load(&path).unwrap_err(), error);
+    assert_eq!(CoordinatorKeys::load(&path, Fifos::Awaited).unwrap_err(), error);
     fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
     assert!(ParticipantKeys::load(&path).is_ok());
 }
@@ -287,6 +288,6 @@ fn a_ca_file_that_other_users_can_change_is_refused() {
     fs::write(&path, "certificates\n").unwrap();
     for (mode, is_refused) in [(0o644, false), (0o666, true), (0o646, true)] {
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        assert_eq!(load_ca(&path).is_err(), is_refused, "{mode:04o}");
+        assert_eq!(load_ca(&path, Fifos::Awaited).is_err(), is_refused, "{mode:04o}");
     }
 }

@@ -1,7 +1,7 @@
 //! Serves HTTP on the loop, and records what only HTTP shows. Without `http` nothing is recorded.
 
 use super::Coordinator;
-use crate::config::{ConfigError, CoordinatorConfig};
+use crate::config::{ConfigError, CoordinatorConfig, Fifos};
 use crate::coordinator::admin::{self, AdminView, HttpToken};
 use crate::coordinator::platform::Platform;
 use crate::coordinator::report;
@@ -63,7 +63,7 @@ pub(super) fn load_token<P: Platform>(
     config: &CoordinatorConfig,
 ) -> Result<Option<HttpToken>, ConfigError> {
     let is_on = coordinator.admin.is_some();
-    if is_on { admin::load_token(&config.http) } else { Ok(None) }
+    if is_on { admin::load_token(&config.http, Fifos::Refused) } else { Ok(None) }
 }
 
 /// Puts a token in force. Returns true if it is another one.

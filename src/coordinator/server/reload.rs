@@ -10,7 +10,7 @@
 use super::config_change::change_config;
 use super::{Coordinator, certificates, http};
 use crate::access::Credentials;
-use crate::config::{ConfigChange, CoordinatorConfig, SettingChange};
+use crate::config::{ConfigChange, CoordinatorConfig, Fifos, SettingChange};
 use crate::coordinator::platform::Platform;
 use crate::coordinator::security::Security;
 #[cfg(feature = "engine")]
@@ -64,7 +64,8 @@ fn try_reload(coordinator: &mut Coordinator<System>, now: Now) -> Result<Reloade
     let read = coordinator.platform.config().load().map_err(|error| correct(&error))?;
     let change = ConfigChange::between(coordinator.platform.config().running(), &read);
     let ConfigChange { config, changed, fixed } = change.map_err(|error| correct(&error))?;
-    let security = Security::load(&config.security).map_err(|error| correct(&error))?;
+    let security =
+        Security::load(&config.security, Fifos::Refused).map_err(|error| correct(&error))?;
     let (summary, table) = (security.summary(&config.security), security.access_table());
     let token = http::load_token(coordinator, &config).map_err(|error| correct(&error))?;
     #[cfg(feature = "engine")]

@@ -81,6 +81,10 @@ pub(super) fn check_options(options: &EngineOptions) -> Result<(), EngineError> 
         }
     }
     if let Some(path) = &options.ca {
+        // It is read more than once, and opening a FIFO blocks until somebody writes to it.
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            return fault("engine_ca", format!("{}: not a regular file", path.display()));
+        }
         let read = fs::read(path).map_err(|error| error.to_string());
         let roots = read.and_then(|pem| CaRoots::from_pem(&pem).map_err(|error| error.to_string()));
         if let Err(reason) = roots {

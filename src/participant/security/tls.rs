@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::keys_file::{KeysFileError, OpenedKeys};
 use super::{OpenedSecurity, PeerSecurity, UntrustedPeer};
-use crate::config::{CoordinatorTrust, ParticipantKeys, load_ca};
+use crate::config::{CoordinatorTrust, Fifos, ParticipantKeys, load_ca};
 use crate::net::Connection;
 use crate::net::tls::{CaRoots, ClientSide, ServerSide, TlsContext, TlsError, TlsIdentity, Trust};
 use crate::protocol::KeyName;
@@ -154,7 +154,7 @@ fn trust_of(trust: &CoordinatorTrust) -> Result<Trust, KeysFileError> {
     match trust {
         CoordinatorTrust::Keys(keys) => Ok(Trust::Keys(keys.clone())),
         CoordinatorTrust::Ca { file, name } => {
-            let roots = CaRoots::from_pem(&load_ca(file)?)
+            let roots = CaRoots::from_pem(&load_ca(file, Fifos::Awaited)?)
                 .map_err(|fault| KeysFileError::identity(file, fault))?;
             Trust::ca(roots, name).ok_or_else(|| KeysFileError::BadName(name.clone()))
         }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use groupcast::access::{AccessRule, CaCheck, Credentials, Identity, OwnedIds, Proof, Who};
-use groupcast::config::{AccessFile, ConfigError, PossibleProofs};
+use groupcast::config::{AccessFile, ConfigError, Fifos, PossibleProofs};
 use groupcast::protocol::{KeyName, PeerName, SecretName};
 use groupcast::time::UnixMillis;
 
@@ -73,6 +73,6 @@ fn client_for(proof: Proof, names: Box<[String]>) -> (IpAddr, Credentials, Optio
 }
 
 fn load(path: &Path, possible: PossibleProofs) -> Result<AccessFile, ConfigError> {
-    let loaded = AccessFile::load(path, possible);
+    let loaded = AccessFile::load(path, possible, Fifos::Refused);
     loaded.inspect_err(config_file::check_hidden)
 }

@@ -70,6 +70,7 @@ fn check_error(error: &ConfigError, bytes: &[u8], path: &Path) {
         | ConfigError::Unusable { .. }
         | ConfigError::Exposed { .. }
         | ConfigError::Writable { .. }
+        | ConfigError::Unawaited { .. }
         | ConfigError::Field { .. } => {
             panic!("a file gives no such error: {shown}")
         }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
+use std::process::Command;
 
 use support::coordinator::Coordinator;
 use support::http::{connect_http, get_with, http_address};
@@ -34,6 +35,21 @@ fn limits_and_the_time_to_live_change_while_the_coordinator_runs() {
     assert!(eve.line().ends_with("#after"));
     coordinator.hang_up();
     coordinator.until_said("; changed: no other key");
+}
+
+/// Opening a FIFO waits for its writer, and none ever comes.
+#[test]
+fn a_fifo_does_not_stop_the_coordinator() {
+    let coordinator = Coordinator::start(60, &[]);
+    let config = coordinator.config();
+    let mut ann = coordinator.join("ann", "acks=1");
+    fs::remove_file(&config).unwrap();
+    assert!(Command::new("mkfifo").arg(&config).status().unwrap().success());
+    coordinator.hang_up();
+    let refused = "a FIFO or a terminal: expected a regular file";
+    coordinator
+        .until_said(&format!("SIGHUP: nothing was changed: {}: {refused}", config.display()));
+    assert_eq!(ann.msend("still here"), 1);
 }
 
 #[test]
