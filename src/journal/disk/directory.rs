@@ -44,10 +44,8 @@ impl Directory {
             let above = path.parent().filter(|above| !above.as_os_str().is_empty());
             let above = above.unwrap_or(Path::new("."));
             DirBuilder::new().mode(0o700).create(path).map_err(|error| {
-                match is_missing(&error) {
-                    true => missing_above(above),
-                    false => explained("cannot be created", &error),
-                }
+                let missing = missing_above(above).filter(|_| is_missing(&error));
+                missing.unwrap_or_else(|| explained("cannot be created", &error))
             })?;
             // Without this a power loss can remove the directory with all its files.
             File::open(above)
@@ -122,15 +120,13 @@ fn explained(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}{advice}"))
 }
 
-fn missing_above(above: &Path) -> io::Error {
+/// Names the first directory of a path that is missing, if one is.
+fn missing_above(above: &Path) -> Option<io::Error> {
     // The last ancestor of a relative path is empty.
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
-    let missing = above.ancestors().take_while(is_missing).last().unwrap_or(above);
-    let missing = missing.display();
-    io::Error::new(
-        ErrorKind::NotFound,
-        format!("{missing} is not there: mount the disk that holds it, or create it"),
-    )
+    let missing = above.ancestors().take_while(is_missing).last()?.display();
+    let words = format!("{missing} is not there: mount the disk that holds it, or create it");
+    Some(io::Error::new(ErrorKind::NotFound, words))
 }
 
 /// Names the part of a path that cannot be followed.
@@ -146,10 +142,8 @@ fn unreachable_path(path: &Path, error: &io::Error) -> io::Error {
         return io::Error::new(ErrorKind::NotFound, words);
     }
     if error.kind() == ErrorKind::NotFound {
-        return match path.parent().filter(|above| !above.as_os_str().is_empty()) {
-            Some(above) if !above.exists() => missing_above(above),
-            Some(_) | None => io::Error::new(ErrorKind::NotFound, "there is no such directory"),
-        };
+        let absent = || io::Error::new(ErrorKind::NotFound, "there is no such directory");
+        return path.parent().and_then(missing_above).unwrap_or_else(absent);
     }
     if error.kind() == ErrorKind::NotADirectory {
         let is_other = |path: &&Path| path.exists() && !path.is_dir();

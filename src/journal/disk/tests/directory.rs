@@ -98,6 +98,14 @@ fn a_relative_path_names_the_directory_that_is_missing_above_it() {
     }
 }
 
+/// Nobody can make a directory in `/proc`, which is there.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_directory_above_that_is_there_is_not_called_missing() {
+    let error = Directory::create(Path::new("/proc/journal")).unwrap_err().to_string();
+    assert!(error.starts_with("cannot be created: No such file or directory"), "{error}");
+}
+
 #[test]
 fn a_path_that_is_no_directory_says_what_it_is() {
     let temporary = tempfile::tempdir().unwrap();
