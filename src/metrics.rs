@@ -144,7 +144,8 @@ metrics! {
     ConnectionsLimit => gauge("connections_limit", "Most command sockets (max_connections)."),
     ConnectionsRefused => counter(
         "connections_refused_total",
-        "Command sockets that got ERR 421 because there was no room.",
+        "Command sockets that were refused because there was no room, with ERR 421 or without a \
+         reply.",
     ),
     ConnectionsDisplaced => counter(
         "connections_displaced_total",

@@ -46,7 +46,7 @@ pub(in crate::coordinator) struct Admission {
 /// Number of command sockets since the start that were not served.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::coordinator) struct AdmissionCounters {
-    /// Sockets for which there was no room.
+    /// Sockets that were refused because there was no room, with `ERR 421` or without a reply.
     pub(in crate::coordinator) refused: u64,
     /// Silent sockets that made room for others.
     pub(in crate::coordinator) displaced: u64,
@@ -196,10 +196,12 @@ impl Admission {
         }
     }
 
-    /// Returns true if a refused client is closed without a reply, because there are too many.
-    pub(in crate::coordinator) fn drops_refused(&mut self) -> bool {
-        self.counters.refused += u64::from(self.is_crowded());
-        self.is_crowded()
+    /// Counts a socket for which there is no room, if it gets no reply because too many others are
+    /// being refused. Returns true in this case.
+    pub(in crate::coordinator) fn count_if_crowded(&mut self) -> bool {
+        let is_crowded = self.is_crowded();
+        self.counters.refused += u64::from(is_crowded);
+        is_crowded
     }
 
     /// Counts a command socket that is closed, or becomes a message socket.

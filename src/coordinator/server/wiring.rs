@@ -170,7 +170,7 @@ impl<P: Platform> Coordinator<P> {
             let (full, displaced) = self.commands.admission().full()?;
             (!self.make_room(&displaced, now)).then_some(full)
         });
-        if refusal.is_some() && self.commands.admission().drops_refused() {
+        if refusal.is_some() && self.commands.admission().count_if_crowded() {
             log::debug!("{address}: closed without a reply: too many clients are being refused");
             return;
         }
