@@ -335,11 +335,10 @@ fn check_alone(matches: &Matches, option: &str) -> Result<(), ConfigError> {
     }
 }
 
-/// Options of the coordinator that are no keys.
-const NOT_KEYS: [&str; 10] = [
+/// Options that are no keys, of all programs that serve a group.
+const NOT_KEYS: [&str; 11] = [
     "check",
     "verbose",
-    "log-level",
     "new-epoch",
     "init-keys",
     "invite",
@@ -347,15 +346,16 @@ const NOT_KEYS: [&str; 10] = [
     "health",
     "port",
     "ttl",
+    "found",
+    "import",
 ];
 
 /// Returns true if another option than `option` is given.
 fn has_others(matches: &Matches, option: &str) -> bool {
-    let is_other = |other: &str| other != option && matches.opt_present(other);
-    let is_key =
-        |key: &ConfigKey| matches.opt_defined(&key.option()) && matches.opt_present(&key.option());
-    let is_key = Program::all_keys().any(is_key);
-    is_key || NOT_KEYS.iter().any(|other| is_other(other))
+    let is_given =
+        |other: &str| other != option && matches.opt_defined(other) && matches.opt_present(other);
+    NOT_KEYS.iter().any(|other| is_given(other))
+        || Program::all_keys().any(|key| is_given(&key.option()))
 }
 
 /// Returns the one argument that is not an option, if there is one.

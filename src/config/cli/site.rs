@@ -65,11 +65,17 @@ pub(super) fn add_options(options: &mut Options) {
     );
 }
 
-/// Returns the task of `--found`.
+/// Returns the task of `--found`, which neither checks nor serves.
 pub(super) fn found_task(
     matches: &Matches,
     run: &CoordinatorRun,
 ) -> Result<Option<CoordinatorTask>, ConfigError> {
+    for other in ["check", "new-epoch"] {
+        if matches.opt_present("found") && matches.opt_present(other) {
+            let words = format!("found both --{other} and --found, expected one");
+            return Err(ConfigError::Usage(words));
+        }
+    }
     match (matches.opt_present("found"), matches.opt_str("import")) {
         (false, None) => Ok(None),
         (false, Some(_)) => Err(ConfigError::Usage("--import needs --found".to_owned())),

@@ -119,6 +119,60 @@ fn a_sign_of_life_is_asked_for_without_a_config_file_and_without_anything_else()
 }
 
 #[test]
+fn an_option_that_must_be_alone_sees_each_other_option() {
+    for program in [
+        Program::Coordinator,
+        #[cfg(feature = "engine")]
+        Program::Site,
+    ] {
+        let options = coordinator_options(program);
+        let none = options.parse([""; 0]).unwrap();
+        let help = options.usage("");
+        let names = help.split_whitespace().filter_map(|word| word.strip_prefix("--"));
+        let names: Vec<&str> = names.filter(|name| none.opt_defined(name)).collect();
+        assert!(names.len() > 30, "{names:?}");
+        for name in names.into_iter().filter(|name| !["help", "version"].contains(name)) {
+            let flag = options.parse([format!("--{name}")]);
+            let matches = flag.or_else(|_| options.parse([format!("--{name}=1")])).unwrap();
+            assert!(has_others(&matches, "another"), "--{name} of {program:?}");
+            assert!(!has_others(&matches, name), "--{name} of {program:?}");
+        }
+    }
+}
+
+#[cfg(feature = "engine")]
+#[test]
+fn a_group_is_founded_only_where_nothing_else_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("site.txt");
+    std::fs::write(&file, "0\n60\nengine=nats://127.0.0.1:1\ngroup=class\nsite=one\n").unwrap();
+    let file = file.display();
+    for (words, expected) in [
+        (format!("--check --found {file}"), "found both --check and --found, expected one"),
+        (
+            format!("--check --found --import data {file}"),
+            "found both --check and --found, expected one",
+        ),
+        (format!("--init-keys --found {file}"), "--init-keys takes no other option"),
+        (format!("--invite --found {file}"), "--invite takes no other option"),
+        (format!("--inspect {file} --found"), "--inspect takes no other option and no config file"),
+        (
+            format!("--inspect {file} --import x"),
+            "--inspect takes no other option and no config file",
+        ),
+        (format!("--health hub:1 --found"), "--health takes no other option and no config file"),
+        (format!("--import data {file}"), "--import needs --found"),
+        (format!("--found --new-epoch {file}"), "found both --new-epoch and --found, expected one"),
+    ] {
+        let error = CoordinatorRun::of_program(Program::Site, arguments(&words)).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.is_usage()), (expected, true), "{words}");
+    }
+    for words in [format!("--check {file}"), format!("--found {file}")] {
+        assert!(CoordinatorRun::of_program(Program::Site, arguments(&words)).is_ok(), "{words}");
+    }
+}
+
+#[test]
 fn the_help_names_every_key_with_its_default() {
     let help = text(&CoordinatorRun::from_arguments(arguments("--help")).unwrap());
     let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
