@@ -109,6 +109,9 @@ pub enum CoordinatorError {
     /// The same, after a signal has asked for the end.
     #[cfg(feature = "engine")]
     StoppedSite(crate::journal::SiteEnd),
+    /// A signal came while the list of this group was being read.
+    #[cfg(feature = "engine")]
+    StoppedReading(String),
     /// The coordinator at this endpoint does not answer, for this reason.
     Unhealthy(String, String),
 }
@@ -130,6 +133,10 @@ impl fmt::Display for CoordinatorError {
             Self::Engine(error) => error.fmt(f),
             #[cfg(feature = "engine")]
             Self::Site(end, _) | Self::StoppedSite(end) => end.fmt(f),
+            #[cfg(feature = "engine")]
+            Self::StoppedReading(group) => {
+                write!(f, "ended by a signal before the list of group {group} was read completely")
+            }
             Self::CutShort => f.write_str(
                 "ended at once, by a second signal, before everything was sent and written",
             ),
@@ -178,6 +185,24 @@ impl CoordinatorError {
         Self::Unwritten(config.storage.data_dir.clone(), bytes)
     }
 
+    /// Returns true if a signal asked for the end before the coordinator served.
+    const fn is_stopped_start(&self) -> bool {
+        match self {
+            Self::Stopped(_) => true,
+            #[cfg(feature = "engine")]
+            Self::StoppedReading(_) => true,
+            Self::Config(_)
+            | Self::Listen(..)
+            | Self::Journal(..)
+            | Self::System(..)
+            | Self::CutShort
+            | Self::Unwritten(..)
+            | Self::Unhealthy(..) => false,
+            #[cfg(feature = "engine")]
+            Self::Engine(_) | Self::Site(..) | Self::StoppedSite(_) => false,
+        }
+    }
+
     /// Returns 2 for a file that cannot be used, 1 for everything else.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
@@ -191,7 +216,7 @@ impl CoordinatorError {
             | Self::Unwritten(..)
             | Self::Unhealthy(..) => 1,
             #[cfg(feature = "engine")]
-            Self::Engine(_) | Self::Site(..) | Self::StoppedSite(_) => 1,
+            Self::Engine(_) | Self::Site(..) | Self::StoppedSite(_) | Self::StoppedReading(_) => 1,
         }
     }
 }
@@ -279,7 +304,7 @@ fn serve(run: &CoordinatorRun) -> Result<(), CoordinatorError> {
     ignore_harmless_signals().map_err(system("cannot ignore signals"))?;
     let result = serve_to_end(run, inherited);
     let result = match result {
-        Err(stopped @ CoordinatorError::Stopped(_)) => {
+        Err(stopped) if stopped.is_stopped_start() => {
             log::info!("{stopped}; nothing was changed");
             Ok(()) // The signal asked for the end.
         }

@@ -21,7 +21,7 @@ use crate::config::{
     write_line,
 };
 use crate::facts::Recorded as _;
-use crate::group::{Group, Input, Rules};
+use crate::group::{Gauges, Group, Input, Rules};
 use crate::journal::{
     EntryKind, ListImport, ListPosition, SharedRules, SiteEnd, SiteJournal, SiteName, SiteOptions,
     SitePhase, StartTasks, founding,
@@ -30,7 +30,8 @@ use crate::limits::list::{LIST_CLOCK_AHEAD_MS, START_POLL_MS};
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, Overflow};
 use crate::net::engine::{Engine, EngineOptions, EngineStream, NewStream};
 use crate::net::{Clock, Signals, WAKER};
-use crate::protocol::Epoch;
+use crate::protocol::{Epoch, Seq};
+use crate::text::Counted;
 use crate::time::{Millis, Now, UnixMillis};
 
 use list_writer::{ListWriter, NotWritten, make_stream};
@@ -87,7 +88,10 @@ pub(super) fn begin(
     if start.created_ns.is_some_and(|served| served != stream.created_ns) {
         return failed(SiteEnd::Gone(MADE_AGAIN.into()));
     }
-    report_stream(engine, &stream);
+    log::info!("{}", stream_words(&engine.group, &stream));
+    if let Some(words) = few_replicas(stream.replicas) {
+        log::warn!("{words}");
+    }
     // The ages of all messages fit before the start.
     let clock = watch_clock(Clock::start_at(Millis::new(rules.ttl_ms)), poll.registry());
     let options = SiteOptions {
@@ -114,15 +118,13 @@ pub(super) fn begin(
             break;
         }
         if signals.is_asked_to_end() {
-            return Err(CoordinatorError::Stopped(
-                format!("list of group {}", engine.group).into(),
-            ));
+            return Err(CoordinatorError::StoppedReading(engine.group.clone()));
         }
         if !journal.has_reports() {
             wait(poll, &mut events)?;
         }
     }
-    report_recovered(&group);
+    log::info!("{}", recovered_words(&group.gauges(), group.position().last));
     let journal = GroupJournal::Site(Box::new(journal));
     Ok(Startup { group: Replica::new(group, journal, ()), clock, keeps_epoch: false })
 }
@@ -149,29 +151,30 @@ fn engine_time(stream: &EngineStream, now: Now) -> Now {
     Now { unix, ..now }
 }
 
-fn report_stream(engine: &EngineConfig, stream: &EngineStream) {
-    let EngineStream { first, last, replicas, ref leader, .. } = *stream;
-    log::info!(
-        "engine: group {}, entries {first} to {last}, led by {leader}, stored on {replicas} \
-         servers",
-        engine.group
-    );
-    if replicas < 3 {
-        log::warn!(
-            "engine: one server stores the journal: if its disk is lost, the group is lost \
-             (engine_replicas=3)"
-        );
-    }
+fn stream_words(group: &str, stream: &EngineStream) -> String {
+    let EngineStream { first, last, replicas, leader, .. } = stream;
+    let servers = Counted(*replicas, "server", "servers");
+    format!(
+        "engine: group {group}, entries {first} to {last}, led by {leader}, stored on {servers}"
+    )
 }
 
-fn report_recovered(group: &Group) {
-    let gauges = group.gauges();
-    log::info!(
-        "list read: {} members, {} messages that they need, last message {}",
-        gauges.members,
-        gauges.history_messages,
-        group.position().last
-    );
+/// Returns the warning for a stream that fewer than 3 servers store.
+fn few_replicas(replicas: u32) -> Option<String> {
+    let (servers, risk) = match replicas {
+        0 | 1 => ("server stores", "if its disk is lost, the group is lost"),
+        2 => ("servers store", "if one of them fails, the group stops"),
+        3.. => return None,
+    };
+    Some(format!(
+        "engine: {replicas} {servers} the journal, fewer than 3: {risk} (engine_replicas=3)"
+    ))
+}
+
+fn recovered_words(gauges: &Gauges, last: Seq) -> String {
+    let members = Counted(gauges.members, "member", "members");
+    let messages = Counted(gauges.history_messages, "message", "messages");
+    format!("list read: {members}, {messages} that members need, last message {last}")
 }
 
 /// Reads the files again with which a site connects to the engine, and checks them. `None` for a
@@ -243,5 +246,36 @@ impl SiteStart {
     /// if it must not.
     pub(super) fn after(self, end: &SiteEnd, created_ns: Option<u64>) -> Option<Self> {
         self.tasks.after(end).map(|tasks| Self { tasks, created_ns })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_on_fewer_than_three_servers_is_named_with_their_number() {
+        for (replicas, stored, expected) in [
+            (1, "1 server", Some("1 server stores the journal, fewer than 3: if its disk")),
+            (2, "2 servers", Some("2 servers store the journal, fewer than 3: if one of them")),
+            (3, "3 servers", None),
+            (5, "5 servers", None),
+        ] {
+            let warning = few_replicas(replicas);
+            let begin = expected.map(|words| format!("engine: {words}"));
+            assert_eq!(warning.is_some(), begin.is_some());
+            assert!(warning.zip(begin).is_none_or(|(words, begin)| words.starts_with(&begin)));
+            let stream = EngineStream { replicas, first: 1, last: 9, ..EngineStream::default() };
+            let words = stream_words("class", &stream);
+            assert!(words.ends_with(&format!(", stored on {stored}")), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_start_that_a_signal_stops_names_the_list_that_was_being_read() {
+        let stopped = CoordinatorError::StoppedReading("class".to_owned());
+        assert!(stopped.is_stopped_start());
+        let expected = "ended by a signal before the list of group class was read completely";
+        assert_eq!(stopped.to_string(), expected);
     }
 }
