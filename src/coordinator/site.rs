@@ -89,7 +89,8 @@ pub(super) fn begin(
         return failed(SiteEnd::Gone(MADE_AGAIN.into()));
     }
     log::info!("{}", stream_words(&engine.group, &stream));
-    if let Some(words) = few_replicas(stream.replicas) {
+    let few_names = few_names(engine.servers.len(), stream.replicas);
+    for words in few_replicas(stream.replicas).into_iter().chain(few_names) {
         log::warn!("{words}");
     }
     // The ages of all messages fit before the start.
@@ -166,9 +167,17 @@ fn few_replicas(replicas: u32) -> Option<String> {
         2 => ("servers store", "if one of them fails, the group stops"),
         3.. => return None,
     };
-    Some(format!(
-        "engine: {replicas} {servers} the journal, fewer than 3: {risk} (engine_replicas=3)"
-    ))
+    Some(format!("engine: {replicas} {servers} the list, fewer than 3: {risk} (engine_replicas=3)"))
+}
+
+/// Returns the warning for a config that names fewer servers than store the list.
+fn few_names(names: usize, replicas: u32) -> Option<String> {
+    (names < replicas as usize).then(|| {
+        format!(
+            "engine= names {names} of {replicas} servers: if those fail, this site is cut off; name \
+             all of them"
+        )
+    })
 }
 
 fn recovered_words(gauges: &Gauges, last: Seq) -> String {
@@ -256,8 +265,8 @@ mod tests {
     #[test]
     fn a_stream_on_fewer_than_three_servers_is_named_with_their_number() {
         for (replicas, stored, expected) in [
-            (1, "1 server", Some("1 server stores the journal, fewer than 3: if its disk")),
-            (2, "2 servers", Some("2 servers store the journal, fewer than 3: if one of them")),
+            (1, "1 server", Some("1 server stores the list, fewer than 3: if its disk")),
+            (2, "2 servers", Some("2 servers store the list, fewer than 3: if one of them")),
             (3, "3 servers", None),
             (5, "5 servers", None),
         ] {
@@ -269,6 +278,12 @@ mod tests {
             let words = stream_words("class", &stream);
             assert!(words.ends_with(&format!(", stored on {stored}")), "{words}");
         }
+    }
+
+    #[test]
+    fn a_config_that_names_too_few_servers_is_warned_of() {
+        let is_warned = |(names, replicas)| few_names(names, replicas).is_some();
+        assert_eq!([(1, 3), (2, 3), (3, 3), (3, 1)].map(is_warned), [true, true, false, false]);
     }
 
     #[test]
