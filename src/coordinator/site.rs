@@ -174,8 +174,8 @@ fn few_replicas(replicas: u32) -> Option<String> {
 fn few_names(names: usize, replicas: u32) -> Option<String> {
     (names < replicas as usize).then(|| {
         format!(
-            "engine= names {names} of {replicas} servers: if those fail, this site is cut off; name \
-             all of them"
+            "engine= names {names} of {replicas} servers: if those fail, this site is cut off; \
+             name all of them"
         )
     })
 }
