@@ -5,7 +5,7 @@ use std::process::Output;
 use support::member::Member;
 use support::{Timer, number};
 
-use crate::group::{TTL_S, found, founded, msend, run, start};
+use crate::group::{TTL_S, eventually, found, founded, msend, run, start};
 use crate::raw::Raw;
 use crate::servers::{LONG, Servers};
 
@@ -48,6 +48,7 @@ fn a_member_that_comes_back_at_another_site_leaves_the_first_one_and_loses_nothi
     let (mut ann, mut bob) = (oslo.join("ann", "acks=1"), oslo.join("bob", "acks=1"));
     ann.msend("one");
     bob.socket().delivery(1, "ann", "one");
+    eventually("cairo has read the message", || cairo.client().stat("next_seq") == 2);
     let mut moved = Member::come_back(&cairo, "bob", &format!("acks=1 since={}:1", bob.epoch()));
     let address = format!("taken over by 127.0.0.1:{}", moved.listener.port());
     bob.take_socket().expect_bye(&address);
