@@ -160,7 +160,7 @@ fn a_group_is_founded_only_where_nothing_else_is_asked_for() {
             format!("--inspect {file} --import x"),
             "--inspect takes no other option and no config file",
         ),
-        (format!("--health hub:1 --found"), "--health takes no other option and no config file"),
+        ("--health hub:1 --found".to_owned(), "--health takes no other option and no config file"),
         (format!("--import data {file}"), "--import needs --found"),
         (format!("--found --new-epoch {file}"), "found both --new-epoch and --found, expected one"),
     ] {
