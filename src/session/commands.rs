@@ -327,42 +327,6 @@ impl Session {
         self.shutdown = Some(SessionShutdown::new(is_awaited, now));
     }
 
-    /// Sends the `disconnect` of a shutdown when nothing else is left to do, or exits.
-    pub(super) fn leave_if_done(&mut self, now: Millis) {
-        let Some(shutdown) = &mut self.shutdown else { return };
-        let is_written = self.messages.inbox().is_all_written() && self.outbox.is_all_written();
-        let is_done = !self.requests.is_busy() && (is_written || self.outbox.is_failing());
-        if self.output.is_over() || shutdown.has_asked() || !is_done {
-            return;
-        }
-        // A cancelled `register` may still make this member online.
-        let may_be_online = self.messages.is_online()
-            || shutdown.is_awaited()
-            || self.requests.is_any_abandoned()
-            || self.visit.must_leave();
-        if !may_be_online {
-            return self.exit(None);
-        }
-        if !self.requests.open(&mut self.output, now) {
-            return;
-        }
-        let command = self.visit.last_command();
-        let Some(line) = self.requests.line(&self.settings.id, &command) else { return };
-        self.requests.send(RequestSource::Leave, command.word(), line, &mut self.output, now);
-        shutdown.set_asked(true);
-    }
-
-    /// Exits after a refused `disconnect` or `deregister`. If the member was offline or unknown
-    /// already, or belongs to another address, nothing is left to do.
-    pub(super) fn on_leave_refused(&mut self, code: u16, line: &str) {
-        let is_left = matches!(code, 403 | 404 | 409) || !self.visit.must_deregister();
-        if is_left {
-            return self.exit(None);
-        }
-        let (command, why) = (self.visit.last_command().word(), Reason::Refused(line.into()));
-        self.exit_failed(Notice::Failed { command, why });
-    }
-
     /// Exits although work is left.
     pub(super) fn exit_without_waiting(&mut self) {
         let unwritten = self.messages.inbox().unwritten();

@@ -6,6 +6,7 @@ use super::join::refuse_join;
 use super::messages::LastLine;
 use super::refused::{expected_number, rate_wait_ms};
 use super::requests::{Answer, MissedDeadline};
+use super::shutdown::on_leave_refused;
 use super::unreachable::{
     delay_sending, report_unreachable, take_command_in_outage, wait_for_coordinator,
 };
@@ -175,7 +176,7 @@ impl<'a> SessionHandler<'a> {
         match source {
             RequestSource::User(request) => self.on_refused(code, line, request),
             RequestSource::Join => refuse_join(self, code, line),
-            RequestSource::Leave => self.session.on_leave_refused(code, line),
+            RequestSource::Leave => on_leave_refused(self.session, code, line),
             RequestSource::GivenUp => (),
         }
         let Session { own_addresses, output, .. } = &mut *self.session;

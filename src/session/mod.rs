@@ -98,7 +98,7 @@ use outbox::Outbox;
 use output::SessionOutput;
 use own_addresses::OwnAddresses;
 use requests::Requests;
-use shutdown::SessionShutdown;
+use shutdown::{SessionShutdown, leave_if_done};
 use user_command::{Ask, UserCommand};
 use visit::Visit;
 
@@ -218,7 +218,7 @@ impl Session {
         self.messages.acknowledge(&mut self.output);
         self.run_commands(now);
         SessionHandler::new(self, now).advance_join();
-        self.leave_if_done(now);
+        leave_if_done(self, now);
         self.check();
     }
 
