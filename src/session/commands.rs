@@ -52,11 +52,11 @@ impl Session {
         }
     }
 
-    /// Carries out the user's commands in order, up to the first that must wait.
+    /// Carries out the user's commands in order, up to the first that must wait. Local commands do
+    /// not wait for requests.
     pub(super) fn run_commands(&mut self, now: Millis) {
         self.send_waiting(now);
-        while self.shutdown.is_none() && self.may_run_next(now) {
-            let Some(command) = self.queue.pop() else { break };
+        while let Some(command) = self.next_command(now) {
             let must_wait = self.must_wait(&command);
             match command {
                 UserCommand::Join { kind, way, last } => self.join(kind, way, last),
@@ -82,6 +82,22 @@ impl Session {
         }
         let state = self.outbox.has_file().then(|| self.sending_state());
         self.outbox.show_queued(state, &mut self.output, now);
+    }
+
+    /// Removes and returns the command that can be carried out now: the next one, or a local one
+    /// behind requests that wait for the coordinator.
+    fn next_command(&mut self, now: Millis) -> Option<UserCommand> {
+        if self.shutdown.is_some() {
+            return None;
+        }
+        if self.may_run_next(now) {
+            return self.queue.pop();
+        }
+        let may_pass = self.queue.has_local()
+            && self.sending_state() != SendingState::Joining
+            && !self.requests.is_leaving()
+            && !self.outbox.waiting().has_leave();
+        if may_pass { self.queue.take_local() } else { None }
     }
 
     /// Returns true if the next command can be carried out now. Dials if only a socket is missing.

@@ -113,6 +113,11 @@ impl WaitingRequests {
         WaitingCount { number: self.len(), are_messages: self.others == 0 }
     }
 
+    /// Returns true if a `disconnect` or `deregister` waits to be sent again.
+    pub(super) fn has_leave(&self) -> bool {
+        self.others > 0 && self.requests.iter().any(|request| request.ask.is_leave())
+    }
+
     pub(super) const fn limits(&self) -> WaitingLimits {
         self.limits
     }

@@ -3,7 +3,7 @@ use super::*;
 #[test]
 fn msends_are_pipelined_and_everything_else_waits_for_them() {
     let mut harness = Harness::new();
-    for line in ["msend a", "msend  b#", "ping", "msend c", "status"] {
+    for line in ["msend a", "msend  b#", "ping", "msend c", "disconnect"] {
         harness.user(line);
     }
     harness.expect(&["dial 1"]);
@@ -16,7 +16,59 @@ fn msends_are_pipelined_and_everything_else_waits_for_them() {
     harness.reply(1, "OK ping");
     harness.expect(&["show OK ping", "send 1 me#msend c#10.0.0.2"]);
     harness.reply(1, "OK msend seq=2");
-    assert!(matches!(harness.effects.last(), Some(SessionEffect::Show(Notice::Status(_)))));
+    harness.expect(&["show OK msend seq=2", "send 1 me#disconnect#10.0.0.2"]);
+}
+
+#[test]
+fn local_commands_do_not_wait_for_replies() {
+    let mut harness = Harness::online();
+    for line in ["msend a", "ping", "members"] {
+        harness.user(line);
+    }
+    harness.forget();
+    harness.user("status");
+    harness.user("help");
+    let shown = harness.effects.drain(..).collect::<Vec<_>>();
+    let [SessionEffect::Show(Notice::Status(status)), SessionEffect::Show(Notice::Help)] =
+        &shown[..]
+    else {
+        panic!("{shown:?}")
+    };
+    assert_eq!((status.state, status.in_flight), (SessionState::Online, 1));
+    harness.user("last");
+    harness.expect(&["read last 10"]);
+    harness.input(SessionInput::LastRead { failure: None });
+    harness.reply(1, "OK msend seq=1");
+    harness.expect(&["show OK msend seq=1", "send 1 me#ping#10.0.0.2"]);
+}
+
+/// A script that runs `join` and `status` wants to see the result of the join.
+#[test]
+fn local_commands_wait_for_a_command_that_changes_what_they_show() {
+    let mut harness = Harness::new();
+    harness.user("join 9001");
+    harness.user("status");
+    harness.listening(9001);
+    harness.dialed(1);
+    harness.forget();
+    harness.reply(1, OK_RECONNECT);
+    harness.expect(&[&format!("show {OK_RECONNECT}")]);
+    harness.hello(1);
+    let state = |harness: &mut Harness| match harness.effects.pop() {
+        Some(SessionEffect::Show(Notice::Status(status))) => status.state,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(state(&mut harness), SessionState::Online);
+    harness.user("disconnect");
+    harness.user("status");
+    harness.forget();
+    harness.command_socket_closed_with(1, "me#disconnect#10.0.0.2\n".len());
+    harness.expect(&["show * command socket lost: reset", "dial 2"]);
+    harness.dialed(2);
+    harness.expect(&["send 2 me#disconnect#10.0.0.2"]);
+    harness.reply(2, "OK disconnect");
+    harness.message_socket_closed(1);
+    assert!(harness.effects.iter().any(|it| matches!(it, SessionEffect::Show(Notice::Status(_)))));
 }
 
 #[test]
@@ -82,7 +134,7 @@ fn the_rows_of_who_are_a_table_without_the_first_line() {
 #[test]
 fn the_commands_behind_last_wait_until_it_is_shown() {
     let mut harness = Harness::online();
-    for line in ["last", "ping", "last 3"] {
+    for line in ["last", "msend a", "last 3"] {
         harness.user(line);
     }
     harness.expect(&["read last 10"]);
@@ -91,9 +143,9 @@ fn the_commands_behind_last_wait_until_it_is_shown() {
     harness.written(1);
     harness.expect(&["append 1 bob: hi", "ack 1 1"]);
     harness.input(SessionInput::LastRead { failure: None });
-    harness.expect(&["send 1 me#ping#10.0.0.2"]);
-    harness.reply(1, "OK ping");
-    harness.expect(&["show OK ping", "read last 3"]);
+    harness.expect(&["send 1 me#msend a#10.0.0.2", "read last 3"]);
+    harness.reply(1, "OK msend seq=2");
+    harness.expect(&["show OK msend seq=2"]);
     harness.input(SessionInput::LastRead { failure: Some("denied") });
     harness.expect(&["show error: last: denied"]);
     assert!(harness.session.is_idle() && harness.session.has_failed());

@@ -102,8 +102,9 @@ fn the_first_start_makes_the_own_key_and_the_next_one_uses_it() {
     alice.expect("OK register epoch=");
     bob.msend("over TLS");
     alice.expect("bob: over TLS");
-    alice.write("msend back\nstatus\n");
+    alice.write("msend back\n");
     alice.expect("OK msend seq=2");
+    alice.write("status\n");
     bob.socket().delivery(2, "alice", "back");
     alice.expect(&format!("security TLS, own key sha256:{own}\n"));
     alice.write("quit\n");
