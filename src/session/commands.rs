@@ -108,6 +108,12 @@ impl Session {
             return self.outbox.takes_text(state);
         }
         let is_in_outage = state == SendingState::Outage;
+        if state != SendingState::Joining
+            && *command == UserCommand::Quit
+            && self.requests.coordinators().is_silent()
+        {
+            return true; // The shutdown waits for the replies, for a limited time.
+        }
         if state == SendingState::Joining || !self.outbox.waiting().is_empty() && !is_in_outage {
             return false;
         }

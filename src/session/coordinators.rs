@@ -23,6 +23,8 @@ pub(super) struct Coordinators {
     dialed: usize,
     /// Number of coordinators that have failed since the last pause.
     failed: usize,
+    /// Number of replies in a row that the coordinator of the last dial has not sent in time.
+    missed_replies: u32,
     /// Address of the last command socket.
     address: Option<SocketAddr>,
     /// Position and address of the coordinator that was shown last as connected.
@@ -79,8 +81,26 @@ impl Coordinators {
 
     /// Returns the position of the coordinator to dial.
     pub(super) const fn dial(&mut self) -> usize {
+        if self.is_left() {
+            self.missed_replies = 0;
+        }
         self.dialed = self.current;
         self.dialed
+    }
+
+    /// A line has come on the command socket.
+    pub(super) const fn on_line(&mut self) {
+        self.missed_replies = 0;
+    }
+
+    /// A reply has not come in time.
+    pub(super) const fn on_missed_reply(&mut self) {
+        self.missed_replies = self.missed_replies.saturating_add(1);
+    }
+
+    /// Returns true if the coordinator of the last dial has not sent the last reply in time.
+    pub(super) const fn is_silent(&self) -> bool {
+        self.missed_replies > 0
     }
 
     /// Returns true if the coordinator of the last dial is no longer in use.

@@ -296,6 +296,9 @@ impl<'a> SessionHandler<'a> {
                 RequestSource::GivenUp => (),
             }
         }
+        if matches!(why, Reason::NoReply { .. }) && !fails_over {
+            delay_sending(self.session, self.now); // A coordinator that is stopped takes a dial.
+        }
     }
 
     /// Closes the command socket after a wrong reply, or after a timeout.

@@ -226,6 +226,7 @@ impl Requests {
         now: Millis,
     ) -> Answer<'a> {
         self.reply_due = now.plus(REPLY_TIMEOUT_MS);
+        self.coordinators.on_line();
         let (Ok(line), Some(oldest)) = (std::str::from_utf8(line), self.in_flight.front_mut())
         else {
             return Answer::Bad;
@@ -306,7 +307,10 @@ impl Requests {
                 output.push(SessionEffect::CloseCommandSocket { socket });
                 Some(MissedDeadline::Dial(socket))
             }
-            CommandSocketState::Open { .. } => Some(MissedDeadline::Reply),
+            CommandSocketState::Open { .. } => {
+                self.coordinators.on_missed_reply();
+                Some(MissedDeadline::Reply)
+            }
             CommandSocketState::Closed => None,
         }
     }

@@ -1,6 +1,7 @@
 mod rate;
 
 use super::*;
+use crate::limits::{QUIT_MS, REPLY_TIMEOUT_MS};
 
 const OFFLINE: &str = "ERR 409 offline: reconnect first";
 const FULL: &str = "ERR 507 backlog full";
@@ -338,4 +339,61 @@ fn a_text_without_a_reply_is_named_when_another_program_takes_the_id_over() {
     harness.dialed(2);
     harness.reply(2, "OK msend seq=9");
     harness.expect(&["send 2 me#msend b#10.0.0.2", "show OK msend seq=9"]);
+}
+
+/// A coordinator that is stopped still takes connections, and answers nothing.
+#[test]
+fn a_text_without_a_reply_in_time_is_sent_again_after_a_pause() {
+    let mut harness = Harness::sender();
+    harness.texts(&["a"]);
+    harness.forget();
+    let mut pauses = vec![];
+    for socket in 1..5 {
+        assert_eq!(harness.wait_for_deadline(), REPLY_TIMEOUT_MS, "{socket}");
+        harness.expect(&[
+            &format!("hang up {socket}"),
+            "show * command socket lost: no reply from 10.0.0.1:5000 in 30 s",
+            "show * not online: messages wait up to 120 s and are sent when online again",
+        ]);
+        pauses.push(harness.wait_for_deadline());
+        harness.expect(&[&format!("dial {}", socket + 1)]);
+        harness.dialed(socket + 1);
+        harness.expect(&[
+            "show * sending 1 message that waited",
+            &format!("send {} me#send 1 a#10.0.0.2", socket + 1),
+        ]);
+    }
+    assert!(pauses[0] >= 200 && pauses[0] <= 400 && pauses.is_sorted(), "{pauses:?}");
+    harness.reply(5, "OK send 1 seq=5");
+    harness.expect(&["show OK msend seq=5"]);
+    assert!(!harness.session.has_failed());
+}
+
+#[test]
+fn quit_gives_a_coordinator_that_does_not_answer_no_further_time() {
+    const LOST: &str = "show error: msend: the reply is lost: the message may or may not be \
+                        accepted, and is not sent again: a";
+    for is_sent_again in [false, true] {
+        let mut harness = Harness::sender();
+        harness.texts(&["a"]);
+        if !is_sent_again {
+            harness.user("quit"); // It waits for the reply.
+        }
+        harness.forget();
+        harness.wait(REPLY_TIMEOUT_MS);
+        if is_sent_again {
+            harness.wait_for_deadline();
+            harness.dialed(2);
+            harness.forget();
+            harness.user("quit");
+            harness.expect(&[]);
+        } else {
+            assert!(harness.effects.drain(..).map(brief).any(|effect| effect == LOST));
+            harness.dialed(2);
+            harness.expect(&["send 2 me#disconnect#10.0.0.2"]);
+        }
+        assert!(harness.wait_for_deadline() <= QUIT_MS);
+        let lost = "show error: quit: 0 log entries were not written, 1 request got no reply";
+        harness.expect(&[lost, "exit 1"]);
+    }
 }
