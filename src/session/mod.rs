@@ -193,6 +193,9 @@ impl Session {
             settings,
         };
         let usual = JoinWay::usual(session.settings.is_passive);
+        if session.visit.is_visit() {
+            session.outbox.waiting_mut().limit_unanswered();
+        }
         session.requests.name_ip(usual.named_ip(session.settings.advertised));
         session.report_outbox();
         session

@@ -334,6 +334,9 @@ impl Outbox {
             self.waiting.end_refusals();
         }
         for request in requests {
+            if request.may_be_accepted() {
+                request.number().into_iter().for_each(|number| self.numbers.on_unknown(number));
+            }
             self.finish(&request, output);
             output.fail_with(request.given_up(why.clone()));
         }

@@ -88,6 +88,13 @@ impl TextNumbers {
         self.published = self.published.max(number.get());
     }
 
+    /// The text with this number may be accepted, and is given up. Another text gets the number
+    /// only after the coordinator has said that it expects the number: else the answer
+    /// `duplicate=1` to the other text would look like a confirmation.
+    pub(super) fn on_unknown(&mut self, number: NonZeroU64) {
+        self.on_accepted(number);
+    }
+
     /// The coordinator expects this number.
     pub(super) const fn on_expected(&mut self, number: NonZeroU64) {
         self.published = number.get().saturating_sub(1);

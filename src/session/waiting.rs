@@ -61,6 +61,9 @@ pub(super) struct WaitingRequests {
     /// Highest number of a waiting text that may be accepted. Texts up to this number stay until
     /// the coordinator has answered: it knows what became of them, and expects their numbers.
     unanswered: Option<NonZeroU64>,
+    /// True for a visit: these texts are given up after the longest time, too. Nobody is there to
+    /// end a visit that waits for an answer.
+    limits_unanswered: bool,
     /// No request is sent before this time, although the message socket is open: the command socket
     /// could not connect, or the coordinator refused a message.
     not_before: Option<Millis>,
@@ -77,10 +80,16 @@ impl WaitingRequests {
             limits,
             numbered: 0,
             unanswered: None,
+            limits_unanswered: false,
             not_before: None,
             pauses: Backoff::new(seed),
             notices: WaitingNotices::default(),
         }
+    }
+
+    /// Gives up texts that may be accepted, too, when they have waited for too long.
+    pub(super) const fn limit_unanswered(&mut self) {
+        self.limits_unanswered = true;
     }
 
     /// Queues a text that an earlier run left. These texts come first, in their order.
@@ -189,7 +198,7 @@ impl WaitingRequests {
         if self.is_rate_limited() {
             return None;
         }
-        self.requests.iter().find(|request| !self.must_stay(request))
+        self.requests.iter().find(|request| self.limits_unanswered || !self.must_stay(request))
     }
 
     /// Starts a pause in sending, unless one is under way.
@@ -231,7 +240,7 @@ impl WaitingRequests {
         if self.oldest().is_none_or(|oldest| oldest.until() > now) {
             return Vec::new();
         }
-        let unanswered = self.unanswered;
+        let unanswered = self.unanswered.filter(|_| !self.limits_unanswered);
         self.take(|request| !needs_answer(request, unanswered) && request.until() <= now)
     }
 

@@ -1,5 +1,7 @@
 //! Visits: texts are sent, messages are taken, and the id is left as it was found.
 
+mod silent;
+
 use super::*;
 
 const OK_RECONNECT: &str = "OK reconnect epoch=00000000000000aa next=4 ttl=60 missed=3 expired=0";
