@@ -11,6 +11,7 @@
 use std::net::SocketAddr;
 
 use super::{NextAttempt, Reason};
+use crate::limits::MISSED_REPLIES_MAX;
 
 /// The coordinators, and the one in use.
 #[derive(Debug, Default)]
@@ -101,6 +102,12 @@ impl Coordinators {
     /// Returns true if the coordinator of the last dial has not sent the last reply in time.
     pub(super) const fn is_silent(&self) -> bool {
         self.missed_replies > 0
+    }
+
+    /// Returns true if the coordinator of the last dial has missed so many replies that the next
+    /// coordinator is better, although this one keeps its sockets open.
+    pub(super) const fn is_silent_for_long(&self) -> bool {
+        self.has_several() && self.missed_replies >= MISSED_REPLIES_MAX
     }
 
     /// Returns true if the coordinator of the last dial is no longer in use.

@@ -1,6 +1,7 @@
 //! Failover: a participant goes on with its next coordinator.
 
 use super::coordinators::Failover;
+use super::handler::SessionHandler;
 use super::{Join, LeftCoordinator, Notice, Reason, Session};
 use crate::protocol::Bye;
 
@@ -8,7 +9,7 @@ use crate::protocol::Bye;
 /// Returns true if the present coordinator is tried at once, and false if a pause comes first.
 ///
 /// A participant that is online stays: its messages come from this coordinator. The end of the
-/// message socket tells that the coordinator has gone.
+/// message socket, or several missed replies, tell that the coordinator has gone.
 pub(super) fn fail_over(session: &mut Session, why: &Reason) -> bool {
     let Session { requests, messages, join, outbox, output, .. } = session;
     if messages.stream().is_some() {
@@ -32,18 +33,27 @@ pub(super) fn fail_over(session: &mut Session, why: &Reason) -> bool {
     }
 }
 
+/// Ends the message socket of a coordinator that has missed several replies in a row: a coordinator
+/// that is stopped keeps its sockets open.
+pub(super) fn leave_silent(handler: &mut SessionHandler<'_>, why: &Reason) {
+    let Session { requests, messages, shutdown, output, .. } = &mut *handler.session;
+    if shutdown.is_none() && requests.coordinators().is_silent_for_long() {
+        messages.hang_up(output);
+        handler.end_stream(why.clone());
+    }
+}
+
 /// Returns true if this end of the message socket tells that the coordinator has gone. Another
 /// coordinator ends a message socket with a reason.
 pub(super) fn has_gone(why: &Reason) -> bool {
     match why {
-        Reason::System(_) => true,
+        Reason::System(_) | Reason::NoReply { .. } => true,
         Reason::Bye(reason) => Bye::parse(reason) == Some(Bye::ShuttingDown),
         Reason::Refused(_)
         | Reason::HereUnknown(_)
         | Reason::IdElsewhere { .. }
         | Reason::NoListener { .. }
         | Reason::DialTimeout { .. }
-        | Reason::NoReply { .. }
         | Reason::NoHello
         | Reason::LogFailed
         | Reason::OutboxFailed

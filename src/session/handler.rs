@@ -1,6 +1,6 @@
 //! One input: what the event means for the parts of a session.
 
-use super::failover::{fail_over, has_gone, is_elsewhere};
+use super::failover::{fail_over, has_gone, is_elsewhere, leave_silent};
 use super::in_flight::{InFlight, RequestSource};
 use super::join::refuse_join;
 use super::messages::LastLine;
@@ -316,7 +316,11 @@ impl<'a> SessionHandler<'a> {
             MissedDeadline::Dial(socket) => {
                 self.on_dial_failed(socket, Reason::DialTimeout { coordinator });
             }
-            MissedDeadline::Reply => self.fail_command_socket(&Reason::NoReply { coordinator }),
+            MissedDeadline::Reply => {
+                let why = Reason::NoReply { coordinator };
+                leave_silent(self, &why);
+                self.fail_command_socket(&why);
+            }
         }
     }
 

@@ -208,6 +208,13 @@ impl ReceivedMessages {
         }
     }
 
+    /// Closes the connection of the message socket, whose end is handled next.
+    pub(super) fn hang_up(&self, output: &mut SessionOutput) {
+        if let Some(MessageStream { socket, .. }) = self.stream {
+            output.push(SessionEffect::CloseMessageSocket { socket });
+        }
+    }
+
     /// Removes the message socket, which has ended.
     pub(super) fn take_stream(&mut self) -> Option<MessageStream> {
         self.stream.take()

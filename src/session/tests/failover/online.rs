@@ -2,6 +2,8 @@
 
 use super::*;
 
+const FIELDS: &str = "ttl=60 max_line=65536";
+
 /// Ends the message socket of a member that is online.
 type End = fn(&mut Harness);
 
@@ -133,20 +135,90 @@ fn who_is_online_stays_at_its_coordinator() {
     harness.expect(&["show error: ping: refused"]);
 }
 
-/// Loses both sockets while the first text is in flight, and comes back at the second coordinator,
-/// which is in `epoch` and has accepted texts up to `published`.
-fn send_across(epoch: &str, published: u64) -> Harness {
-    let mut harness = with_coordinators(2, |_| ());
+/// A participant whose first text is in flight at the first one of this many coordinators.
+fn sending(coordinators: u8) -> Harness {
+    let mut harness = with_coordinators(coordinators, |_| ());
     harness.user("register 9001");
     harness.listening(9001);
     harness.dialed(1);
     harness.hello(1);
     harness.written(1);
-    let fields = "ttl=60 max_line=65536";
-    harness.reply(1, &format!("OK register epoch={EPOCH} next=1 {fields} published=0"));
+    harness.reply(1, &format!("OK register epoch={EPOCH} next=1 {FIELDS} published=0"));
     harness.forget();
     harness.user("msend one");
     harness.expect(&["send 1 me#send 1 one#10.0.0.2"]);
+    harness
+}
+
+/// A coordinator that is stopped keeps its sockets open, takes connections, and answers nothing.
+#[test]
+fn a_coordinator_that_misses_two_replies_in_a_row_is_followed_by_the_next_one() {
+    let mut harness = sending(2);
+    harness.wait(REPLY_TIMEOUT_MS);
+    let lost = "no reply from 10.0.0.1:5000 in 30 s";
+    assert_eq!(harness.shown_lines()[0], format!("* command socket lost: {lost}"));
+    harness.wait_for_deadline();
+    assert_eq!(harness.dialing(), Some((2, 0)), "it stays after one");
+    harness.dialed(2);
+    harness.forget();
+    harness.wait(REPLY_TIMEOUT_MS);
+    assert_eq!(brief(harness.effects.remove(0)), "close 1");
+    let shown = harness.shown_lines();
+    assert_eq!(shown[0], format!("* message socket lost: {lost}"));
+    assert!(shown[1].starts_with("* reconnecting to 10.0.0.2:5000 in 0."), "{shown:?}");
+    assert!((200..=400).contains(&harness.wait_for_deadline()));
+    assert_eq!(harness.dialing(), Some((3, 1)));
+    harness.dialed(3);
+    harness.hello(2);
+    harness.forget();
+    harness.reply(3, &format!("OK reconnect epoch={EPOCH} next=9 {FIELDS} published=0"));
+    let last = harness.effects.drain(..).map(brief).next_back();
+    assert_eq!(last.as_deref(), Some("send 3 me#send 1 one#10.0.0.2"));
+}
+
+#[test]
+fn a_coordinator_that_answers_in_between_or_is_the_only_one_stays_in_use() {
+    for (count, answers) in [(2, true), (1, false)] {
+        let mut harness = sending(count);
+        harness.reply(1, "OK send 1 seq=1");
+        for socket in 1..9 {
+            harness.user("ping");
+            if socket > 1 {
+                harness.dialed(socket);
+            }
+            if answers {
+                harness.reply(socket, "OK ping");
+                harness.user("ping");
+            }
+            harness.forget();
+            harness.wait(REPLY_TIMEOUT_MS);
+            assert_eq!(brief(harness.effects.remove(0)), format!("hang up {socket}"), "{count}");
+            assert_eq!(harness.state(), SessionState::Online, "{count}");
+        }
+    }
+}
+
+#[test]
+fn a_reconnect_that_misses_two_replies_goes_to_the_next_coordinator() {
+    let mut harness = online(2, |_| ());
+    harness.user("join 9001");
+    harness.listening(9001);
+    harness.forget();
+    harness.wait(REPLY_TIMEOUT_MS);
+    while harness.dialing().is_none() {
+        harness.wait_for_deadline();
+    }
+    harness.dialed(2);
+    harness.forget();
+    harness.wait(REPLY_TIMEOUT_MS);
+    assert!(harness.effects.iter().cloned().map(brief).any(|effect| effect == "close 1"));
+    assert_eq!(harness.dialing(), Some((3, 1)), "at once");
+}
+
+/// Loses both sockets while the first text is in flight, and comes back at the second coordinator,
+/// which is in `epoch` and has accepted texts up to `published`.
+fn send_across(epoch: &str, published: u64) -> Harness {
+    let mut harness = sending(2);
     harness.command_socket_closed(1);
     assert_eq!(harness.dialing(), Some((2, 0)), "it is online there");
     harness.message_socket_closed(1);
@@ -160,7 +232,7 @@ fn send_across(epoch: &str, published: u64) -> Harness {
     harness.message(2, &hello);
     harness.written(1);
     harness.forget();
-    let line = format!("OK reconnect epoch={epoch} next=9 {fields} published={published}");
+    let line = format!("OK reconnect epoch={epoch} next=9 {FIELDS} published={published}");
     harness.reply(3, &line);
     harness
 }
