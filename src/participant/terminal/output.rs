@@ -186,13 +186,14 @@ impl Output {
         text.push('\n');
     }
 
-    /// Shows the report about the lines of `--lines`.
+    /// Shows the report about the lines of `--lines`. A closed standard output can be the reason
+    /// for it, so standard error is the second choice.
     pub(in crate::participant) fn push_line_report(&mut self, report: &LineReport) {
         if !self.form.is_json {
             return self.push_line(NoticeKind::Event, report);
         }
         self.push_counts();
-        let text = self.printer.waiting_mut().lines_of(self.form.events);
+        let text = self.printer.waiting_mut().lines_of(TextStream::OutputOrError);
         json::push_line_report(report, text);
         text.push('\n');
     }

@@ -15,6 +15,8 @@ use crate::participant::batched_worker::Batch;
 pub(super) enum TextStream {
     Output,
     Error,
+    /// Standard output, or standard error if standard output takes no text.
+    OutputOrError,
 }
 
 /// Whole lines for both streams.
@@ -88,10 +90,10 @@ impl OutputPrinter {
         match stream {
             TextStream::Output => self.screen.print(text),
             TextStream::Error => {
-                // As for diagnostics, there is no place to report a standard error that fails.
-                let _ = write_all(io::stderr().lock(), text);
+                print_error(text);
                 Ok(())
             }
+            TextStream::OutputOrError => self.screen.print(text).inspect_err(|_| print_error(text)),
         }
     }
 }
@@ -112,6 +114,11 @@ impl Sink for OutputPrinter {
         all.clear();
         Printed { result, spare: all }
     }
+}
+
+/// Prints text on standard error. As for diagnostics, there is no place to report a failure.
+fn print_error(text: &str) {
+    let _ = write_all(io::stderr().lock(), text);
 }
 
 /// Writes all bytes, also if another program has made the stream non-blocking.

@@ -1,9 +1,10 @@
 //! `--json`: each line is an object of the schema. `--time`: each message begins with its time.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use support::coordinator::Coordinator;
@@ -109,6 +110,32 @@ fn the_report_of_stopped_lines_fits_the_schema() {
     assert_eq!(alice.wait(), Some(0), "{}", alice.said);
     let types: Vec<String> = alice.said.lines().map(valid_type).collect();
     assert!(types.contains(&"lines".to_owned()), "{}", alice.said);
+}
+
+/// A script that has lost the reader of its output needs the line to go on from all the more.
+#[test]
+fn the_report_of_stopped_lines_is_on_standard_error_if_standard_output_is_closed() {
+    let coordinator = Coordinator::start(60, &[]);
+    let home = Home::new("alice", coordinator.address);
+    for is_stopped_by_a_signal in [true, false] {
+        let mut command = home.command_as_is(&["--lines", "--json", "--join"]);
+        let (read, write) = std::io::pipe().unwrap();
+        command.stdout(Stdio::from(write));
+        let mut alice = Running::start_as_is(command);
+        alice.write("one\n");
+        let mut seen = BufReader::new(read).lines().map(Result::unwrap);
+        assert!(seen.any(|line| line.contains("OK msend seq=")), "{}", alice.said);
+        drop(seen);
+        match is_stopped_by_a_signal {
+            true => alice.signal(Signal::TERM),
+            false => alice.write("two\n"), // The reply to it meets the closed output.
+        }
+        let report = "{\"type\":\"lines\",\"read\":";
+        alice.expect(report);
+        assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+        let line = alice.said.lines().find(|line| line.starts_with(report)).unwrap();
+        assert_eq!(valid_type(line), "lines");
+    }
 }
 
 /// The line that the printer's own test expects.
