@@ -314,7 +314,10 @@ impl fmt::Display for NotSent {
                 let WaitingLimits { number, bytes, .. } = limits;
                 write!(f, "{waiting} {verb} already (at most {number}, {bytes} bytes)")
             }
-            Self::TooOld(limits) => write!(f, "not online within {}", limits.time()),
+            Self::NotAccepted(limits) => {
+                let time = limits.time();
+                write!(f, "waited {time}: the coordinator did not accept it in that time")
+            }
             Self::NotStored => f.write_str("the outbox cannot be written"),
             Self::Unreachable(why) => why.fmt(f),
             Self::Left => f.write_str("you asked to go offline"),

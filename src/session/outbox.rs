@@ -316,7 +316,7 @@ impl Outbox {
     pub(super) fn expire(&mut self, output: &mut SessionOutput, now: Millis) {
         if !self.waiting.is_empty() {
             let given_up = self.waiting.expire(now);
-            self.give_up_all(given_up, &NotSent::TooOld(self.waiting.limits()), output);
+            self.give_up_all(given_up, &NotSent::NotAccepted(self.waiting.limits()), output);
         }
         if let Some(store) = &mut self.store {
             store.retry(output, now);

@@ -36,8 +36,8 @@ pub enum NotSent {
         /// Limits of waiting.
         limits: WaitingLimits,
     },
-    /// The request has waited for the maximum time.
-    TooOld(WaitingLimits),
+    /// The request has waited for the maximum time, and the coordinator has not accepted it.
+    NotAccepted(WaitingLimits),
     /// There is no connection, and no automatic reconnect.
     Unreachable(Reason),
     /// The user asked to go offline.

@@ -269,7 +269,8 @@ fn a_message_that_waits_too_long_is_given_up_and_named() {
     }
     assert_eq!(harness.now - start, 120_000);
     harness.effects.retain(|effect| brief(effect.clone()).contains("not sent"));
-    harness.expect(&["show error: msend: not sent: not online within 120 s: old"]);
+    let why = "waited 120 s: the coordinator did not accept it in that time";
+    harness.expect(&[&format!("show error: msend: not sent: {why}: old")]);
     while harness.waiting() == 1 {
         harness.wait_for_deadline();
         listen_fails(&mut harness);
