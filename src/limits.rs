@@ -287,6 +287,8 @@ pub const REPLY_TIMEOUT_MS: u64 = 30_000;
 /// Replies in a row that do not come in time, after which a participant that is online goes on with
 /// its next coordinator.
 pub const MISSED_REPLIES_MAX: u32 = 2;
+/// Milliseconds after which a prompt in the background checks if it is in the foreground again.
+pub const FOREGROUND_LOOK_MS: u64 = 250;
 /// Milliseconds between two samples of `--top`.
 pub const TOP_INTERVAL_MS: u64 = 1_000;
 /// Milliseconds in which a coordinator must be connected, and answer, for a sample of `--top`.

@@ -15,6 +15,8 @@ pub(super) struct EventLoop {
     clock: Clock,
     timers: TimerWheel<ParticipantTimer>,
     session_timer: Option<(Millis, TimerId)>,
+    /// True while a timer of [`ParticipantTimer::Foreground`] is set.
+    looks_for_foreground: bool,
     scratch: Scratch,
     /// Work is left for the next turn, and no event comes for it: the poll must not sleep.
     comes_back: bool,
@@ -33,6 +35,8 @@ pub(super) enum ParticipantTimer {
     Dial,
     Exit,
     Timeout,
+    /// The program may be in the foreground of its terminal again.
+    Foreground,
 }
 
 impl EventLoop {
@@ -43,6 +47,7 @@ impl EventLoop {
             clock,
             timers: TimerWheel::new(),
             session_timer: None,
+            looks_for_foreground: false,
             scratch: Scratch::new(READ_BYTES),
             comes_back: true,
             peer_timeouts,
@@ -118,11 +123,23 @@ impl EventLoop {
         self.timers.insert(deadline, timer);
     }
 
+    /// Sets the timer of the next look for the foreground, unless it is set.
+    pub(super) fn look_for_foreground(&mut self, deadline: Millis) {
+        if !std::mem::replace(&mut self.looks_for_foreground, true) {
+            self.wake_at(deadline, ParticipantTimer::Foreground);
+        }
+    }
+
     /// Returns the next timer that is due.
     pub(super) fn pop_due(&mut self, now: Millis) -> Option<ParticipantTimer> {
         let timer = self.timers.pop_due(now)?;
-        if timer == ParticipantTimer::Session {
-            self.session_timer = None;
+        match timer {
+            ParticipantTimer::Session => self.session_timer = None,
+            ParticipantTimer::Foreground => self.looks_for_foreground = false,
+            ParticipantTimer::Accept
+            | ParticipantTimer::Dial
+            | ParticipantTimer::Exit
+            | ParticipantTimer::Timeout => (),
         }
         Some(timer)
     }

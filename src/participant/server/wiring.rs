@@ -2,14 +2,14 @@
 //! parts.
 
 use super::Participant;
-use crate::limits::{PRINT_CLOSE_MS, USER_LINE_BYTES_MAX};
+use crate::limits::{FOREGROUND_LOOK_MS, PRINT_CLOSE_MS, USER_LINE_BYTES_MAX};
 use crate::net::{Key, Signal};
 use crate::participant::dialer::{DialedSocket, FailedDial};
 use crate::participant::event_loop::ParticipantTimer;
 use crate::participant::exec::Exec;
 use crate::participant::line_socket::{EndedSocket, SocketStep};
 use crate::participant::message_log::LogJob;
-use crate::participant::terminal::UserInput;
+use crate::participant::terminal::{PASTES_ARE_BRACKETED, ResumedEditing, UserInput};
 use crate::participant::user_lines::{NextLine, SessionProgress, UserLines};
 use crate::protocol::{ANNOUNCER, KeyName};
 use crate::session::{
@@ -109,7 +109,7 @@ impl Participant {
                 self.stop(now);
             }
             Signal::Hangup => self.files.log().push(LogJob::Rotate),
-            Signal::Continue => self.output.push_control(self.prompt.resume()),
+            Signal::Continue => self.resume_editing(now),
             Signal::Resize => (), // The line editor watches for it.
         }
     }
@@ -123,7 +123,19 @@ impl Participant {
                 self.on_dial_failed(failed, now);
             }
             ParticipantTimer::Timeout => self.on_timeout(now),
+            ParticipantTimer::Foreground => self.resume_editing(now),
             ParticipantTimer::Exit => (),
+        }
+    }
+
+    /// Edits the line again after the program was stopped, or as soon as it is in the foreground.
+    fn resume_editing(&mut self, now: Millis) {
+        match self.prompt.resume() {
+            ResumedEditing::Done => self.output.push_control(PASTES_ARE_BRACKETED),
+            ResumedEditing::Background => {
+                self.event_loop.look_for_foreground(now.plus(FOREGROUND_LOOK_MS));
+            }
+            ResumedEditing::NoLine => (),
         }
     }
 

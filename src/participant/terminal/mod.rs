@@ -34,7 +34,7 @@ use input::{Writers, close_stdin};
 use known_ids::KnownIds;
 use printout::OutputPrinter;
 use reader::{InputSender, ends_program, read_lines, read_terminal};
-use screen::{PASTES_ARE_BRACKETED, Screen};
+use screen::Screen;
 use tty::Terminal;
 
 pub(super) use history_file::{HistoryFile, HistoryVariables};
@@ -43,6 +43,8 @@ pub(super) use json::push_time;
 pub(super) use output::Output;
 pub(super) use printout::write_all;
 pub(super) use reader::UserInput;
+pub(super) use screen::PASTES_ARE_BRACKETED;
+pub(super) use tty::ResumedEditing;
 
 /// The user's input and output.
 pub(super) struct Prompt {
@@ -135,13 +137,10 @@ impl Prompt {
         }))
     }
 
-    /// Restores line editing after the program was stopped and continued. Returns the control
-    /// sequence to print.
-    pub(super) fn resume(&self) -> &'static str {
-        match self.terminal.as_ref().is_some_and(Terminal::resume) {
-            true => PASTES_ARE_BRACKETED,
-            false => "",
-        }
+    /// Restores line editing after the program was stopped and continued. If that is done,
+    /// [`PASTES_ARE_BRACKETED`] is to be printed.
+    pub(super) fn resume(&self) -> ResumedEditing {
+        self.terminal.as_ref().map_or(ResumedEditing::NoLine, Terminal::resume)
     }
 
     /// Restores the terminal's settings, also while a line is being typed.

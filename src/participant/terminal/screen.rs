@@ -139,7 +139,7 @@ impl Screen {
 const EMPTY_LINE: &str = "\x1b[A\n";
 
 /// As [`EMPTY_LINE`], and turns bracketed paste on.
-pub(super) const PASTES_ARE_BRACKETED: &str = "\x1b[?2004h\x1b[A\n";
+pub(in crate::participant) const PASTES_ARE_BRACKETED: &str = "\x1b[?2004h\x1b[A\n";
 
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

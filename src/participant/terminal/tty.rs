@@ -20,6 +20,17 @@ pub(super) struct Terminal {
     found: Option<Termios>,
 }
 
+/// Result of setting the terminal for line editing again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::participant) enum ResumedEditing {
+    Done,
+    /// The program is in the background. A shell that brings it to the foreground need not send a
+    /// signal: the program must look again.
+    Background,
+    /// No line is being edited, or the terminal cannot be set.
+    NoLine,
+}
+
 impl Terminal {
     pub(super) fn new(editor: Editor, screen: Arc<Screen>) -> Self {
         Self { editor: Some(editor), screen, found: tcgetattr(io::stdin()).ok() }
@@ -30,25 +41,25 @@ impl Terminal {
         self.editor.take()
     }
 
-    /// Sets the terminal for line editing again, after a shell has used it. Returns false if no
-    /// line is being edited.
+    /// Sets the terminal for line editing again, after a shell has used it.
     ///
     /// The editor does the same on Ctrl-Z. But it cannot know whether the stop takes effect before
     /// its change, and it does not notice a stop signal from another program.
-    pub(super) fn resume(&self) -> bool {
+    pub(super) fn resume(&self) -> ResumedEditing {
         let Some(found) = self.found.as_ref().filter(|_| self.screen.is_editing()) else {
-            return false;
+            return ResumedEditing::NoLine;
         };
         if tcgetpgrp(io::stdin()).is_ok_and(|group| group != getpgrp()) {
             // In the background, a change of the settings would stop the program again.
-            return false;
+            return ResumedEditing::Background;
         }
         let mut raw = found.clone();
         raw.make_raw();
         raw.output_modes = found.output_modes; // A line feed still starts a new line.
         // SIGWINCH makes the editor read the size, which may have changed, and draw its line.
-        tcsetattr(io::stdin(), OptionalActions::Now, &raw).is_ok()
-            && kill_process(getpid(), Signal::WINCH).is_ok()
+        let is_set = tcsetattr(io::stdin(), OptionalActions::Now, &raw)
+            .and_then(|()| kill_process(getpid(), Signal::WINCH));
+        if is_set.is_ok() { ResumedEditing::Done } else { ResumedEditing::NoLine }
     }
 
     /// Restores the settings, also while a line is being typed.

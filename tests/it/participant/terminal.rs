@@ -1,6 +1,8 @@
 //! The participant at a terminal, under all kinds of keys, texts, signals and shells.
 
-use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use rustix::termios::{
     Action, OptionalActions, Winsize, tcflow, tcgetattr, tcsetattr, tcsetwinsize,
 };
@@ -51,6 +53,58 @@ fn who_was_stopped_and_goes_on_edits_the_same_line() {
         assert_eq!(alice.wait(), Some(0), "{}", alice.said);
         assert!(alice.is_in_line_mode());
     }
+}
+
+/// A shell whose `fg` finds the program running sends no SIGCONT: only the terminal tells the
+/// program that it is in the foreground again.
+#[test]
+fn who_was_in_the_background_edits_the_same_line_in_the_foreground() {
+    for program in ["setsid", "bash"] {
+        if let Err(error) = Command::new(program).arg("--version").output() {
+            return eprintln!("SKIPPED: {program}, a shell with jobs: {error}");
+        }
+    }
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let home = Home::new("alice", coordinator.address);
+    let alice = home.command(&["-e", "register 0"]);
+    let fifo = home.directory.path().join("go");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let mut shell = Command::new("setsid");
+    shell.args(["--ctty", "--wait", "bash", "--norc", "--noprofile", "-i"]);
+    shell.envs(alice.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    shell.env("PS1", "shell> ").env("HISTFILE", "/dev/null").env("GO", &fifo);
+    let mut shell = Running::at_terminal(shell);
+    shell.expect("shell> ");
+    let words = std::iter::once(alice.get_program()).chain(alice.get_args());
+    let words = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect::<Vec<_>>();
+    let pid = home.directory.path().join("pid");
+    let begin = format!("sh -c 'echo $$ > {}; exec \"$0\" \"$@\"'", pid.display());
+    shell.write(&format!("{begin} {}\r", words.join(" ")));
+    shell.expect("* new epoch ");
+    shell.expect("participant> ");
+    shell.write("msend ha");
+    shell.expect("ha");
+    // Behind Ctrl-Z the editor can set the terminal in the background, which stops it once more.
+    let pid = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::STOP).unwrap();
+    shell.expect("shell> ");
+    // One line: the next one would be typed for both programs.
+    shell.write("bg; cat \"$GO\"; fg\r");
+    shell.expect("participant.txt' &"); // The job that goes on.
+    bob.msend("meanwhile");
+    shell.expect("1 bob: meanwhile");
+    assert!(shell.is_in_line_mode(), "{:?}", shell.said);
+    std::fs::write(&fifo, "").unwrap();
+    until("line editing", || !shell.is_in_line_mode());
+    shell.write("lf\r");
+    shell.expect("OK msend");
+    assert!(bob.socket().line().ends_with("#half"));
+    shell.write("quit\r");
+    shell.expect("OK disconnect");
+    shell.expect("shell> ");
+    shell.write("exit\r");
+    assert_eq!(shell.wait(), Some(0), "{}", shell.said);
 }
 
 /// Waits until the editor has left one line and begun the next: it has pastes bracketed meanwhile.
