@@ -57,14 +57,20 @@ pub(super) struct SeqRange {
 
 impl SeqRanges {
     /// Adds a seq above all others.
+    #[inline]
     pub(super) fn push(&mut self, seq: Seq) {
         match self.ranges.back_mut() {
-            Some(range) if range.last.next() == seq => range.extend(seq),
+            Some(range) if range.last.next() == seq => {
+                range.last = seq;
+                range.through = range.through.wrapping_add(1);
+            }
             Some(_) | None => self.push_range(SeqRange { first: seq, last: seq }),
         }
     }
 
-    /// Adds a range above all others, and not next to them.
+    /// Adds a range above all others, and not next to them. Most seqs of a sender follow the one
+    /// before, so this stays out of their code.
+    #[inline(never)]
     fn push_range(&mut self, range: SeqRange) {
         self.ranges.push_back(CountedRange::behind(self.ranges.back().copied(), range));
     }
