@@ -231,7 +231,8 @@ impl AccessState {
         if let Command::Msend { text } | Command::Send { text, .. } = request.command {
             rights.check_text(text.as_bytes().len())?;
         }
-        let slot = slot.ok_or(RequestError::NotAMember)?;
+        // Not `ok_or`: each request would make the error, and drop it.
+        let Some(slot) = slot else { return Err(RequestError::NotAMember) };
         if let (None, Some(member)) = (known, members.at_mut(slot)) {
             let identity = KeptIdentity::new(&identity);
             member.access.decided = Some(Box::new(Decided { identity, rights }));

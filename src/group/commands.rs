@@ -62,7 +62,9 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
             }
             check_ip(&self.group.rules, peer, ip)?;
         }
-        let slot = self.group.state.members.find(request.id).ok_or(RequestError::NotAMember)?;
+        let Some(slot) = self.group.state.members.find(request.id) else {
+            return Err(RequestError::NotAMember);
+        };
         if !has_rules && !is_of_own_machine(origin, &request.command) {
             self.group.check_client(slot, origin, ip)?;
         }
