@@ -274,6 +274,9 @@ pub const REPLY_TIMEOUT_MS: u64 = 30_000;
 /// Replies in a row that do not come in time, after which a participant that is online goes on with
 /// its next coordinator.
 pub const MISSED_REPLIES_MAX: u32 = 2;
+/// Milliseconds for which the result of a command of `--exec` that a signal has ended is held: the
+/// same signal may come to the participant.
+pub const GROUP_SIGNAL_MS: u64 = 500;
 /// Milliseconds after which a prompt in the background checks if it is in the foreground again.
 pub const FOREGROUND_LOOK_MS: u64 = 250;
 /// Milliseconds between two samples of `--top`.

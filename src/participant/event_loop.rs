@@ -35,6 +35,8 @@ pub(super) enum ParticipantTimer {
     Dial,
     Exit,
     Timeout,
+    /// The result of a command of `--exec` is known.
+    Command,
     /// The program may be in the foreground of its terminal again.
     Foreground,
 }
@@ -139,6 +141,7 @@ impl EventLoop {
             ParticipantTimer::Accept
             | ParticipantTimer::Dial
             | ParticipantTimer::Exit
+            | ParticipantTimer::Command
             | ParticipantTimer::Timeout => (),
         }
         Some(timer)

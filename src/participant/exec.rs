@@ -10,11 +10,14 @@
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Write as _};
-use std::process::{Command, Stdio};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, ExitStatus, Stdio};
 
 use super::terminal::push_time;
+use crate::limits::GROUP_SIGNAL_MS;
 use crate::net::{Pool, Sink, Worker};
 use crate::session::{LogEntry, Message};
+use crate::time::Millis;
 
 /// The command of `--exec`, and the entries that wait for its end.
 #[derive(Default)]
@@ -23,6 +26,18 @@ pub(super) struct Exec {
     /// The message whose command runs, and entries behind it.
     under_way: VecDeque<LogEntry>,
     failures: u64,
+    /// A command that a signal has ended, and the time up to which the same signal may come here.
+    held: Option<(String, Millis)>,
+}
+
+/// What follows from the ends of commands.
+#[derive(Debug, Default)]
+pub(super) struct CommandResults {
+    /// Entries that belong into the message log now.
+    pub(super) entries: Vec<LogEntry>,
+    pub(super) failed: Option<FailedCommand>,
+    /// Time at which the result of a command is known, though nothing happens before.
+    pub(super) due: Option<Millis>,
 }
 
 /// A command that has failed.
@@ -67,15 +82,26 @@ impl Exec {
         None
     }
 
-    /// Returns the entries that belong into the message log now, and the command that has failed.
-    /// If a signal `stops` the participant, it may have ended the command too: then the message of
-    /// a failed command does not belong into the log, and none of those behind it.
-    pub(super) fn completions(&mut self, stops: bool) -> (Vec<LogEntry>, Option<FailedCommand>) {
+    /// Returns what follows from the ends of commands. If a signal `stops` the participant, it may
+    /// have ended the command too: then the message of a failed command does not belong into the
+    /// log, and none of those behind it. A signal for several processes comes to one after the
+    /// other, so the result of a command that a signal has ended is held for a moment.
+    pub(super) fn completions(&mut self, stops: bool, now: Millis) -> CommandResults {
         let done = self.worker.as_ref().map(Worker::completions).unwrap_or_default();
-        if done.is_empty() {
-            return (Vec::new(), None);
-        }
-        let reason = done.into_iter().find_map(Result::err);
+        let reason = match (done.into_iter().next(), self.held.take()) {
+            (Some(Ok(())), _) => None,
+            (Some(Err(CommandFailure { reason, is_signal: true })), _) if !stops => {
+                let due = now.plus(GROUP_SIGNAL_MS);
+                self.held = Some((reason, due));
+                return CommandResults { due: Some(due), ..CommandResults::default() };
+            }
+            (Some(Err(CommandFailure { reason, .. })), _) => Some(reason),
+            (None, Some((reason, due))) if stops || due <= now => Some(reason),
+            (None, held) => {
+                self.held = held;
+                return CommandResults::default();
+            }
+        };
         self.failures = self.failures.saturating_add(u64::from(reason.is_some()));
         let comes_again = stops && reason.is_some();
         if comes_again {
@@ -87,8 +113,15 @@ impl Exec {
         let others = waiting.filter_map(|entry| self.push(entry)).collect::<Vec<_>>();
         let failures = self.failures;
         let failed = reason.map(|reason| FailedCommand { reason, failures, comes_again });
-        (first.into_iter().chain(others).collect(), failed)
+        let entries = first.into_iter().chain(others).collect();
+        CommandResults { entries, failed, due: None }
     }
+}
+
+/// Reason of a failure, and if it was a signal.
+struct CommandFailure {
+    reason: String,
+    is_signal: bool,
 }
 
 /// Runs the command on the worker's thread.
@@ -98,26 +131,26 @@ struct Shell {
 
 impl Sink for Shell {
     type Job = Message;
-    /// Result of the command, with the reason of a failure.
-    type Done = Result<(), String>;
+    type Done = Result<(), CommandFailure>;
 
-    fn run(&mut self, batch: Vec<Message>) -> Result<(), String> {
+    fn run(&mut self, batch: Vec<Message>) -> Result<(), CommandFailure> {
         batch.iter().map(|message| self.run_for(message)).fold(Ok(()), Result::and)
     }
 }
 
 impl Shell {
-    fn run_for(&self, message: &Message) -> Result<(), String> {
+    fn run_for(&self, message: &Message) -> Result<(), CommandFailure> {
         let seq = message.seq();
-        match self.wait_for(message) {
-            Ok(None) => Ok(()),
-            Ok(Some(status)) => Err(format!("message {seq}: {status}")),
-            Err(error) => Err(format!("message {seq}: cannot run sh: {error}")),
-        }
+        let (reason, is_signal) = match self.wait_for(message) {
+            Ok(status) if status.success() => return Ok(()),
+            Ok(status) => (format!("message {seq}: {status}"), status.signal().is_some()),
+            Err(error) => (format!("message {seq}: cannot run sh: {error}"), false),
+        };
+        Err(CommandFailure { reason, is_signal })
     }
 
-    /// Runs the command to its end. Returns a status that is not success.
-    fn wait_for(&self, message: &Message) -> io::Result<Option<String>> {
+    /// Runs the command to its end.
+    fn wait_for(&self, message: &Message) -> io::Result<ExitStatus> {
         let mut time = String::new();
         push_time(message.accepted(), &mut time);
         let mut child = Command::new("sh")
@@ -135,7 +168,6 @@ impl Shell {
                 Ok(()) | Err(_) => (),
             }
         }
-        let status = child.wait()?;
-        Ok((!status.success()).then(|| status.to_string()))
+        child.wait()
     }
 }

@@ -2,7 +2,8 @@
 //! outbox file, the printer, and looked up names.
 
 use super::{Participant, push_outbox_note};
-use crate::participant::exec::FailedCommand;
+use crate::participant::event_loop::ParticipantTimer;
+use crate::participant::exec::{CommandResults, FailedCommand};
 use crate::participant::message_log::LogReport;
 use crate::participant::outbox_file::OutboxReport;
 use crate::session::{NoticeKind, SessionInput};
@@ -11,7 +12,11 @@ use crate::time::Millis;
 
 /// Gives all results to the session.
 pub(super) fn take_completions(participant: &mut Participant, now: Millis) {
-    let (entries, failed) = participant.exec.completions(participant.exit.has_signal);
+    let results = participant.exec.completions(participant.exit.has_signal, now);
+    let CommandResults { entries, failed, due } = results;
+    if let Some(due) = due {
+        participant.event_loop.wake_at(due, ParticipantTimer::Command);
+    }
     entries.iter().for_each(|entry| participant.files.log().append(entry));
     if let Some(FailedCommand { reason, failures, comes_again }) = failed {
         participant.exit.has_failed = true;

@@ -124,7 +124,7 @@ impl Participant {
             }
             ParticipantTimer::Timeout => self.on_timeout(now),
             ParticipantTimer::Foreground => self.resume_editing(now),
-            ParticipantTimer::Exit => (),
+            ParticipantTimer::Exit | ParticipantTimer::Command => (), // Each turn looks.
         }
     }
 

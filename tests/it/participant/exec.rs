@@ -113,3 +113,17 @@ fn a_message_whose_command_ends_by_the_signal_that_ends_the_participant_comes_ag
     let mut alice = Running::start(home.command_as_is(&["--join", "-q", "--exec", "cat"]));
     alice.expect("one\n");
 }
+
+#[test]
+fn a_message_whose_command_ends_by_a_signal_of_its_own_does_not_come_again() {
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let home = Home::new("alice", coordinator.address);
+    let options = ["--join", "-q", "--count", "1", "--exec", "kill -TERM $$"];
+    let mut alice = Running::start(home.command_as_is(&options));
+    alice.expect("OK register ");
+    bob.msend("one");
+    assert_eq!(alice.wait(), Some(1), "{}", alice.said);
+    assert!(alice.said.contains("message 1: signal: 15 (SIGTERM) (1 failure)\n"), "{}", alice.said);
+    assert_eq!(texts(&home.log()), ["one"]);
+}
