@@ -74,7 +74,7 @@ impl AnnouncedId {
     }
 
     /// Returns true if nothing was announced about the id, and nothing is proposed.
-    fn is_unheard_of(self) -> bool {
+    fn is_unannounced(self) -> bool {
         self.announced == Announced::Absent && self.at.is_none() && !self.is_proposed
     }
 
@@ -194,7 +194,7 @@ impl Announcements {
     /// Updates the time at which an id is due, and forgets an id that has left before anything was
     /// announced about it. Must be called after each change of the id.
     pub(super) fn update(&mut self, id: &str, presence: Option<Presence>) {
-        if self.ids.get(id).is_some_and(|it| presence.is_none() && it.is_unheard_of()) {
+        if self.ids.get(id).is_some_and(|it| presence.is_none() && it.is_unannounced()) {
             return self.forget(id);
         }
         let Self { delay_ms: Some(delay_ms), ids, due, .. } = self else { return };

@@ -345,7 +345,7 @@ impl Group {
         self.state.announcements.next_due().filter(|_| !self.is_shutting_down)
     }
 
-    /// Checks all invariants, linear in the members. Debug builds check the cheap ones always.
+    /// Checks all invariants, linear in the members. Debug builds check the cheap ones too.
     ///
     /// # Panics
     ///

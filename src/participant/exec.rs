@@ -30,7 +30,7 @@ pub(super) struct Exec {
     held: Option<(String, Millis)>,
 }
 
-/// What follows from the ends of commands.
+/// Results of commands that have ended.
 #[derive(Debug, Default)]
 pub(super) struct CommandResults {
     /// Entries that belong into the message log now.
@@ -82,7 +82,7 @@ impl Exec {
         None
     }
 
-    /// Returns what follows from the ends of commands. If a signal `stops` the participant, it may
+    /// Returns the results of commands that have ended. If a signal `stops` the participant, it may
     /// have ended the command too: then the message of a failed command does not belong into the
     /// log, and none of those behind it. A signal for several processes comes to one after the
     /// other, so the result of a command that a signal has ended is held for a moment.

@@ -74,7 +74,7 @@ fn read(config: &CoordinatorConfig, tasks: StartTasks) -> Result<ListFindings, C
     loop {
         let now = clock.now();
         thread.take_reports(&mut reports);
-        // What the group does behind the list that was asked for is not of interest.
+        // Entries after the end of the list are not read: they belong to a group that goes on.
         while is_reading(&journal)
             && let Some(report) = reports.pop_front()
         {

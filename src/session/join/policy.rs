@@ -1,4 +1,4 @@
-//! What a failed attempt of a join means: the end of a command, or a further attempt.
+//! Consequence of a failed attempt to join: the end of a command, or a further attempt.
 
 /// Rule for a failed attempt of a join, by who asked for the join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

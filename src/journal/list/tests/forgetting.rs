@@ -1,4 +1,4 @@
-//! What the list forgets: owners of messages that all members have, and positions of snapshots.
+//! The list forgets owners of messages that all members have, and positions of snapshots.
 
 use super::*;
 use crate::limits::list::{HORIZON_ENTRIES, SNAPSHOT_MARKS_MAX};
@@ -22,7 +22,7 @@ fn own_messages_that_all_members_have_are_forgotten_before_they_expire() {
         found
     };
     assert_eq!(horizon_at(350_000), Seq::new(250_000), "some may be kept for newcomers");
-    assert_eq!(horizon_at(900_000), Seq::new(300_000), "ann has no more");
+    assert_eq!(horizon_at(900_000), Seq::new(300_000), "the cursor of ann is there");
     assert_eq!(horizon_at(200_000), Seq::new(300_000), "it never goes back");
 }
 
