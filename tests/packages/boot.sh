@@ -68,12 +68,15 @@ mkdir "$scratch/layers" "$scratch/root"
 outside=$!
 trap 'kill -KILL "$outside" 2> /dev/null || true
     wait 2> /dev/null || true
-    until find "$group" -depth -type d -exec rmdir {} + 2> /dev/null; do sleep 0.1; done
+    wait_for "the control group is empty" remove_group
     rm -rf --one-file-system "$scratch"' EXIT
+remove_group() {
+    find "$group" -depth -type d -exec rmdir {} +
+}
 
-# Runs a command on the machine: on COMMAND...
+# Runs a command on the machine, for at most a minute: on COMMAND...
 on() {
-    nsenter --target "$manager" --all --root --wd -- "$@"
+    timeout --kill-after=5 60 nsenter --target "$manager" --all --root --wd -- "$@"
 }
 
 # Waits until systemd has started all that a boot starts.
@@ -285,12 +288,15 @@ else
 fi
 
 # Both services are back after a boot, and alice has kept her place.
-first=$manager
-is_booted_again() {
-    is_booted && test "$manager" != "$first"
+# The signal asks for a poweroff, as systemd(1) has it. No command of `on` may run meanwhile: a
+# systemd that ends stops all processes for a moment, and nsenter then stops with its child for
+# good.
+env kill -s RTMIN+4 "$manager"
+is_off() {
+    ! kill -0 "$manager"
 }
-must systemctl poweroff
-wait_for "systemd has started again" is_booted_again
+wait_for "the machine is off" is_off
+wait_for "systemd has started again" is_booted
 wait_for "the group is back" on groupcast-coordinator --health 127.0.0.1:5000
 send "after a boot"
 alice_gets "after a boot"
