@@ -12,6 +12,11 @@ pub const CERTIFICATE_CHECK_MS: u64 = 60_000;
 
 /// Most bytes of text in a record.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Most records of one write, which go to the system with one call.
+pub const WRITE_RECORDS_MAX: usize = 8;
+/// While more bytes of records than this wait for sockets, of all connections of a loop, a write
+/// has one record. So many connections that cannot send at once keep one record each.
+pub const WAITING_BYTES_MAX: usize = 1024 * 1024;
 /// Most bytes of text in a record after a record that the system did not take whole.
 pub const TEXT_BYTES_BLOCKED: usize = 4 * 1024;
 /// Most bytes of a record: header, text, type, padding and tag (RFC 8446). This is also the limit

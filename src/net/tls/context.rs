@@ -1,6 +1,6 @@
 //! Configuration of TLS, and the memory that all connections of a loop share.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,13 +17,15 @@ use super::chain::{CaRoots, unix_time};
 use super::error::TlsError;
 use super::identity::TlsIdentity;
 use super::verifiers::{EveryClient, HANDSHAKE_ALGORITHMS, TrustedServer};
-use crate::limits::tls::{RECORD_BYTES_MAX, SEALED_BYTES_MAX};
+use crate::limits::tls::{RECORD_BYTES_MAX, SEALED_BYTES_MAX, WRITE_RECORDS_MAX};
 use crate::protocol::KeyName;
 use crate::time::UnixMillis;
 
 /// Memory of reads and writes, and the time, for all TLS connections of a loop.
 pub struct TlsContext {
     pub(super) scratch: RefCell<TlsScratch>,
+    /// Bytes of records that wait for sockets, of all connections.
+    pub(super) waiting_bytes: Cell<usize>,
     provider: Arc<CryptoProvider>,
     time: Arc<LoopTime>,
 }
@@ -32,7 +34,7 @@ pub struct TlsContext {
 pub(super) struct TlsScratch {
     /// Records that arrive, or text that leaves.
     pub(super) first: Box<[u8]>,
-    /// A record that leaves.
+    /// Records that leave.
     pub(super) sealed: Box<[u8]>,
 }
 
@@ -105,10 +107,11 @@ impl TlsContext {
         };
         let scratch = TlsScratch {
             first: vec![0; RECORD_BYTES_MAX].into(),
-            sealed: vec![0; SEALED_BYTES_MAX].into(),
+            sealed: vec![0; WRITE_RECORDS_MAX * SEALED_BYTES_MAX].into(),
         };
         Rc::new(Self {
             scratch: RefCell::new(scratch),
+            waiting_bytes: Cell::new(0),
             provider: Arc::new(provider),
             time: Arc::new(LoopTime(Mutex::new(UnixMillis(0)))),
         })

@@ -40,8 +40,8 @@ pub trait Wire: Read + Write {
 /// A TLS connection. Reads and writes fail with `NotConnected` until [`TlsStream::handshake`] has
 /// returned true.
 ///
-/// Written text is sealed as records. At most one record waits for the socket, and its text counts
-/// as written. A connection without traffic holds no buffer.
+/// Written text is sealed as records. Those of one write may wait for the socket, and their text
+/// counts as written. A connection without traffic holds no buffer.
 pub struct TlsStream<W> {
     wire: W,
     session: TlsSession,
@@ -53,6 +53,8 @@ pub struct TlsStream<W> {
     text: Backlog,
     /// Records that the socket has not taken.
     sealed: Backlog,
+    /// Bytes of `sealed` that [`TlsContext::waiting_bytes`] counts.
+    counted_bytes: usize,
     /// Most bytes of text in the next record.
     text_bytes_max: usize,
     peer: Option<KeyName>,
@@ -105,6 +107,22 @@ impl Backlog {
     }
 }
 
+impl<W> Drop for TlsStream<W> {
+    fn drop(&mut self) {
+        self.sealed = Backlog::default();
+        self.count_waiting();
+    }
+}
+
+impl<W> TlsStream<W> {
+    /// Counts the records that wait, after a change of their number.
+    fn count_waiting(&mut self) {
+        let (all, own) = (self.context.waiting_bytes.get(), self.sealed.waiting().len());
+        self.context.waiting_bytes.set(all.saturating_sub(self.counted_bytes).saturating_add(own));
+        self.counted_bytes = own;
+    }
+}
+
 impl<W: Wire> TlsStream<W> {
     /// Wraps an accepted socket. The peer speaks first.
     ///
@@ -135,6 +153,7 @@ impl<W: Wire> TlsStream<W> {
             partial: Vec::new(),
             text: Backlog::default(),
             sealed: Backlog::default(),
+            counted_bytes: 0,
             text_bytes_max: TEXT_BYTES_MAX,
             peer: None,
             ends: Ends::default(),

@@ -137,6 +137,7 @@ pub(super) fn identity(key: &GeneratedKey) -> TlsIdentity {
 pub(super) struct Pair {
     client: TlsStream<End>,
     server: TlsStream<End>,
+    context: Rc<TlsContext>,
     /// Bytes from the client.
     up: Rc<RefCell<Line>>,
     /// Bytes from the server.
@@ -147,10 +148,20 @@ impl Pair {
     pub(super) fn new(client: &TlsIdentity, server: &TlsIdentity, trust: Trust) -> Self {
         let context = TlsContext::new();
         context.set_time(NOW);
+        Self::within(&context, client, server, trust)
+    }
+
+    /// A pair in the loop of `context`.
+    pub(super) fn within(
+        context: &Rc<TlsContext>,
+        client: &TlsIdentity,
+        server: &TlsIdentity,
+        trust: Trust,
+    ) -> Self {
         let ([near, far], [up, down]) = wire();
         let client = TlsStream::client(near, &context.client(client, trust).unwrap()).unwrap();
         let server = TlsStream::server(far, &context.server(server).unwrap()).unwrap();
-        Self { client, server, up, down }
+        Self { client, server, context: Rc::clone(context), up, down }
     }
 
     /// Alice and the coordinator, before their handshake.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::{Backlog, TlsPhase, TlsStream, Wire};
 use crate::limits::tls::{
     AROUND_TEXT_BYTES, NO_TEXT_BYTES_MAX, TEXT_BYTES_BLOCKED, TEXT_BYTES_MAX, TEXT_BYTES_PER_OTHER,
+    WAITING_BYTES_MAX, WRITE_RECORDS_MAX,
 };
 use crate::net::tls::TlsError;
 use crate::net::tls::gather::Unsealed;
@@ -130,11 +131,21 @@ impl<W: Wire> TlsStream<W> {
             let _ = self.flush_sealed();
         }
         self.sealed = Backlog::default();
+        self.count_waiting();
         error.into()
     }
 
     /// Writes the waiting records. Fails with `WouldBlock` if some are left.
     pub(super) fn flush_sealed(&mut self) -> io::Result<()> {
+        if self.sealed.is_empty() {
+            return Ok(());
+        }
+        let flushed = self.write_sealed();
+        self.count_waiting();
+        flushed
+    }
+
+    fn write_sealed(&mut self) -> io::Result<()> {
         while !self.sealed.is_empty() {
             match self.wire.write(self.sealed.waiting()) {
                 Ok(0) => return Err(self.end_output(ErrorKind::WriteZero.into())),
@@ -152,16 +163,17 @@ impl<W: Wire> TlsStream<W> {
         self.ends.is_output_closed = true;
         self.ends.is_wire_closed = true;
         self.sealed = Backlog::default();
+        self.count_waiting();
         error
     }
 
-    /// Writes a record, and keeps the bytes that the socket does not take. Returns true if it took
-    /// all of them. Each record but the last one of a run waits in the kernel for the next one: a
-    /// run wakes the peer once.
-    fn send(&mut self, record: &[u8], is_last: bool) -> io::Result<bool> {
+    /// Writes records, and keeps the bytes that the socket does not take. Returns true if it took
+    /// all of them. All but the last ones of a run wait in the kernel for the next ones: a run
+    /// wakes the peer once.
+    fn send(&mut self, records: &[u8], is_last: bool) -> io::Result<bool> {
         let written = loop {
             let wire = &mut self.wire;
-            match if is_last { wire.write(record) } else { wire.write_more(record) } {
+            match if is_last { wire.write(records) } else { wire.write_more(records) } {
                 Ok(0) => return Err(self.end_output(ErrorKind::WriteZero.into())),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break 0,
@@ -169,27 +181,44 @@ impl<W: Wire> TlsStream<W> {
                 Ok(written) => break written,
             }
         };
-        let rest = record.get(written..).unwrap_or_default();
-        self.sealed.bytes.extend_from_slice(rest);
-        self.text_bytes_max = if rest.is_empty() { TEXT_BYTES_MAX } else { TEXT_BYTES_BLOCKED };
+        let rest = records.get(written..).unwrap_or_default();
+        if rest.is_empty() {
+            self.text_bytes_max = TEXT_BYTES_MAX;
+        } else {
+            self.text_bytes_max = TEXT_BYTES_BLOCKED;
+            self.sealed.bytes.extend_from_slice(rest);
+            self.count_waiting();
+        }
         Ok(rest.is_empty())
     }
 
-    /// Seals slices as records, and writes each one before the next one is sealed.
+    /// Returns the number of records in the next write.
+    fn records_max(&self) -> usize {
+        let is_blocked = self.text_bytes_max < TEXT_BYTES_MAX;
+        let are_many_waiting = self.context.waiting_bytes.get() > WAITING_BYTES_MAX;
+        if is_blocked || are_many_waiting { 1 } else { WRITE_RECORDS_MAX }
+    }
+
+    /// Seals slices as records, a few at a time, and writes these before the next ones are sealed.
     fn write_records(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.flush_sealed()?;
         let context = Rc::clone(&self.context);
         let scratch = &mut *context.scratch.borrow_mut();
         let (mut unsealed, mut written) = (Unsealed::new(slices), 0_usize);
         loop {
-            let text = unsealed.next(&mut scratch.first, self.text_bytes_max);
-            if text.is_empty() {
-                return Ok(written);
+            let mut length = 0_usize;
+            for _ in 0..self.records_max() {
+                let text = unsealed.next(&mut scratch.first, self.text_bytes_max);
+                if text.is_empty() {
+                    break;
+                }
+                let room = scratch.sealed.get_mut(length..).unwrap_or_default();
+                let sealed = self.session.seal(&mut self.partial, text, room)?;
+                length = length.saturating_add(sealed);
+                written = written.saturating_add(text.len());
             }
-            let length = self.session.seal(&mut self.partial, text, &mut scratch.sealed)?;
-            written = written.saturating_add(text.len());
-            let record = scratch.sealed.get(..length).unwrap_or_default();
-            if !self.send(record, unsealed.is_empty())? {
+            let records = scratch.sealed.get(..length).unwrap_or_default();
+            if length == 0 || !self.send(records, unsealed.is_empty())? {
                 return Ok(written);
             }
         }

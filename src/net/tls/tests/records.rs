@@ -3,7 +3,9 @@
 use std::io::IoSlice;
 
 use super::*;
-use crate::limits::tls::{TEXT_BYTES_BLOCKED, TEXT_BYTES_MAX};
+use crate::limits::tls::{
+    TEXT_BYTES_BLOCKED, TEXT_BYTES_MAX, WAITING_BYTES_MAX, WRITE_RECORDS_MAX,
+};
 
 /// Bytes of a record besides its text: header, type and tag.
 const OVERHEAD: usize = 5 + 1 + 16;
@@ -20,7 +22,7 @@ fn records(pair: &Pair) -> Vec<usize> {
 
 #[test]
 fn a_run_leaves_in_records_of_16_kib_and_never_one_for_each_message() {
-    let cases: [(Vec<usize>, &[usize]); 7] = [
+    let cases: [(Vec<usize>, &[usize]); 8] = [
         (vec![127], &[127]),
         (vec![127; 100], &[12_700]),
         (vec![64 * 1024], &[16_384; 4]),
@@ -28,6 +30,7 @@ fn a_run_leaves_in_records_of_16_kib_and_never_one_for_each_message() {
         (vec![1, 0, TEXT_BYTES_MAX, 0], &[16_384, 1]),
         (vec![0, 0, 1], &[1]),
         (vec![30_000, 5, 30_000, 7], &[16_384, 16_384, 16_384, 10_860]),
+        (vec![100_000; 3], &[[16_384; 18].as_slice(), &[5088]].concat()),
     ];
     for (slices, expected) in cases {
         let mut pair = Pair::open();
@@ -36,7 +39,8 @@ fn a_run_leaves_in_records_of_16_kib_and_never_one_for_each_message() {
         let sent = slices.concat();
         assert_eq!(pair.client.write_vectored(&io_slices).unwrap(), sent.len());
         assert_eq!(records(&pair), expected);
-        assert_eq!(pair.up.borrow().writes.len(), 2 + expected.len(), "one write for each record");
+        let writes = expected.len().div_ceil(WRITE_RECORDS_MAX);
+        assert_eq!(pair.up.borrow().writes.len(), 2 + writes, "one write for eight records");
         assert!(read_now(&mut pair.server) == sent);
     }
 }
@@ -61,25 +65,61 @@ fn empty_writes_leave_no_record() {
 }
 
 #[test]
-fn at_most_one_record_waits_for_the_socket_and_its_text_counts_as_written() {
-    for room in [0, 1, OVERHEAD, 5000, TEXT_BYTES_MAX + OVERHEAD - 1] {
-        let (mut pair, sent) = (Pair::open(), text(60_000));
+fn the_records_of_one_write_wait_for_the_socket_and_their_text_counts_as_written() {
+    let (text_bytes, bytes) = (8 * TEXT_BYTES_MAX, 8 * (TEXT_BYTES_MAX + OVERHEAD));
+    for room in [0, 1, OVERHEAD, 5000, TEXT_BYTES_MAX + OVERHEAD, bytes - 1] {
+        let (mut pair, sent) = (Pair::open(), text(200_000));
         pair.up.borrow_mut().room = room;
-        assert_eq!(pair.client.write(&sent).unwrap(), TEXT_BYTES_MAX, "{room}");
+        assert_eq!(pair.client.write(&sent).unwrap(), text_bytes, "{room}");
         assert!(pair.client.wants_write());
         assert_eq!(pair.client.write(b"more").unwrap_err().kind(), ErrorKind::WouldBlock);
         assert_eq!(pair.client.flush().unwrap_err().kind(), ErrorKind::WouldBlock);
-        assert_eq!(pair.client.sealed_bytes(), TEXT_BYTES_MAX + OVERHEAD - room);
+        assert_eq!(pair.client.sealed_bytes(), bytes - room);
+        assert_eq!(pair.context.waiting_bytes.get(), bytes - room);
         pair.up.borrow_mut().room = usize::MAX;
         pair.client.flush().unwrap();
         assert!(!pair.client.wants_write() && pair.client.sealed_bytes() == 0);
-        assert!(read_now(&mut pair.server) == sent[..TEXT_BYTES_MAX]);
+        assert_eq!(pair.context.waiting_bytes.get(), 0);
+        assert!(read_now(&mut pair.server) == sent[..text_bytes]);
     }
+}
+
+/// Returns a pair whose client has written what its wire did not take.
+fn blocked(context: &Rc<TlsContext>) -> Pair {
+    let trust = Trust::Keys(vec![COORDINATOR.name]);
+    let mut pair = Pair::within(context, &identity(&ALICE), &identity(&COORDINATOR), trust);
+    assert_eq!(pair.shake(), [Ok(true), Ok(true)]);
+    pair.up.borrow_mut().room = 0;
+    assert!(pair.client.write(&text(200_000)).unwrap() > 0);
+    pair
+}
+
+#[test]
+fn many_connections_that_cannot_send_keep_one_record_each() {
+    let context = TlsContext::new();
+    context.set_time(NOW);
+    let first_ones = WAITING_BYTES_MAX / (8 * TEXT_BYTES_MAX);
+    let mut pairs: Vec<Pair> = (0..first_ones + 3).map(|_| blocked(&context)).collect();
+    let kept: Vec<usize> = pairs.iter().map(|pair| pair.client.sealed_bytes()).collect();
+    let record = TEXT_BYTES_MAX + OVERHEAD;
+    assert_eq!(kept, [vec![8 * record; first_ones], vec![record; 3]].concat());
+    assert_eq!(context.waiting_bytes.get(), kept.iter().sum::<usize>());
+
+    // Each end of a connection gives its share back.
+    drop(pairs.swap_remove(0));
+    assert_eq!(context.waiting_bytes.get(), kept.iter().sum::<usize>() - 8 * record);
+    let mut pair = blocked(&context);
+    assert_eq!(pair.client.sealed_bytes(), 8 * record, "there is room again");
+    pair.down.borrow_mut().bytes.extend([0xFF; 9]);
+    assert!(pair.client.read(&mut [0; 9]).is_err());
+    assert_eq!(pair.client.sealed_bytes(), 0, "a faulty record of the peer");
+    pairs.clear();
+    assert_eq!(context.waiting_bytes.get(), 0);
 }
 
 #[test]
 fn records_are_4_kib_from_one_that_was_not_taken_whole_to_one_that_was() {
-    let (mut pair, sent) = (Pair::open(), text(100_000));
+    let (mut pair, sent) = (Pair::open(), text(300_000));
     let (mut written, mut taken) = (0, Vec::new());
     let mut write = |pair: &mut Pair, room: usize| {
         pair.up.borrow_mut().room = room;
@@ -88,12 +128,13 @@ fn records_are_4_kib_from_one_that_was_not_taken_whole_to_one_that_was() {
         taken.push(bytes);
     };
     write(&mut pair, 100); // Not taken whole.
-    write(&mut pair, TEXT_BYTES_MAX + OVERHEAD - 100 + 200); // The rest, and 200 of the next one.
+    let whole = 8 * (TEXT_BYTES_MAX + OVERHEAD);
+    write(&mut pair, whole - 100 + 200); // The rest, and 200 of the next one.
     write(&mut pair, TEXT_BYTES_BLOCKED + OVERHEAD - 200); // The rest, and 0 of the next one.
     assert_eq!(pair.client.write(b"more").unwrap_err().kind(), ErrorKind::WouldBlock);
     write(&mut pair, usize::MAX);
-    assert_eq!(taken[..3], [TEXT_BYTES_MAX, TEXT_BYTES_BLOCKED, TEXT_BYTES_BLOCKED]);
-    assert_eq!(records(&pair)[..6], [16_384, 4096, 4096, 4096, 16_384, 16_384]);
+    assert_eq!(taken[..3], [8 * TEXT_BYTES_MAX, TEXT_BYTES_BLOCKED, TEXT_BYTES_BLOCKED]);
+    assert_eq!(records(&pair)[7..13], [16_384, 4096, 4096, 4096, 16_384, 16_384]);
     assert!(read_now(&mut pair.server) == sent);
 }
 
@@ -138,27 +179,28 @@ fn text_is_read_in_pieces_of_every_small_size_and_little_is_kept() {
 }
 
 #[test]
-fn the_last_record_of_a_write_leaves_at_once_and_the_others_wait_for_it() {
-    let long = text(3 * TEXT_BYTES_MAX + 1);
-    for bytes in [1, 100, TEXT_BYTES_MAX, TEXT_BYTES_MAX + 1, 2 * TEXT_BYTES_MAX, long.len()] {
+fn the_last_records_of_a_run_leave_at_once_and_the_others_wait_for_them() {
+    let write_bytes_max = WRITE_RECORDS_MAX * TEXT_BYTES_MAX;
+    let long = text(2 * write_bytes_max + 1);
+    for bytes in [1, 100, TEXT_BYTES_MAX + 1, write_bytes_max, write_bytes_max + 1, long.len()] {
         for cut in [0, 1, bytes / 2, bytes] {
             let mut pair = Pair::open();
             let before = pair.down.borrow().writes.len();
             let (first, second) = long[..bytes].split_at(cut);
             let slices = [&b""[..], first, b"", second, b""].map(IoSlice::new);
             assert_eq!(pair.server.write_vectored(&slices).unwrap(), bytes);
-            let (records, down) = (bytes.div_ceil(TEXT_BYTES_MAX), pair.down.borrow());
-            assert_eq!(down.writes.len() - before, records, "{bytes} bytes, cut at {cut}");
-            assert_eq!((down.announced, down.is_unfinished), (records - 1, false));
+            let (writes, down) = (bytes.div_ceil(write_bytes_max), pair.down.borrow());
+            assert_eq!(down.writes.len() - before, writes, "{bytes} bytes, cut at {cut}");
+            assert_eq!((down.announced, down.is_unfinished), (writes - 1, false));
         }
     }
 }
 
 #[test]
-fn a_record_that_waited_leaves_at_once() {
+fn records_that_waited_leave_at_once() {
     let mut pair = Pair::open();
     pair.down.borrow_mut().room = 100;
-    assert_eq!(pair.server.write(&text(2 * TEXT_BYTES_MAX)).unwrap(), TEXT_BYTES_MAX);
+    assert_eq!(pair.server.write(&text(20 * TEXT_BYTES_MAX)).unwrap(), 8 * TEXT_BYTES_MAX);
     assert!(pair.server.wants_write());
     pair.down.borrow_mut().room = usize::MAX;
     pair.server.flush().unwrap();
