@@ -13,11 +13,13 @@
 //! length in one byte and a name. The version has 1 byte, the chain 16, `count` 4, and all others
 //! 8. The checksum is the XXH3 of all bytes before it.
 
+use std::iter;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::chain::Chain;
 use super::names::{Life, ListPosition, SiteName};
-use super::record::{ListRecord, RECORD_HEADER_BYTES, SharedRules, put_short, take_short};
+use super::record::{ListRecord, SharedRules, put_short, take_short};
 use crate::journal::fields::{take, take_u64};
 use crate::protocol::Epoch;
 use crate::time::UnixMillis;
@@ -45,12 +47,16 @@ pub struct BatchHeader {
     pub time: UnixMillis,
 }
 
-/// A batch that was read.
+/// A batch that was read. Its records were checked, and are decoded again when they are used: this
+/// costs less than memory for all of them.
 #[derive(Clone, Debug)]
 pub struct ListBatch<'a> {
     /// Fields before the records.
     pub header: BatchHeader,
-    records: Vec<ListRecord<'a>>,
+    /// True if a record ends the life of the process.
+    pub ends_life: bool,
+    count: usize,
+    records: &'a [u8],
 }
 
 /// Bytes that are no batch.
@@ -115,23 +121,23 @@ impl<'a> ListBatch<'a> {
         let time = UnixMillis(take_u64(rest)?).min(UnixMillis::END_OF_9999);
         let count = usize::try_from(u32::from_le_bytes(take(rest)?)).ok()?;
         let header = BatchHeader { site, life, number, seen, chain, time };
-        // The bytes limit the memory, whatever the count says.
-        let mut records = Vec::with_capacity((rest.len() / RECORD_HEADER_BYTES).min(count));
+        let (records, mut ends_life) = (*rest, false);
         for _ in 0..count {
-            records.push(ListRecord::take(rest)?);
+            ends_life |= ListRecord::take(rest)? == ListRecord::End;
         }
-        rest.is_empty().then_some(Self { header, records })
+        rest.is_empty().then_some(Self { header, ends_life, count, records })
     }
 
     /// Returns the records, in order.
     pub fn records(&self) -> impl Iterator<Item = ListRecord<'a>> {
-        self.records.iter().copied()
+        let mut rest = self.records;
+        iter::from_fn(move || ListRecord::take(&mut rest))
     }
 
     /// Returns the number of records.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.records.len()
+        self.count
     }
 }
 

@@ -384,7 +384,7 @@ impl ListState {
                 self.sites.insert(site.clone(), state);
             }
             Some(_) | None => {
-                let has_ended = batch.records().any(|record| record == ListRecord::End);
+                let has_ended = batch.ends_life;
                 if let Some(state) = self.sites.get_mut(site) {
                     *state = SiteState { number: *number, seen: *seen, time, has_ended, ..*state };
                 }
