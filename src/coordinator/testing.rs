@@ -143,6 +143,10 @@ impl Stream for TestStream {
         !self.0.borrow().held.is_empty()
     }
 
+    fn held_bytes(&self) -> usize {
+        self.0.borrow().held.len()
+    }
+
     fn short_read_drains(&self) -> bool {
         false
     }

@@ -110,6 +110,22 @@ fn a_client_that_takes_no_replies_is_throttled_until_it_takes_them() {
 }
 
 #[test]
+fn replies_that_the_transport_holds_count_until_the_socket_has_taken_them() {
+    let mut part = Part::new(|_| ());
+    let (key, stream) = part.add();
+    stream.hold();
+    stream.send(&REQUEST.repeat(3));
+    part.commands.on_event(key, ALL);
+    let bytes = part.run() * "OK msend seq=1\n".len();
+    assert_eq!((bytes, part.commands.stats().kept_bytes), (45, 45));
+    stream.make_room(usize::MAX);
+    part.commands.on_event(key, ALL);
+    part.commands.schedule_flush(key);
+    part.run();
+    assert_eq!((stream.take().len(), part.commands.stats().kept_bytes), (45, 0));
+}
+
+#[test]
 fn bytes_before_the_end_are_a_request_and_after_its_reply_the_socket_is_closed() {
     let mut part = Part::new(|_| ());
     let (key, stream) = part.add();
