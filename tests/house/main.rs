@@ -8,6 +8,7 @@
 //!   keys      every limit is in the help, the samples and the documents
 //!   licences  dependencies may be used and passed on freely
 //!   documents the files and functions that they name exist
+//!   replicated  limits that all sites share change only with a version in the list
 //! ```
 //!
 //! Each rule is a function from a text to what offends in it, tried on snippets that offend.
@@ -22,6 +23,7 @@ mod keys;
 mod licences;
 mod modules;
 mod names;
+mod replicated;
 mod sizes;
 mod types;
 mod walls;
