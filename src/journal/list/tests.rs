@@ -1,6 +1,7 @@
 //! Batches, the judgement of batches, and snapshots.
 
 mod backlog;
+mod ends;
 mod forgetting;
 mod moves;
 mod sites;

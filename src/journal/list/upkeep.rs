@@ -117,7 +117,7 @@ impl<T: Copy + Ord> SiteJournal<T> {
     }
 
     /// Ends a turn: makes a batch of the proposals if none is under way, and does what is due.
-    /// `draw` draws random bits.
+    /// Nothing is due after the end of the service. `draw` draws random bits.
     pub fn commit<S: Replicated<Ticket = T>>(
         &mut self,
         state: &mut S,
@@ -144,7 +144,8 @@ impl<T: Copy + Ord> SiteJournal<T> {
                 run_snapshots(self, state, now, &mut draw);
             }
             SitePhase::Snapshot(_) | SitePhase::Replay => self.read_again(now.steady),
-            SitePhase::Beginning | SitePhase::Watching { .. } | SitePhase::Ended(_) => (),
+            SitePhase::Beginning | SitePhase::Watching { .. } => (),
+            SitePhase::Ended(_) => return,
         }
         self.repeat(state, now);
     }
@@ -275,6 +276,9 @@ impl<T: Copy + Ord> SiteJournal<T> {
     /// Returns the time at which the journal has something to do.
     #[must_use]
     pub fn deadline(&self) -> Option<Millis> {
+        if self.ended().is_some() {
+            return None;
+        }
         let again = self.proposals.under_way.as_ref().and(self.upkeep.repetition.again_at);
         let withdrawal = self.proposals.under_way.as_ref().filter(|batch| !batch.is_withdrawn);
         let withdrawal = withdrawal.map(|batch| batch.begun.plus(self.options.engine_timeout_ms));

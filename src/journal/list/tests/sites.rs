@@ -29,7 +29,7 @@ fn options() -> SiteOptions {
 pub(super) struct ReadingSite {
     pub(super) journal: SiteJournal<Ticket>,
     pub(super) group: Group,
-    steady: Millis,
+    pub(super) steady: Millis,
     /// Clock of the machine of the site.
     unix: UnixMillis,
 }
@@ -55,7 +55,7 @@ impl ReadingSite {
         site
     }
 
-    fn handle(&mut self, report: ListReport) {
+    pub(super) fn handle(&mut self, report: ListReport) {
         let now = Now { steady: self.steady, unix: self.unix };
         self.journal.handle(report, &mut self.group, now);
     }
