@@ -71,6 +71,7 @@ use crate::text::Counted;
 #[cfg(feature = "engine")]
 use site::SiteStart;
 use startup::Start;
+use system::System;
 
 pub use journal::{GroupJournal, WriterThread};
 pub use platform::{Observer, Platform, WriterQueue};
@@ -80,6 +81,11 @@ pub use server::config_change::change_config;
 pub use shutdown::TurnOutcome;
 #[cfg(feature = "engine")]
 pub use site_journal::{EngineJournal, EngineLook, EngineQueue};
+
+/// Warning of a site that ends before others know what it had read.
+#[cfg(feature = "engine")]
+const LEFT_IN_DOUBT: &str = "messages that this site has confirmed may be missing in the list, and \
+                             the participants do not know it: start it once with --new-epoch";
 
 /// Reason why the coordinator could not start, continue, or end cleanly.
 #[derive(Debug)]
@@ -250,7 +256,8 @@ fn serve_to_end(
     run: &CoordinatorRun,
     inherited: Option<TcpListener>,
 ) -> Result<(), CoordinatorError> {
-    serve_once(&mut run.clone(), Start { inherited })
+    let coordinator = startup::start(run, Start { inherited })?;
+    serve_once(&mut run.clone(), coordinator)
 }
 
 /// Runs one coordinator until its end. A site that is not sure of its state reads the list again.
@@ -269,27 +276,39 @@ fn serve_to_end(
         let inherited = listener.map_err(|error| {
             CoordinatorError::System("cannot use the socket of the service manager", error)
         })?;
-        let result = serve_once(&mut run, Start { inherited, site });
-        let Err(CoordinatorError::Site(end, created_ns)) = &result else { return result };
-        let Some(again) = site.after(end, *created_ns) else { return result };
-        log::warn!("{end}: reading the list again");
+        let result = match startup::start(&run, Start { inherited, site }) {
+            Ok(coordinator) => {
+                site.tasks = StartTasks::default(); // This start has done them.
+                serve_once(&mut run, coordinator)
+            }
+            Err(failed) => Err(failed),
+        };
+        let Err(failed) = &result else { return result };
+        let Some(again) = site.after(failed) else {
+            if site.leaves_doubt(failed) {
+                log::error!("{LEFT_IN_DOUBT}");
+            }
+            return result;
+        };
+        log::warn!("{failed}: reading the list again");
         site = again;
     }
 }
 
 /// Runs one coordinator. Afterwards `run` has the config that was in force at its end.
-fn serve_once(run: &mut CoordinatorRun, start: Start) -> Result<(), CoordinatorError> {
-    let mut coordinator = startup::start(run, start)?;
+fn serve_once(
+    run: &mut CoordinatorRun,
+    mut coordinator: Coordinator<System>,
+) -> Result<(), CoordinatorError> {
     let mut events = Events::with_capacity(EVENTS_MAX);
     let result = coordinator.run(&mut events);
     run.config = server::reload::running_config(&mut coordinator).clone();
-    result?;
-    coordinator.close_journal(&mut events)?;
+    let result = result.and_then(|()| coordinator.close_journal(&mut events));
     #[cfg(feature = "engine")]
     if let Some(error) = server::site::failure(&coordinator) {
         return Err(error);
     }
-    Ok(())
+    result
 }
 
 /// Runs a coordinator until a signal ends it.

@@ -26,7 +26,7 @@ use crate::journal::{
     EntryKind, ListImport, ListPosition, SharedRules, SiteEnd, SiteJournal, SiteName, SiteOptions,
     SitePhase, StartTasks, founding,
 };
-use crate::limits::list::{LIST_CLOCK_AHEAD_MS, START_POLL_MS};
+use crate::limits::list::{LIST_CLOCK_AHEAD_MS, REOPEN_MS, START_POLL_MS};
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, Overflow};
 use crate::net::engine::{Engine, EngineOptions, EngineStream, NewStream};
 use crate::net::{Clock, Signals, WAKER};
@@ -83,7 +83,7 @@ pub(super) fn begin(
     signals: &mut Signals,
 ) -> Result<Startup, CoordinatorError> {
     let engine = &config.storage.engine;
-    let (thread, stream) = open(&options(engine)?, poll)?;
+    let (thread, stream) = open_surely(engine, start, poll, signals)?;
     let failed = |end| Err(CoordinatorError::Site(end, Some(stream.created_ns)));
     if start.created_ns.is_some_and(|served| served != stream.created_ns) {
         return failed(SiteEnd::Gone(MADE_AGAIN.into()));
@@ -119,7 +119,7 @@ pub(super) fn begin(
             break;
         }
         if signals.is_asked_to_end() {
-            return Err(CoordinatorError::StoppedReading(engine.group.clone()));
+            return Err(start.stopped(&engine.group));
         }
         if !journal.has_reports() {
             wait(poll, &mut events)?;
@@ -215,11 +215,55 @@ fn open(
     options: &EngineOptions,
     poll: &Poll,
 ) -> Result<(EngineThread, EngineStream), CoordinatorError> {
+    open_with(options, new_waker(poll)?)
+}
+
+fn open_with(
+    options: &EngineOptions,
+    waker: Arc<Waker>,
+) -> Result<(EngineThread, EngineStream), CoordinatorError> {
+    let (engine, stream) = Engine::open(options, waker).map_err(CoordinatorError::Engine)?;
+    Ok((EngineThread::new(engine, options, &stream), stream))
+}
+
+/// Makes the waker of a poll, which has one at most.
+fn new_waker(poll: &Poll) -> Result<Arc<Waker>, CoordinatorError> {
     let waker = Waker::new(poll.registry(), WAKER);
     let waker = waker.map_err(|error| CoordinatorError::System("cannot wake the loop", error))?;
-    let (engine, stream) =
-        Engine::open(options, Arc::new(waker)).map_err(CoordinatorError::Engine)?;
-    Ok((EngineThread::new(engine, options, &stream), stream))
+    Ok(Arc::new(waker))
+}
+
+/// Opens the stream. A start that must tell others what is missing tries again until it can, since
+/// a new process would not know of it.
+fn open_surely(
+    engine: &EngineConfig,
+    start: SiteStart,
+    poll: &mut Poll,
+    signals: &mut Signals,
+) -> Result<(EngineThread, EngineStream), CoordinatorError> {
+    let (waker, mut said) = (new_waker(poll)?, String::new());
+    let (clock, mut events) = (Clock::start(), Events::with_capacity(64));
+    loop {
+        let failed = match open_with(&options(engine)?, Arc::clone(&waker)) {
+            Err(CoordinatorError::Engine(failed)) if start.tasks.doubt.is_some() => failed,
+            opened @ (Ok(_) | Err(_)) => return opened,
+        };
+        if failed.is_missing() {
+            return Err(CoordinatorError::Engine(failed));
+        }
+        let reason = failed.to_string();
+        if reason != said {
+            log::warn!("the list cannot be read again yet: {reason}");
+            said = reason;
+        }
+        let until = clock.now().steady.plus(REOPEN_MS);
+        while clock.now().steady < until {
+            if signals.is_asked_to_end() {
+                return Err(start.stopped(&engine.group));
+            }
+            wait(poll, &mut events)?;
+        }
+    }
 }
 
 fn site_name(engine: &EngineConfig) -> Result<SiteName, CoordinatorError> {
@@ -251,10 +295,28 @@ fn wait(poll: &mut Poll, events: &mut Events) -> Result<(), CoordinatorError> {
 }
 
 impl SiteStart {
-    /// Returns how a site starts again after this start and its end, with the same stream; `None`
-    /// if it must not.
-    pub(super) fn after(self, end: &SiteEnd, created_ns: Option<u64>) -> Option<Self> {
-        self.tasks.after(end).map(|tasks| Self { tasks, created_ns })
+    /// Returns how a site starts again after this start or its service has failed, with the same
+    /// stream; `None` if it must not.
+    pub(super) fn after(self, failed: &CoordinatorError) -> Option<Self> {
+        let CoordinatorError::Site(end, created_ns) = failed else { return None };
+        self.tasks.after(end).map(|tasks| Self { tasks, created_ns: *created_ns })
+    }
+
+    /// Returns the error of a start that a signal has stopped.
+    fn stopped(self, group: &str) -> CoordinatorError {
+        match self.tasks.doubt {
+            Some(doubt) => {
+                CoordinatorError::StoppedSite(SiteEnd::Doubtful { doubt, has_served: false })
+            }
+            None => CoordinatorError::StoppedReading(group.to_owned()),
+        }
+    }
+
+    /// Returns true if the process ends, for this reason, before a list that lacks what it had read
+    /// has a new epoch.
+    pub(super) fn leaves_doubt(self, failed: &CoordinatorError) -> bool {
+        let is_doubtful = matches!(failed, CoordinatorError::StoppedSite(SiteEnd::Doubtful { .. }));
+        is_doubtful || self.tasks.doubt.is_some()
     }
 }
 

@@ -51,6 +51,8 @@ pub const INSPECT_SILENCE_MS: u64 = 15_000;
 pub const FOUND_WAIT_MS: u64 = 15_000;
 /// Milliseconds that a start waits for a report of the engine at a time.
 pub const START_POLL_MS: u64 = 100;
+/// Milliseconds between two tries of a site to open its list again, if something in it is missing.
+pub const REOPEN_MS: u64 = 1000;
 /// Most bytes of a file of credentials.
 pub const CREDENTIALS_BYTES_MAX: usize = 64 * 1024;
 /// `engine_bytes`: most bytes of the list of a new group. If the list is full, requests get

@@ -31,6 +31,12 @@ impl EngineError {
     pub(super) fn thread(reason: &dyn fmt::Display) -> Self {
         Self::Thread { reason: reason.to_string() }
     }
+
+    /// Returns true if the servers say that the stream is not there.
+    #[must_use]
+    pub const fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing { .. })
+    }
 }
 
 impl fmt::Display for EngineError {

@@ -1,6 +1,8 @@
 //! Older stores that are put back under servers: a loss is never silent.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
@@ -8,8 +10,9 @@ use support::Timer;
 use support::coordinator::Coordinator;
 use support::member::Member;
 use support::participant::{Home, Running, texts};
+use support::port::ReservedPort;
 
-use crate::group::{eventually, founded, msend, start, stderr_of};
+use crate::group::{eventually, founded, msend, start, start_with, stderr_of};
 use crate::raw::Raw;
 use crate::servers::{LONG, Servers};
 
@@ -100,6 +103,7 @@ fn a_signal_ends_a_site_that_would_read_the_list_again() {
     servers.all[0].restart();
     assert_eq!(oslo.wait().code(), Some(1));
     assert_eq!(stderr_of(&oslo).matches("list read: ").count(), 1, "{}", stderr_of(&oslo));
+    assert!(stderr_of(&oslo).contains("start it once with --new-epoch"), "{}", stderr_of(&oslo));
 }
 
 #[test]
@@ -117,6 +121,57 @@ fn a_site_that_reads_the_list_again_keeps_what_sighup_has_changed() {
     servers.all[0].restart();
     until_read_again(&sites);
     assert_eq!(limit(&sites[0]), before / 2);
+}
+
+/// Answers one question for the settings of a server, as a monitor does, at this port.
+fn answer_as_monitor(port: &ReservedPort) -> thread::JoinHandle<()> {
+    let listener = TcpListener::bind(("127.0.0.1", port.number())).unwrap();
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut request = [0; 1024];
+        assert!(client.read(&mut request).unwrap() > 0);
+        let settings = r#"{"server_name":"s","jetstream":{"config":{"sync_always":true}}}"#;
+        client.write_all(format!("HTTP/1.0 200 OK\r\n\r\n{settings}").as_bytes()).unwrap();
+    })
+}
+
+/// A site that has lost what it confirmed, and cannot read the list again, because the monitor of
+/// the server at `monitor` does not answer.
+fn site_in_doubt(monitor: &ReservedPort) -> Option<(Servers, Coordinator, String)> {
+    let mut servers = founded(1)?;
+    let answered = answer_as_monitor(monitor);
+    let oslo =
+        start_with(&servers, "oslo", &[&format!("engine_monitor=http://127.0.0.1:{monitor}")]);
+    answered.join().unwrap();
+    let (mut ann, mut bob) = (oslo.join("ann", "acks=1"), oslo.join("bob", "acks=1"));
+    lose_last_message(&mut servers, &mut ann, &mut bob);
+    servers.all[0].restart();
+    eventually("it cannot read the list again", || stderr_of(&oslo).contains("engine_monitor: "));
+    Some((servers, oslo, ann.epoch().to_owned()))
+}
+
+#[test]
+fn a_site_that_cannot_read_the_list_again_does_not_forget_that_something_is_missing() {
+    let monitor = ReservedPort::new();
+    let Some((_servers, oslo, old_epoch)) = site_in_doubt(&monitor) else { return };
+    let answered = answer_as_monitor(&monitor);
+    let timer = Timer::start(LONG);
+    while stderr_of(&oslo).matches("list read: ").count() < 2 {
+        assert!(timer.left().is_some(), "not read again: {}", stderr_of(&oslo));
+        thread::park_timeout(Duration::from_millis(50));
+    }
+    answered.join().unwrap();
+    let back = Member::come_back(&oslo, "ann", "acks=1");
+    assert_ne!(back.epoch(), old_epoch, "its message is missing");
+}
+
+#[test]
+fn a_site_that_a_signal_ends_while_something_is_missing_says_what_to_do() {
+    let Some((_servers, oslo, _)) = site_in_doubt(&ReservedPort::new()) else { return };
+    oslo.terminate();
+    assert_eq!(oslo.wait().code(), Some(1));
+    let said = stderr_of(&oslo);
+    assert!(said.contains("start it once with --new-epoch"), "{said}");
 }
 
 /// Waits until two sites have read the list again, and returns the epoch of both.
