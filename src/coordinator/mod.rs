@@ -209,11 +209,17 @@ impl CoordinatorError {
         }
     }
 
-    /// Returns 2 for a file that cannot be used, 1 for everything else.
+    /// Returns 2 for a config that must be changed, and for a file of it that cannot be used; 1 for
+    /// everything else. After 2 a service is not started again, so 1 is right if the reason may go
+    /// without a change of the config.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) => 2,
+            #[cfg(feature = "engine")]
+            Self::Engine(error) if error.is_of_config() => 2,
+            #[cfg(feature = "engine")]
+            Self::Site(end, _) if end.is_of_config() => 2,
             Self::Listen(..)
             | Self::Journal(..)
             | Self::System(..)

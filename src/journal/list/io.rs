@@ -148,6 +148,14 @@ pub struct Doubt {
     pub epoch_began: ListPosition,
 }
 
+impl SiteEnd {
+    /// Returns true if the config must be changed.
+    #[must_use]
+    pub const fn is_of_config(&self) -> bool {
+        matches!(self, Self::OtherRules { .. })
+    }
+}
+
 impl fmt::Display for SiteEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -9,6 +9,8 @@ pub enum EngineError {
     Group { name: String },
     /// The list of servers, the CA or the credentials cannot be used.
     Options { key: &'static str, reason: String },
+    /// The monitor of a server does not tell the settings of the server.
+    Monitor { url: String, reason: String },
     /// No server could be reached in time.
     Unreachable { reason: String },
     /// The servers refuse the credentials.
@@ -32,6 +34,12 @@ impl EngineError {
         Self::Thread { reason: reason.to_string() }
     }
 
+    /// Returns true if the config must be changed.
+    #[must_use]
+    pub const fn is_of_config(&self) -> bool {
+        matches!(self, Self::Group { .. } | Self::Options { .. })
+    }
+
     /// Returns true if the servers say that the stream is not there.
     #[must_use]
     pub const fn is_missing(&self) -> bool {
@@ -47,6 +55,7 @@ impl fmt::Display for EngineError {
                 "group {name:?} is not 1 to 64 letters, digits, '-' and '_': choose another name"
             ),
             Self::Options { key, reason } => write!(f, "{key}: {reason}"),
+            Self::Monitor { url, reason } => write!(f, "engine_monitor: {url}: {reason}"),
             Self::Unreachable { reason } => {
                 write!(
                     f,

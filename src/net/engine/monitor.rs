@@ -12,12 +12,16 @@ use crate::limits::engine::{CONNECT_MS, MONITOR_BYTES_MAX};
 
 /// Checks that the server of a monitor syncs each entry before it acknowledges it.
 pub(super) fn check(url: &str) -> Result<(), EngineError> {
-    let unusable = |reason: String| EngineError::Options { key: "engine_monitor", reason };
-    let varz = fetch(url).map_err(|reason| unusable(format!("{url}: {reason}")))?;
+    let Some(authority) = url.strip_prefix("http://") else {
+        let reason = format!("{url}: expected http://host:port");
+        return Err(EngineError::Options { key: "engine_monitor", reason });
+    };
+    let silent = |reason: String| EngineError::Monitor { url: url.to_owned(), reason };
+    let varz = fetch(authority.trim_end_matches('/')).map_err(silent)?;
     let name = at(&varz, "/server_name").as_str().unwrap_or(url).to_owned();
     let config = at(&varz, "/jetstream/config");
     if !config.is_object() {
-        return Err(unusable(format!("{url}: server {name} has no JetStream: enable it")));
+        return Err(silent(format!("server {name} has no JetStream: enable it")));
     }
     if at(config, "/sync_always").as_bool() == Some(true) {
         return Ok(());
@@ -32,9 +36,7 @@ pub(super) fn check(url: &str) -> Result<(), EngineError> {
 }
 
 /// Asks a monitor for `/varz`.
-fn fetch(url: &str) -> Result<Value, String> {
-    let rest = url.strip_prefix("http://").ok_or("expected http://host:port")?;
-    let authority = rest.trim_end_matches('/');
+fn fetch(authority: &str) -> Result<Value, String> {
     let timeout = Duration::from_millis(CONNECT_MS);
     let addresses = authority.to_socket_addrs().map_err(|error| error.to_string())?;
     let mut failed = "the name has no address".to_owned();
