@@ -371,7 +371,7 @@ mod tests {
             (SiteEnd::Superseded(name), 1),
             (SiteEnd::TooManySites, 1), // A silent one is replaced after a day.
             (SiteEnd::NewerVersion(2), 1), // The program may be upgraded.
-            (SiteEnd::NoSnapshot { last: position }, 1),
+            (SiteEnd::NoSnapshot { last: position, version: Some(9) }, 1),
             (SiteEnd::Gone("words".into()), 1), // The stream may be restored.
         ];
         for (end, code) in ends {

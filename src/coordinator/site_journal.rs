@@ -150,6 +150,7 @@ impl EngineJournal {
                 ListNotice::Engine(Err(_))
                 | ListNotice::Refused(_)
                 | ListNotice::Void { .. }
+                | ListNotice::OtherSnapshot { .. }
                 | ListNotice::Withdrawn { .. }
                 | ListNotice::NotReadBack(_) => Level::Warn,
                 ListNotice::SnapshotTooLong { .. } => Level::Error,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::entry::EntryKind;
 use super::names::{ListPosition, SiteName};
 use super::record::SharedRules;
+use super::snapshot::SNAPSHOT_VERSION;
 use super::state::VoidReason;
 use crate::limits::list::SNAPSHOT_PIECES_MAX;
 use crate::text::Counted;
@@ -116,6 +117,8 @@ pub enum SiteEnd {
     NoSnapshot {
         /// Last entry that is gone.
         last: ListPosition,
+        /// Version of a snapshot that follows them, and that this program cannot read.
+        version: Option<u8>,
     },
     /// The stream is gone, or another one has its name.
     Gone(Box<str>),
@@ -181,7 +184,20 @@ impl fmt::Display for SiteEnd {
                 "another site writes batches of version {version}, which this program cannot \
                  read: upgrade this site"
             ),
-            Self::NoSnapshot { last } => write!(
+            Self::NoSnapshot { last, version: Some(version) } => {
+                write!(
+                    f,
+                    "entry {last} is gone, and the snapshot behind it has version {version}: this \
+                     program reads version {SNAPSHOT_VERSION}. "
+                )?;
+                f.write_str(match *version > SNAPSHOT_VERSION {
+                    true => "Upgrade this site",
+                    false => {
+                        "Start it with the program that wrote the snapshot, or found a new group"
+                    }
+                })
+            }
+            Self::NoSnapshot { last, version: None } => write!(
                 f,
                 "entry {last} is gone, and no whole snapshot follows it: entries were removed by \
                  hand, or the engine has lost them. Start again once a running site has written a \
@@ -225,6 +241,13 @@ pub enum ListNotice {
     NotReadBack(ListPosition),
     /// A snapshot is whole.
     Snapshot(ListPosition),
+    /// A program of another version has written a snapshot.
+    OtherSnapshot {
+        /// Position of its first piece that was read.
+        position: ListPosition,
+        /// Version of the snapshot.
+        version: u8,
+    },
     /// A snapshot has more pieces than one may have, so nothing is removed from the list.
     SnapshotTooLong {
         /// Number of pieces.
@@ -259,6 +282,12 @@ impl fmt::Display for ListNotice {
                  from the leader"
             ),
             Self::Snapshot(base) => write!(f, "list: whole snapshot of entry {base}"),
+            Self::OtherSnapshot { position, version } => write!(
+                f,
+                "list: the snapshot in entry {position} has version {version}, and is not used: \
+                 this program reads version {SNAPSHOT_VERSION}. Run one version of the program at \
+                 all sites, or this one cannot start once the entries before it are removed"
+            ),
             Self::SnapshotTooLong { pieces } => write!(
                 f,
                 "list: a snapshot would have {pieces} pieces, and may have {SNAPSHOT_PIECES_MAX}: \

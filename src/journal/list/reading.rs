@@ -8,7 +8,7 @@ use super::io::{ListJob, ListNotice, ListReport, SiteEnd};
 use super::names::ListPosition;
 use super::proposals::BatchUnderWay;
 use super::site::{SiteJournal, SitePhase};
-use super::snapshot::{Collector, PieceHeader, restore};
+use super::snapshot::{PieceHeader, restore};
 use super::state::{Judgement, VoidReason};
 use crate::facts::{Fact, Ordered, Replicated};
 use crate::limits::list::RIVAL_WATCH_MS;
@@ -65,6 +65,11 @@ impl<S: Replicated> ReportHandler<'_, S> {
         let ListEntry { position, stored, kind, bytes } = *entry;
         let at = self.time_of(stored);
         self.put_horizon(at);
+        if kind == EntryKind::Snapshot
+            && let Some(version) = self.journal.collector.take_other_version(bytes)
+        {
+            self.journal.notices.push_back(ListNotice::OtherSnapshot { position, version });
+        }
         if let SitePhase::Snapshot(first) = self.journal.phase {
             if kind == EntryKind::Snapshot
                 && let Some((header, content)) = self.journal.collector.take(bytes)
@@ -241,10 +246,15 @@ impl<S: Replicated> ReportHandler<'_, S> {
         if base < first.before() {
             return; // Entries between the snapshot and the first entry are gone.
         }
+        let version = self.journal.collector.other_version;
+        if base > first.before() && version.is_some() {
+            // Perhaps nothing is missing for those who can read that one.
+            return self.journal.end(SiteEnd::NoSnapshot { last: first.before(), version });
+        }
         let Some(list) = restore(content, self.state, at) else { return };
         let journal = &mut *self.journal;
         journal.list = list;
-        journal.collector = Collector::default();
+        journal.collector.clear();
         if base > first.before() || journal.options.tasks.missing > ListPosition::ZERO {
             // Entries from before the snapshot are gone, and with them perhaps messages.
             journal.doubtful_epoch = Some(self.state.epoch());
@@ -269,7 +279,8 @@ impl<S: Replicated> ReportHandler<'_, S> {
         let (journal, steady) = (&mut *self.journal, self.now.steady);
         match journal.phase {
             SitePhase::Snapshot(first) => {
-                return journal.end(SiteEnd::NoSnapshot { last: first.before() });
+                let (last, version) = (first.before(), journal.collector.other_version);
+                return journal.end(SiteEnd::NoSnapshot { last, version });
             }
             SitePhase::Replay if last <= journal.list.position() => (),
             // The report of an earlier subscription.

@@ -24,6 +24,7 @@ use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, UnixMillis};
 
 const MARK: [u8; 2] = *b"gs";
+const VERSION_AT: usize = MARK.len();
 /// Version of the snapshots that this program writes and reads.
 pub const SNAPSHOT_VERSION: u8 = 2;
 
@@ -58,41 +59,60 @@ impl PieceHeader {
 
 /// Collects the content of the snapshot with the highest base, for a start.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Collector(Option<(PieceHeader, Vec<Option<Vec<u8>>>)>);
+pub(super) struct Collector {
+    open: Option<(PieceHeader, Vec<Option<Vec<u8>>>)>,
+    /// Version of the first snapshot that this program cannot read.
+    pub(super) other_version: Option<u8>,
+}
 
 impl Collector {
+    /// Returns the version of a piece that this program cannot read, the first time.
+    pub(super) fn take_other_version(&mut self, bytes: &[u8]) -> Option<u8> {
+        let version = version_of(bytes).filter(|version| *version != SNAPSHOT_VERSION)?;
+        self.other_version.replace(version).is_none().then_some(version)
+    }
+
+    /// Forgets the pieces, for the rest of the start.
+    pub(super) fn clear(&mut self) {
+        self.open = None;
+    }
+
     /// Takes a piece. Returns the header and the content of a snapshot that is whole now.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Option<(PieceHeader, Vec<u8>)> {
         let (header, content) = read_piece(bytes)?;
-        let is_known = self.0.as_ref().is_some_and(|(open, _)| open.is_of(&header));
+        let is_known = self.open.as_ref().is_some_and(|(open, _)| open.is_of(&header));
         if !is_known {
-            if self.0.as_ref().is_some_and(|(open, _)| open.name.base > header.name.base) {
+            if self.open.as_ref().is_some_and(|(open, _)| open.name.base > header.name.base) {
                 return None;
             }
             let count = usize::try_from(header.count).ok()?;
-            self.0 = Some((header.clone(), vec![None; count]));
+            self.open = Some((header.clone(), vec![None; count]));
         }
-        let (_, pieces) = self.0.as_mut()?;
+        let (_, pieces) = self.open.as_mut()?;
         *pieces.get_mut(usize::try_from(header.index).ok()?)? = Some(content.to_vec());
         let is_whole =
             |open: &mut (PieceHeader, Vec<Option<Vec<u8>>>)| open.1.iter().all(Option::is_some);
-        let (header, pieces) = self.0.take_if(is_whole)?;
+        let (header, pieces) = self.open.take_if(is_whole)?;
         Some((header, pieces.into_iter().flatten().flatten().collect()))
     }
 }
 
 /// Reads a piece: its header, and its content.
 pub(super) fn read_piece(bytes: &[u8]) -> Option<(PieceHeader, &[u8])> {
+    if version_of(bytes)? != SNAPSHOT_VERSION {
+        return None;
+    }
+    let (mut rest, _) = bytes.get(VERSION_AT.saturating_add(1)..)?.split_last_chunk::<8>()?;
+    Some((take_piece_header(&mut rest)?, rest))
+}
+
+/// Returns the version of a piece. Mark, version and checksum are the same in all versions.
+fn version_of(bytes: &[u8]) -> Option<u8> {
     let (content, checksum) = bytes.split_last_chunk()?;
-    if xxh3_64(content) != u64::from_le_bytes(*checksum) {
+    if xxh3_64(content) != u64::from_le_bytes(*checksum) || !content.starts_with(&MARK) {
         return None;
     }
-    let mut rest = content;
-    let rest = &mut rest;
-    if take(rest) != Some(MARK) || take(rest) != Some([SNAPSHOT_VERSION]) {
-        return None;
-    }
-    Some((take_piece_header(rest)?, *rest))
+    content.get(VERSION_AT).copied()
 }
 
 /// Returns the entries of a snapshot of the state now.

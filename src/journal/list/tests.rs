@@ -5,6 +5,7 @@ mod ends;
 mod forgetting;
 mod moves;
 mod sites;
+mod versions;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;

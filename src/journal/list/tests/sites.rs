@@ -14,7 +14,7 @@ const FORGET_AFTER_MS: u64 = 70_000;
 /// Steady time of a start.
 const START: Millis = Millis::new(1000);
 
-fn options() -> SiteOptions {
+pub(super) fn options() -> SiteOptions {
     SiteOptions {
         site: name("oslo"),
         rules: RULES,
@@ -61,8 +61,12 @@ impl ReadingSite {
     }
 
     pub(super) fn read(&mut self, bytes: &[u8]) {
+        self.read_kind(EntryKind::Log, bytes);
+    }
+
+    pub(super) fn read_kind(&mut self, kind: EntryKind, bytes: &[u8]) {
         let position = self.journal.list().position().next();
-        let (kind, bytes) = (EntryKind::Log, bytes.to_vec().into());
+        let bytes = bytes.to_vec().into();
         self.handle(ListReport::Entry { position, stored: STORED, kind, bytes });
     }
 
@@ -287,7 +291,7 @@ fn a_start_goes_on_behind_missing_entries_and_begins_an_epoch() {
     let last = list.position().next();
     let (mut state, now) = (group(), Now { steady: Millis::ZERO, unix: UnixMillis(1) });
     journal.handle(ListReport::CaughtUp { last }, &mut state, now);
-    assert_eq!(journal.ended(), Some(&SiteEnd::NoSnapshot { last }));
+    assert_eq!(journal.ended(), Some(&SiteEnd::NoSnapshot { last, version: None }));
 }
 
 #[test]
