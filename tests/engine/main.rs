@@ -6,6 +6,7 @@
 
 mod client;
 mod credentials;
+mod delay;
 mod failures;
 mod faults;
 mod founding;

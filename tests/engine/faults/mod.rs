@@ -2,6 +2,7 @@
 //! or are written by strangers, and full disks.
 
 mod cut;
+mod far;
 mod full;
 mod restored;
 mod signals;
