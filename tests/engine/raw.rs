@@ -5,6 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 
+use crate::group::eventually;
 use crate::servers::{LONG, Server};
 
 pub(crate) struct Raw {
@@ -56,4 +57,16 @@ impl Raw {
         assert!(answer.get("error").is_none(), "{call}: {answer}");
         answer
     }
+}
+
+/// Waits for the last piece of a snapshot behind `position`, and returns its position.
+pub(crate) fn until_snapshot(raw: &mut Raw, position: u64) -> u64 {
+    let mut found = 0;
+    eventually("a snapshot", || {
+        let last_piece = r#"{"last_by_subj":"groupcast.g.snap"}"#;
+        let answer = raw.ask("$JS.API.STREAM.MSG.GET.GC_g", last_piece);
+        found = answer["message"]["seq"].as_u64().unwrap_or_default();
+        found > position
+    });
+    found
 }

@@ -7,6 +7,7 @@ mod full;
 mod restored;
 mod signals;
 mod site_program;
+mod snapshot_versions;
 mod storm;
 mod strangers;
 mod undecided;

@@ -9,7 +9,7 @@ use support::member::Member;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::group::{TTL_S, eventually, found, founded, run, start, stderr_of};
-use crate::raw::Raw;
+use crate::raw::{Raw, until_snapshot};
 
 /// A batch that founds a group, as another program writes it.
 fn founding_batch() -> Vec<u8> {
@@ -119,18 +119,6 @@ fn running_sites_go_on_over_a_purge_by_hand_and_a_start_says_what_is_missing() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.contains(" is gone, and no whole snapshot follows it: "), "{text}");
     assert_eq!(ann.msend("the others still serve"), 22);
-}
-
-/// Waits for the last piece of a snapshot behind `position`, and returns its position.
-fn until_snapshot(raw: &mut Raw, position: u64) -> u64 {
-    let mut found = 0;
-    eventually("a snapshot", || {
-        let last_piece = r#"{"last_by_subj":"groupcast.g.snap"}"#;
-        let answer = raw.ask("$JS.API.STREAM.MSG.GET.GC_g", last_piece);
-        found = answer["message"]["seq"].as_u64().unwrap_or_default();
-        found > position
-    });
-    found
 }
 
 #[test]
