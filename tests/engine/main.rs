@@ -4,6 +4,7 @@
 #![cfg(test)]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a wait takes one kind of report of many")]
 
+mod access;
 mod client;
 mod credentials;
 mod delay;
