@@ -8,6 +8,9 @@ use serde_json::Value;
 use crate::group::eventually;
 use crate::servers::{LONG, Server};
 
+/// Subject of the answers.
+const INBOX: &str = "raw.inbox";
+
 pub(crate) struct Raw {
     reader: BufReader<TcpStream>,
 }
@@ -17,13 +20,10 @@ impl Raw {
         let stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
         let mut raw = Self { reader: BufReader::new(stream) };
-        raw.send(b"CONNECT {\"verbose\":false}\r\nSUB raw.inbox 1\r\nPING\r\n");
+        raw.send(b"CONNECT {\"verbose\":false}\r\n");
+        raw.send(format!("SUB {INBOX} 1\r\nPING\r\n").as_bytes());
         while raw.line() != "PONG\r\n" {}
         raw
-    }
-
-    fn send(&mut self, bytes: &[u8]) {
-        self.reader.get_mut().write_all(bytes).unwrap();
     }
 
     fn line(&mut self) -> String {
@@ -32,22 +32,38 @@ impl Raw {
         line
     }
 
-    /// Publishes, and returns the answer.
-    pub(crate) fn ask(&mut self, subject: &str, payload: impl AsRef<[u8]>) -> Value {
-        let payload = payload.as_ref();
-        let head = format!("PUB {subject} raw.inbox {}\r\n", payload.len());
+    /// Sends commands of the protocol of NATS.
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.reader.get_mut().write_all(bytes).unwrap();
+    }
+
+    /// Publishes, with an inbox for the answer.
+    pub(crate) fn publish(&mut self, subject: &str, payload: &[u8]) {
+        let head = format!("PUB {subject} {INBOX} {}\r\n", payload.len());
         self.send(&[head.as_bytes(), payload, b"\r\n"].concat());
+    }
+
+    /// Returns the subject and the content of the next message.
+    pub(crate) fn message(&mut self) -> (String, Vec<u8>) {
         loop {
             let line = self.line();
             if line == "PING\r\n" {
                 self.send(b"PONG\r\n");
             }
             let Some(message) = line.strip_prefix("MSG ") else { continue };
-            let length: usize = message.trim_end().rsplit(' ').next().unwrap().parse().unwrap();
+            let words: Vec<&str> = message.split_whitespace().collect();
+            let length: usize = words.last().unwrap().parse().unwrap();
             let mut body = vec![0; length + 2];
             self.reader.read_exact(&mut body).unwrap();
-            return serde_json::from_slice(&body[..length]).unwrap();
+            body.truncate(length);
+            return (words[0].to_owned(), body);
         }
+    }
+
+    /// Publishes, and returns the answer.
+    pub(crate) fn ask(&mut self, subject: &str, payload: impl AsRef<[u8]>) -> Value {
+        self.publish(subject, payload.as_ref());
+        serde_json::from_slice(&self.message().1).unwrap()
     }
 
     /// Asks JetStream something that must succeed.
