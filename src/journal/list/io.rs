@@ -218,6 +218,10 @@ impl fmt::Display for SiteEnd {
 
 impl std::error::Error for SiteEnd {}
 
+/// What an operator can do about an engine that does not answer.
+const IF_IT_LASTS: &str = "If this lasts, read the logs of its servers: a server whose disk was \
+                           full must be started again";
+
 /// Change for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListNotice {
@@ -268,12 +272,14 @@ impl fmt::Display for ListNotice {
             Self::Void { position, reason } => {
                 write!(f, "list: entry {position} does not count: {reason}")
             }
-            Self::Withdrawn { proposals: 0 } => {
-                f.write_str("engine: no answer in time: requests get ERR 506 until it answers")
-            }
+            Self::Withdrawn { proposals: 0 } => write!(
+                f,
+                "engine: no answer in time: requests get ERR 506 until it answers. {IF_IT_LASTS}"
+            ),
             Self::Withdrawn { proposals } => write!(
                 f,
-                "engine: no answer in time: {} withdrawn, with ERR 506 for the requests",
+                "engine: no answer in time: {} withdrawn, with ERR 506 for the requests. \
+                 {IF_IT_LASTS}",
                 Counted(*proposals, "proposal is", "proposals are")
             ),
             Self::NotReadBack(position) => write!(

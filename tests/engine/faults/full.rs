@@ -6,12 +6,15 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::Signal;
+use serde_json::Value;
 use support::Timer;
+use support::http::{get, http_address};
 use support::member::Member;
 
-use crate::group::{founded, later, msend, start};
+use crate::group::{eventually, founded, later, msend, start, start_with, stderr_of};
 use crate::raw::Raw;
-use crate::servers::{LONG, copy};
+use crate::servers::{LONG, Servers, copy};
 
 /// Longer than `engine_timeout` of the sites.
 const UNDECIDED: Duration = Duration::from_secs(6);
@@ -100,14 +103,22 @@ fn a_full_disk_of_the_engine_refuses_and_what_was_confirmed_stays() {
     let Some(disk) = SmallDisk::mount(&store) else { return };
     copy(&kept.join("."), &store);
     servers.all[0].restart();
-    let (oslo, cairo) = (start(&servers, "oslo"), start(&servers, "cairo"));
+    let (oslo, cairo) = (start_with(&servers, "oslo", &["http=0"]), start(&servers, "cairo"));
     let (mut ann, mut bob) = (oslo.join("ann", "acks=1"), cairo.join("bob", "acks=1"));
     let epoch = bob.epoch().to_owned();
     let (mut last, is_undecided) = fill(&mut ann, &mut bob);
     assert!(is_undecided, "the engine does not say that its disk is full");
     cairo.client().refused("bob#msend too late#127.0.0.1", 506, "");
+    assert_eq!(
+        get(http_address(&oslo), "/readyz").body,
+        "the engine does not answer: texts get ERR 506\n"
+    );
+    let hint = "a server whose disk was full must be started again";
+    assert!(stderr_of(&oslo).contains(hint), "{}", stderr_of(&oslo));
+    // Room alone does not help: the server takes nothing until it is started again.
     disk.grow();
-    servers.all[0].kill();
+    cairo.client().refused("bob#msend too early#127.0.0.1", 506, "");
+    servers.all[0].end(Signal::TERM);
     servers.all[0].restart();
     let undecided = later(&mut ann);
     if undecided.starts_with("OK msend seq=") {
@@ -128,6 +139,51 @@ fn a_full_disk_of_the_engine_refuses_and_what_was_confirmed_stays() {
         back.socket().delivery(seq, "ann", &long_text(seq));
     }
     back.socket().delivery(next, "ann", "after");
+    drop(servers);
+    drop(disk);
+}
+
+/// Returns true if a server has all entries, as the leader sees it. Another server is asked.
+fn is_current(servers: &Servers, name: &str) -> bool {
+    let other = servers.all.iter().find(|server| server.name != name).unwrap();
+    let answer = Raw::connect(other).ask("$JS.API.STREAM.INFO.GC_g", "");
+    let is_it = |replica: &&Value| replica["name"] == name;
+    let replicas = answer["cluster"]["replicas"].as_array();
+    let found = replicas.and_then(|replicas| replicas.iter().find(is_it));
+    found.map_or(answer["cluster"]["leader"] == name, |replica| replica["current"] == true)
+}
+
+#[test]
+fn a_full_disk_of_one_server_of_three_refuses_nothing_and_a_restart_brings_the_server_back() {
+    let Some(mut servers) = founded(3) else { return };
+    let victim = servers.all[0].name.clone();
+    servers.all[0].kill();
+    let kept = servers.keep(0);
+    let store = servers.all[0].store();
+    let Some(disk) = SmallDisk::mount(&store) else { return };
+    copy(&kept.join("."), &store);
+    servers.all[0].restart();
+    let (oslo, cairo) = (start(&servers, "oslo"), start(&servers, "cairo"));
+    let (mut ann, mut bob) = (oslo.join("ann", "acks=1"), cairo.join("bob", "acks=1"));
+    eventually("it takes part", || is_current(&servers, &victim));
+    let (timer, mut last) = (Timer::start(LONG), 0);
+    let mut talk = |last: &mut u64| {
+        let text = long_text(*last + 1);
+        *last = msend(&mut ann, &text);
+        bob.socket().delivery(*last, "ann", &text);
+    };
+    let bytes_max = 24 << 20;
+    while last * 60_000 < bytes_max || is_current(&servers, &victim) {
+        talk(&mut last);
+        assert!(timer.left().is_some(), "{last} messages have room");
+    }
+    disk.grow();
+    servers.all[0].end(Signal::TERM);
+    servers.all[0].restart();
+    eventually("it has all entries again", || is_current(&servers, &victim));
+    // It counts: with another one fewer, there is still a majority.
+    servers.all[1].kill();
+    talk(&mut last);
     drop(servers);
     drop(disk);
 }
