@@ -5,6 +5,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a wait takes one kind of report of many")]
 
 mod access;
+mod alerts;
 mod backup;
 mod client;
 mod credentials;

@@ -20,7 +20,7 @@ use crate::security::{OTHER_SEED, OTHER_USER, SEED, USER};
 use crate::servers::{LONG, Servers};
 
 /// Returns the value of a series in a body of `/metrics`.
-fn value(body: &str, series: &str) -> Option<f64> {
+pub(crate) fn value(body: &str, series: &str) -> Option<f64> {
     let find = |line: &str| line.strip_prefix(PREFIX)?.strip_prefix(series)?.trim().parse().ok();
     body.lines().find_map(find)
 }
