@@ -62,7 +62,13 @@ fn a_site_shows_all_sites_and_the_site_of_each_member() {
     );
     let address = page.text("#members tbody tr > :nth-child(5)");
     assert!(address.ends_with(", oslo"), "{address}");
-    page.until_shows("#gauges", "In the engine, led by n2. 2 requests wait for it.");
+    page.until_shows(
+        "#gauges",
+        "In the engine, led by n2. 2 requests wait for it. 1 entry is not read.",
+    );
+    let states = "return [...document.querySelectorAll('#sites .state')].map(it => it.className)";
+    let colours = page.browser.script(states, &[]);
+    assert_eq!(colours, json!(["state offline", "state online"]), "silent, live");
     page.browser.picture("sites");
     // A site without a known position, and one site fewer.
     let mut update = update_of(&status);
