@@ -106,8 +106,9 @@ pub(super) fn start(
         .map_err(system("cannot watch for signals"))?;
     let listen = |error| CoordinatorError::Listen(config.listen, error);
     let service = ServiceManager::of_environment();
-    let mut acceptor = open_listener(config.listen, start.inherited).map_err(listen)?;
-    acceptor.register(poll.registry(), LISTENER).map_err(listen)?;
+    let listens_later = start.inherited.is_none() && is_site(run);
+    let opened = open_listener(config.listen, start.inherited, listens_later);
+    let mut acceptor = opened.map_err(listen)?;
     let listening = acceptor.local_addr().map_err(listen)?;
     if acceptor.is_address_missing() {
         log::warn!(
@@ -120,9 +121,14 @@ pub(super) fn start(
     let rules = Rules { access: security.access_rules(), ..rules(config, listening) };
     report_reading(config, &service);
     #[cfg(feature = "engine")]
-    let startup = begin_either(run, rules, start.site, &mut poll, &mut signals)?;
+    let startup = begin_either(run, rules, start.site, (&mut poll, &acceptor), &mut signals)?;
     #[cfg(not(feature = "engine"))]
     let startup = begin(config, rules, &mut poll, &mut signals)?;
+    #[cfg(feature = "engine")]
+    if listens_later {
+        acceptor.listen().map_err(listen)?;
+    }
+    acceptor.register(poll.registry(), LISTENER).map_err(listen)?;
     let config = CoordinatorConfig { listen: listening, ..config.clone() };
     let begins_epoch = run.new_epoch && startup.keeps_epoch;
     let Startup { group, clock, .. } = startup;
@@ -168,11 +174,28 @@ fn report_reading(config: &CoordinatorConfig, service: &ServiceManager) {
     }
 }
 
-/// Opens the listener, or takes the one of the service manager.
+fn is_site(run: &CoordinatorRun) -> bool {
+    #[cfg(feature = "engine")]
+    return run.source.program() == Program::Site;
+    #[cfg(not(feature = "engine"))]
+    return {
+        let _ = run;
+        false
+    };
+}
+
+/// Opens the listener, or takes the one of the service manager. A site listens when it can serve:
+/// until then its clients go to another one.
 fn open_listener(
     address: SocketAddr,
     inherited: Option<std::net::TcpListener>,
+    listens_later: bool,
 ) -> io::Result<Acceptor> {
+    #[cfg(feature = "engine")]
+    if listens_later {
+        return Acceptor::reserve(address, RESERVE_FILES);
+    }
+    let _ = listens_later;
     let Some(listener) = inherited else { return Acceptor::bind(address, RESERVE_FILES) };
     log::info!("listening on the socket of the service manager: port and bind do not count");
     Acceptor::inherit(listener, RESERVE_FILES)
@@ -202,11 +225,11 @@ fn begin_either(
     run: &CoordinatorRun,
     rules: Rules,
     site: SiteStart,
-    poll: &mut Poll,
+    (poll, acceptor): (&mut Poll, &Acceptor),
     signals: &mut Signals,
 ) -> Result<Startup, CoordinatorError> {
     match run.source.program() {
-        Program::Site => site::begin(&run.config, rules, site, poll, signals),
+        Program::Site => site::begin(&run.config, rules, site, (poll, acceptor), signals),
         Program::Coordinator => begin(&run.config, rules, poll, signals),
     }
 }

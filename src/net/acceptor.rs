@@ -9,6 +9,9 @@
 //!                   paused
 //! ```
 
+#[cfg(feature = "engine")]
+mod reserved;
+
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 

@@ -10,24 +10,30 @@ use rustix::net::{self, AddressFamily, SocketType, sockopt};
 
 use crate::limits::ACCEPT_QUEUE;
 
-/// A listener. Its address may be one that no interface of this machine has yet.
+/// A listening socket, or one that will listen. Its address may be one that no interface of this
+/// machine has yet.
 pub(super) struct BoundListener {
     pub(super) listener: TcpListener,
     pub(super) is_address_missing: bool,
 }
 
-/// Listens on `address`.
+/// Listens on `address`, as [`reserve`] binds it.
+pub(super) fn listen(address: SocketAddr) -> io::Result<BoundListener> {
+    let bound = reserve(address)?;
+    net::listen(&bound.listener, ACCEPT_QUEUE)?;
+    Ok(bound)
+}
+
+/// Binds a socket to `address`. The system refuses connections until the socket listens.
 ///
 /// `::` stands for all addresses, including IPv4, with every configuration of the system. An
 /// address that no interface has yet (as while the machine starts) is bound with the freebind
 /// option, if the system has it. Connections arrive as soon as an interface has the address.
-pub(super) fn listen(address: SocketAddr) -> io::Result<BoundListener> {
-    let bound = match address.ip() {
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
-            bind(address, |socket| sockopt::set_ipv6_v6only(socket, false))
-        }
-        IpAddr::V4(_) | IpAddr::V6(_) => TcpListener::bind(address),
-    };
+pub(super) fn reserve(address: SocketAddr) -> io::Result<BoundListener> {
+    let bound = bind(address, |socket| match address.ip() {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => sockopt::set_ipv6_v6only(socket, false),
+        IpAddr::V4(_) | IpAddr::V6(_) => Ok(()),
+    });
     let is_missing = |error: &io::Error| Errno::from_io_error(error) == Some(Errno::ADDRNOTAVAIL);
     let (listener, is_address_missing) = match bound {
         Err(error) if is_missing(&error) => {
@@ -36,8 +42,6 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<BoundListener> {
         }
         bound => (bound?, false),
     };
-    // A second `listen` sets the length of the accept queue, which is fixed in mio.
-    net::listen(&listener, ACCEPT_QUEUE)?;
     Ok(BoundListener { listener, is_address_missing })
 }
 
@@ -65,7 +69,6 @@ fn bind(
     sockopt::set_socket_reuseaddr(&socket, true)?;
     prepare(&socket)?;
     net::bind(&socket, &address)?;
-    net::listen(&socket, ACCEPT_QUEUE)?;
     Ok(TcpListener::from_std(std::net::TcpListener::from(socket)))
 }
 

@@ -24,4 +24,5 @@ mod security;
 mod servers;
 mod sites;
 mod start;
+mod starting;
 mod streams;
