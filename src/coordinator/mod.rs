@@ -82,7 +82,8 @@ pub use shutdown::TurnOutcome;
 #[cfg(feature = "engine")]
 pub use site_journal::{EngineJournal, EngineLook, EngineQueue};
 
-/// Warning of a site that ends before others know what it had read.
+/// Warning of a site that ends before a new epoch has told the members that messages may be
+/// missing.
 #[cfg(feature = "engine")]
 const LEFT_IN_DOUBT: &str = "messages that this site has confirmed may be missing in the list, and \
                              the participants do not know it: start it once with --new-epoch";

@@ -3,12 +3,11 @@
 mod import;
 mod inspect;
 mod list_writer;
+mod waiting;
 
 use std::io;
-use std::sync::Arc;
-use std::time::Duration;
 
-use mio::{Events, Poll, Waker};
+use mio::{Events, Poll};
 
 use super::CoordinatorError;
 use super::engine_queue::{EngineThread, MADE_AGAIN};
@@ -26,15 +25,17 @@ use crate::journal::{
     EntryKind, ListImport, ListPosition, SharedRules, SiteEnd, SiteJournal, SiteName, SiteOptions,
     SitePhase, StartTasks, founding,
 };
-use crate::limits::list::{LIST_CLOCK_AHEAD_MS, REOPEN_MS, START_POLL_MS};
+use crate::limits::list::LIST_CLOCK_AHEAD_MS;
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, Overflow};
+use crate::net::Clock;
 use crate::net::engine::{Engine, EngineOptions, EngineStream, NewStream};
-use crate::net::{Acceptor, Clock, Signals, WAKER};
 use crate::protocol::{Epoch, Seq};
 use crate::text::Counted;
 use crate::time::{Millis, Now, UnixMillis};
 
 use list_writer::{ListWriter, NotWritten, make_stream};
+pub(super) use waiting::StartLoop;
+use waiting::{new_waker, wait};
 
 const NOT_FOUNDED: &str = "the group was not founded";
 const REPEAT: &str = "repeat the command";
@@ -75,27 +76,23 @@ pub(super) struct SiteStart {
 }
 
 /// Reads the list of a group, and begins the life of this process. A signal stops the start.
-/// Clients that connect meanwhile are sent away.
+/// Connections to an inherited socket are closed meanwhile.
 pub(super) fn begin(
     config: &CoordinatorConfig,
     rules: Rules,
     start: SiteStart,
-    (poll, acceptor): (&mut Poll, &Acceptor),
-    signals: &mut Signals,
+    mut start_loop: StartLoop<'_>,
 ) -> Result<Startup, CoordinatorError> {
     let engine = &config.storage.engine;
-    let (thread, stream) = open_surely(engine, start, (&mut *poll, acceptor), signals)?;
+    // The ages of all messages fit before the start.
+    let clock = Clock::start_at(Millis::new(rules.ttl_ms));
+    let clock = watch_clock(clock, start_loop.poll.registry());
+    let (thread, stream) = start_loop.open(engine, start, &clock)?;
     let failed = |end| Err(CoordinatorError::Site(end, Some(stream.created_ns)));
     if start.created_ns.is_some_and(|served| served != stream.created_ns) {
         return failed(SiteEnd::Gone(MADE_AGAIN.into()));
     }
-    log::info!("{}", stream_words(&engine.group, &stream));
-    let few_names = few_names(engine.servers.len(), stream.replicas);
-    for words in few_replicas(stream.replicas).into_iter().chain(few_names) {
-        log::warn!("{words}");
-    }
-    // The ages of all messages fit before the start.
-    let clock = watch_clock(Clock::start_at(Millis::new(rules.ttl_ms)), poll.registry());
+    report_stream(engine, &stream);
     let options = SiteOptions {
         site: site_name(engine)?,
         rules: shared_rules(config),
@@ -111,6 +108,10 @@ pub(super) fn begin(
     loop {
         let now = clock.now();
         journal.advance(&mut group, now);
+        if journal.journal.is_beginning(now.steady) {
+            let listen = |error| CoordinatorError::Listen(config.listen, error);
+            start_loop.listen().map_err(listen)?;
+        }
         begin_due_epoch(&mut group, &mut journal, now);
         journal.commit(&mut group, now, || draw_random().ok());
         if let Some(end) = journal.site_end() {
@@ -119,12 +120,13 @@ pub(super) fn begin(
         if *journal.journal.phase() == SitePhase::Serving {
             break;
         }
-        if signals.is_asked_to_end() {
-            return Err(start.stopped(&engine.group));
+        if start_loop.turn(&clock) {
+            // The list may have shown meanwhile that it lacks nothing.
+            let tasks = StartTasks { doubt: journal.journal.doubt(), ..start.tasks };
+            return Err(SiteStart { tasks, ..start }.stopped(&engine.group));
         }
-        acceptor.refuse_waiting(); // Only the socket of a service manager listens already.
         if !journal.has_reports() {
-            wait(poll, &mut events)?;
+            start_loop.wait(&mut events)?;
         }
     }
     log::info!("{}", recovered_words(&group.gauges(), group.position().last));
@@ -152,6 +154,14 @@ fn engine_time(stream: &EngineStream, now: Now) -> Now {
         );
     }
     Now { unix, ..now }
+}
+
+fn report_stream(engine: &EngineConfig, stream: &EngineStream) {
+    log::info!("{}", stream_words(&engine.group, stream));
+    let few_names = few_names(engine.servers.len(), stream.replicas);
+    for words in few_replicas(stream.replicas).into_iter().chain(few_names) {
+        log::warn!("{words}");
+    }
 }
 
 fn stream_words(group: &str, stream: &EngineStream) -> String {
@@ -217,56 +227,9 @@ fn open(
     options: &EngineOptions,
     poll: &Poll,
 ) -> Result<(EngineThread, EngineStream), CoordinatorError> {
-    open_with(options, new_waker(poll)?)
-}
-
-fn open_with(
-    options: &EngineOptions,
-    waker: Arc<Waker>,
-) -> Result<(EngineThread, EngineStream), CoordinatorError> {
-    let (engine, stream) = Engine::open(options, waker).map_err(CoordinatorError::Engine)?;
+    let (engine, stream) =
+        Engine::open(options, new_waker(poll)?).map_err(CoordinatorError::Engine)?;
     Ok((EngineThread::new(engine, options, &stream), stream))
-}
-
-/// Makes the waker of a poll, which has one at most.
-fn new_waker(poll: &Poll) -> Result<Arc<Waker>, CoordinatorError> {
-    let waker = Waker::new(poll.registry(), WAKER);
-    let waker = waker.map_err(|error| CoordinatorError::System("cannot wake the loop", error))?;
-    Ok(Arc::new(waker))
-}
-
-/// Opens the stream. A start that must tell others what is missing tries again until it can, since
-/// a new process would not know of it.
-fn open_surely(
-    engine: &EngineConfig,
-    start: SiteStart,
-    (poll, acceptor): (&mut Poll, &Acceptor),
-    signals: &mut Signals,
-) -> Result<(EngineThread, EngineStream), CoordinatorError> {
-    let (waker, mut said) = (new_waker(poll)?, String::new());
-    let (clock, mut events) = (Clock::start(), Events::with_capacity(64));
-    loop {
-        let failed = match open_with(&options(engine)?, Arc::clone(&waker)) {
-            Err(CoordinatorError::Engine(failed)) if start.tasks.doubt.is_some() => failed,
-            opened @ (Ok(_) | Err(_)) => return opened,
-        };
-        if failed.is_missing() {
-            return Err(CoordinatorError::Engine(failed));
-        }
-        let reason = failed.to_string();
-        if reason != said {
-            log::warn!("the list cannot be read again yet: {reason}");
-            said = reason;
-        }
-        let until = clock.now().steady.plus(REOPEN_MS);
-        while clock.now().steady < until {
-            if signals.is_asked_to_end() {
-                return Err(start.stopped(&engine.group));
-            }
-            acceptor.refuse_waiting();
-            wait(poll, &mut events)?;
-        }
-    }
 }
 
 fn site_name(engine: &EngineConfig) -> Result<SiteName, CoordinatorError> {
@@ -285,16 +248,6 @@ fn shared_rules(config: &CoordinatorConfig) -> SharedRules {
 
 fn new_poll() -> Result<Poll, CoordinatorError> {
     Poll::new().map_err(|error| CoordinatorError::System("cannot poll", error))
-}
-
-/// Waits until the engine reports something, or for a moment.
-fn wait(poll: &mut Poll, events: &mut Events) -> Result<(), CoordinatorError> {
-    match poll.poll(events, Some(Duration::from_millis(START_POLL_MS))) {
-        Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-            Err(CoordinatorError::System("cannot poll", error))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 impl SiteStart {
@@ -319,7 +272,8 @@ impl SiteStart {
     /// has a new epoch.
     pub(super) fn leaves_doubt(self, failed: &CoordinatorError) -> bool {
         let is_doubtful = matches!(failed, CoordinatorError::StoppedSite(SiteEnd::Doubtful { .. }));
-        is_doubtful || self.tasks.doubt.is_some()
+        let is_settled = matches!(failed, CoordinatorError::StoppedReading(_));
+        is_doubtful || self.tasks.doubt.is_some() && !is_settled
     }
 }
 

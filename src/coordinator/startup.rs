@@ -17,7 +17,7 @@ use super::server::reload::{reload, report_ready};
 #[cfg(feature = "engine")]
 use super::server::site::look_at_listeners;
 #[cfg(feature = "engine")]
-use super::site::{self, SiteStart};
+use super::site::{self, SiteStart, StartLoop};
 use super::system::System;
 use super::{CoordinatorError, report};
 #[cfg(feature = "engine")]
@@ -105,7 +105,8 @@ pub(super) fn start(
     let mut signals = Signals::watch(poll.registry(), &WATCHED_SIGNALS)
         .map_err(system("cannot watch for signals"))?;
     let listen = |error| CoordinatorError::Listen(config.listen, error);
-    let service = ServiceManager::of_environment();
+    #[cfg_attr(not(feature = "engine"), expect(unused_mut, reason = "only a site waits"))]
+    let mut service = ServiceManager::of_environment();
     let listens_later = start.inherited.is_none() && is_site(run);
     let opened = open_listener(config.listen, start.inherited, listens_later);
     let mut acceptor = opened.map_err(listen)?;
@@ -121,13 +122,13 @@ pub(super) fn start(
     let rules = Rules { access: security.access_rules(), ..rules(config, listening) };
     report_reading(config, &service);
     #[cfg(feature = "engine")]
-    let startup = begin_either(run, rules, start.site, (&mut poll, &acceptor), &mut signals)?;
+    let startup = {
+        let (poll, signals, service) = (&mut poll, &mut signals, &mut service);
+        let start_loop = StartLoop { poll, signals, service, acceptor: &acceptor, listens_later };
+        begin_either(run, rules, start.site, start_loop)?
+    };
     #[cfg(not(feature = "engine"))]
     let startup = begin(config, rules, &mut poll, &mut signals)?;
-    #[cfg(feature = "engine")]
-    if listens_later {
-        acceptor.listen().map_err(listen)?;
-    }
     acceptor.register(poll.registry(), LISTENER).map_err(listen)?;
     let config = CoordinatorConfig { listen: listening, ..config.clone() };
     let begins_epoch = run.new_epoch && startup.keeps_epoch;
@@ -225,12 +226,11 @@ fn begin_either(
     run: &CoordinatorRun,
     rules: Rules,
     site: SiteStart,
-    (poll, acceptor): (&mut Poll, &Acceptor),
-    signals: &mut Signals,
+    start_loop: StartLoop<'_>,
 ) -> Result<Startup, CoordinatorError> {
     match run.source.program() {
-        Program::Site => site::begin(&run.config, rules, site, (poll, acceptor), signals),
-        Program::Coordinator => begin(&run.config, rules, poll, signals),
+        Program::Site => site::begin(&run.config, rules, site, start_loop),
+        Program::Coordinator => begin(&run.config, rules, start_loop.poll, start_loop.signals),
     }
 }
 

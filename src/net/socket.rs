@@ -17,23 +17,38 @@ pub(super) struct BoundListener {
     pub(super) is_address_missing: bool,
 }
 
-/// Listens on `address`, as [`reserve`] binds it.
-pub(super) fn listen(address: SocketAddr) -> io::Result<BoundListener> {
-    let bound = reserve(address)?;
-    net::listen(&bound.listener, ACCEPT_QUEUE)?;
-    Ok(bound)
-}
-
-/// Binds a socket to `address`. The system refuses connections until the socket listens.
+/// Listens on `address`.
 ///
 /// `::` stands for all addresses, including IPv4, with every configuration of the system. An
 /// address that no interface has yet (as while the machine starts) is bound with the freebind
 /// option, if the system has it. Connections arrive as soon as an interface has the address.
+pub(super) fn listen(address: SocketAddr) -> io::Result<BoundListener> {
+    let bound = match address.ip() {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => bind_to(address),
+        IpAddr::V4(_) | IpAddr::V6(_) => TcpListener::bind(address),
+    };
+    let bound = or_freebind(address, bound)?;
+    // A second `listen` sets the length of the accept queue, which is fixed in mio.
+    net::listen(&bound.listener, ACCEPT_QUEUE)?;
+    Ok(bound)
+}
+
+/// Binds a socket to `address` as [`listen`] does. The system refuses connections until the socket
+/// listens.
+#[cfg(feature = "engine")]
 pub(super) fn reserve(address: SocketAddr) -> io::Result<BoundListener> {
-    let bound = bind(address, |socket| match address.ip() {
+    or_freebind(address, bind_to(address))
+}
+
+fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
+    bind(address, |socket| match address.ip() {
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => sockopt::set_ipv6_v6only(socket, false),
         IpAddr::V4(_) | IpAddr::V6(_) => Ok(()),
-    });
+    })
+}
+
+/// Binds with the freebind option if no interface has the address.
+fn or_freebind(address: SocketAddr, bound: io::Result<TcpListener>) -> io::Result<BoundListener> {
     let is_missing = |error: &io::Error| Errno::from_io_error(error) == Some(Errno::ADDRNOTAVAIL);
     let (listener, is_address_missing) = match bound {
         Err(error) if is_missing(&error) => {

@@ -3,19 +3,19 @@
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::process::{Command, Stdio};
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal};
+use support::coordinator::Coordinator;
 use support::{Timer, program};
 
 use crate::group::{founded, start};
 use crate::servers::LONG;
 
-/// Time in which a site that serves has certainly answered, and a start has not ended.
-const SHORT: Duration = Duration::from_secs(2);
-
-/// What a client finds at the address of a site.
+/// Result of a connection to a site that may be starting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     Refused,
@@ -31,7 +31,7 @@ fn look(address: SocketAddr) -> Found {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Found::Refused,
         Err(error) => panic!("{error}"),
     };
-    socket.set_read_timeout(Some(SHORT)).unwrap();
+    socket.set_read_timeout(Some(LONG)).unwrap();
     let _ = socket.write_all(b"x#ping#127.0.0.1\n"); // It may be closed already.
     let mut reply = [0; 7];
     match socket.read(&mut reply) {
@@ -54,13 +54,24 @@ fn until_served(address: SocketAddr) -> Vec<Found> {
     found
 }
 
-/// Checks that all but the last client have found the same.
+/// Checks what the first clients have found. A site listens, and closes what comes, from shortly
+/// before it can serve.
 #[track_caller]
 fn check(found: &[Found], before: Found) {
-    let (last, others) = found.split_last().unwrap();
+    let first_ones = found.iter().take_while(|it| **it == before).count();
+    assert!(first_ones > 5, "it was killed, so that its start takes 5 s: {found:?}");
+    let (last, later_ones) = found.split_last().unwrap();
     assert_eq!(*last, Found::Served);
-    assert!(others.len() > 5, "it was killed, so that its start takes 5 s: {found:?}");
-    assert!(others.iter().all(|it| *it == before), "{found:?}");
+    assert!(later_ones[first_ones..].iter().all(|it| *it == Found::Closed), "{found:?}");
+}
+
+/// Starts a site with the config of `other`, as a service manager that has its socket does.
+fn start_at(listener: TcpListener, other: &Coordinator, variables: &[(&str, &str)]) -> Child {
+    let inherit = r#"LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$1" 3<&0 < /dev/null"#;
+    let mut command = Command::new("sh");
+    command.args(["-c", inherit]).arg(program("site")).arg(other.config());
+    command.stdin(Stdio::from(OwnedFd::from(listener))).stdout(Stdio::piped());
+    command.envs(variables.iter().copied()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 #[test]
@@ -82,16 +93,7 @@ fn a_site_closes_connections_at_the_socket_of_a_service_manager_until_it_can_ser
     oslo.kill();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let inherit = r#"LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$1" 3<&0 < /dev/null"#;
-    let mut site = Command::new("sh")
-        .args(["-c", inherit])
-        .arg(program("site"))
-        .arg(oslo.config())
-        .stdin(Stdio::from(OwnedFd::from(listener)))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut site = start_at(listener, &oslo, &[]);
     let found = thread::spawn(move || until_served(address)).join();
     let mut first_line = String::new();
     if found.is_ok() {
@@ -101,4 +103,33 @@ fn a_site_closes_connections_at_the_socket_of_a_service_manager_until_it_can_ser
     site.wait().unwrap();
     check(&found.unwrap(), Found::Closed);
     assert!(first_line.contains(&format!("listening on {address}")), "{first_line}");
+}
+
+#[test]
+fn a_site_that_waits_for_the_engine_closes_connections_gives_signs_of_life_and_obeys_signals() {
+    let Some(servers) = founded(1) else { return };
+    let oslo = start(&servers, "oslo");
+    oslo.kill();
+    servers.all[0].pause(); // It takes connections, and answers nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(LONG)).unwrap();
+    let path = path.to_str().unwrap();
+    let variables = [("NOTIFY_SOCKET", path), ("WATCHDOG_USEC", "100000")];
+    let mut site = start_at(listener, &oslo, &variables);
+    let mut message = [0; 64];
+    for _ in 0..5 {
+        let length = manager.recv(&mut message).unwrap();
+        assert_eq!(&message[..length], b"WATCHDOG=1");
+    }
+    assert_eq!(look(address), Found::Closed);
+    let asked = Timer::start(LONG);
+    rustix::process::kill_process(Pid::from_child(&site), Signal::TERM).unwrap();
+    assert_eq!(site.wait().unwrap().code(), Some(0));
+    let taken = asked.elapsed();
+    assert!(taken < Duration::from_secs(5), "shorter than the time limit of a start: {taken:?}");
+    servers.all[0].resume();
 }

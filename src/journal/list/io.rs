@@ -218,7 +218,7 @@ impl fmt::Display for SiteEnd {
 
 impl std::error::Error for SiteEnd {}
 
-/// What an operator can do about an engine that does not answer.
+/// Advice for an engine that does not answer.
 const IF_IT_LASTS: &str = "If this lasts, read the logs of its servers: a server whose disk was \
                            full must be started again";
 

@@ -54,7 +54,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
             ListReport::Gone { reason } => journal.end(SiteEnd::Gone(reason)),
             ListReport::WentBack { last } => {
                 if last < journal.list.position() || last < journal.upkeep.confirmed {
-                    journal.doubt();
+                    journal.end_in_doubt();
                 }
             }
         }
@@ -83,7 +83,7 @@ impl<S: Replicated> ReportHandler<'_, S> {
         if position < next {
             // It was read before the last subscription.
             if !journal.list.chain.is_as_read(entry) {
-                journal.doubt();
+                journal.end_in_doubt();
             }
             return false;
         }

@@ -207,12 +207,30 @@ impl<T: Copy + Ord> SiteJournal<T> {
         let own = self.list.site(&self.options.site);
         let knows_this_life = own.is_some_and(|own| own.began_at <= seen);
         if self.phase == SitePhase::Serving && knows_this_life && self.list.may_begin_epoch(seen) {
-            self.doubt();
+            self.end_in_doubt();
         }
     }
 
+    /// Returns true if the first batch of this life is sent at this time, or was sent.
+    #[must_use]
+    pub fn is_beginning(&self, now: Millis) -> bool {
+        match self.phase {
+            SitePhase::Watching { until, .. } => until <= now,
+            SitePhase::Beginning | SitePhase::Serving => true,
+            SitePhase::Snapshot(_) | SitePhase::Replay | SitePhase::Ended(_) => false,
+        }
+    }
+
+    /// Returns what the process before this one had read and the list lacks, if no epoch that began
+    /// later has told everybody.
+    #[must_use]
+    pub fn doubt(&self) -> Option<Doubt> {
+        let epoch_began = self.list.epoch.began_at;
+        self.options.tasks.doubt.filter(|doubt| epoch_began <= doubt.epoch_began)
+    }
+
     /// Ends the service because the engine showed two histories.
-    pub(super) fn doubt(&mut self) {
+    pub(super) fn end_in_doubt(&mut self) {
         let (position, chain): (ListPosition, Chain) = (self.list.position(), self.list.chain());
         let (epoch_began, has_served) = (self.list.epoch.began_at, self.has_served());
         self.end(SiteEnd::Doubtful { doubt: Doubt { position, chain, epoch_began }, has_served });

@@ -69,7 +69,11 @@ impl Collector {
     /// Returns the version of a piece that this program cannot read, the first time.
     pub(super) fn take_other_version(&mut self, bytes: &[u8]) -> Option<u8> {
         let version = version_of(bytes).filter(|version| *version != SNAPSHOT_VERSION)?;
-        self.other_version.replace(version).is_none().then_some(version)
+        if self.other_version.is_some() {
+            return None;
+        }
+        self.other_version = Some(version);
+        Some(version)
     }
 
     /// Forgets the pieces, for the rest of the start.

@@ -1,7 +1,7 @@
 //! Work of the journal of a site that is due by time: batches, and their repetition.
 
 use super::entry::EntryKind;
-use super::io::{Doubt, ListJob, ListNotice, ListReport, SiteEnd};
+use super::io::{ListJob, ListNotice, ListReport, SiteEnd};
 use super::names::{Life, ListPosition};
 use super::observed::ListObserved;
 use super::reading::ReportHandler;
@@ -96,7 +96,7 @@ impl<T: Copy + Ord> SiteJournal<T> {
         }
         let Some(batch) = &mut self.proposals.under_way else { return };
         if position <= self.list.position() {
-            return self.doubt(); // Another entry was read there.
+            return self.end_in_doubt(); // Another entry was read there.
         }
         if batch.stored.is_none() {
             batch.stored = Some(position);
@@ -124,16 +124,8 @@ impl<T: Copy + Ord> SiteJournal<T> {
         now: Now,
         mut draw: impl FnMut() -> Option<u64>,
     ) {
-        match self.phase {
-            SitePhase::Watching { until, .. } if until <= now.steady => {
-                self.phase = SitePhase::Beginning;
-            }
-            SitePhase::Watching { .. }
-            | SitePhase::Snapshot(_)
-            | SitePhase::Replay
-            | SitePhase::Beginning
-            | SitePhase::Serving
-            | SitePhase::Ended(_) => (),
+        if matches!(self.phase, SitePhase::Watching { .. }) && self.is_beginning(now.steady) {
+            self.phase = SitePhase::Beginning;
         }
         match self.phase {
             SitePhase::Beginning if self.proposals.is_idle() => self.try_to_begin(now, &mut draw),
@@ -170,11 +162,8 @@ impl<T: Copy + Ord> SiteJournal<T> {
     /// Begins the life of this process: its first batch has the life, and perhaps a new epoch.
     fn try_to_begin(&mut self, now: Now, draw: &mut dyn FnMut() -> Option<u64>) {
         let (epoch, tasks) = (&self.list.epoch, &self.options.tasks);
-        // An epoch that began after that of the doubt has told everybody.
-        let is_open = |doubt: Doubt| epoch.began_at <= doubt.epoch_began;
-        let is_doubtful = epoch.is_doubtful
-            || self.doubtful_epoch == Some(epoch.epoch)
-            || tasks.doubt.is_some_and(is_open);
+        let is_doubtful =
+            epoch.is_doubtful || self.doubtful_epoch == Some(epoch.epoch) || self.doubt().is_some();
         let begins_epoch = tasks.begins_epoch || is_doubtful;
         let bits = if begins_epoch { draw() } else { None };
         if begins_epoch && bits.is_none() {

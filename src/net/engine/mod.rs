@@ -35,7 +35,7 @@ mod startup;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -127,37 +127,9 @@ impl Engine {
         options: &EngineOptions,
         waker: Arc<Waker>,
     ) -> Result<(Self, EngineStream), EngineError> {
-        startup::check_monitors(options)?;
-        let names = names::Names::new(&options.group)?;
-        let (jobs, job_queue) = mpsc::channel(JOBS_MAX);
-        let reports = Arc::new(ReportQueue::new(waker));
-        let (opened_sender, opened) = channel();
-        let (ended_sender, ended) = channel();
-        let (options, queue) = (options.clone(), Arc::clone(&reports));
-        let work = move || {
-            let _end = EndOnPanic;
-            let _ended = ended_sender; // Its drop is the report.
-            let runtime = match startup::runtime() {
-                Ok(runtime) => runtime,
-                Err(error) => return drop(opened_sender.send(Err(error))),
-            };
-            runtime.block_on(async {
-                match startup::open(&options, &names).await {
-                    Err(error) => drop(opened_sender.send(Err(error))),
-                    Ok((client, stream)) => {
-                        let driver = driver::Driver::new(client, names, &stream, queue);
-                        drop(opened_sender.send(Ok(stream)));
-                        driver.run(job_queue).await;
-                    }
-                }
-            });
-            // A look-up of a name can still run on a thread of the runtime.
-            runtime.shutdown_background();
-        };
-        let started = thread::Builder::new().name("engine".to_owned()).spawn(work);
-        started.map_err(|error| EngineError::thread(&error))?;
-        let stream = opened.recv().map_err(|_| EngineError::thread(&"it ended"))??;
-        Ok((Self { jobs, reports, ended }, stream))
+        let opening = Opening::start(options, waker)?;
+        let stream = opening.opened.recv().map_err(|_| EngineError::thread(&"it ended"))??;
+        Ok((opening.engine, stream))
     }
 
     /// Checks options without a connection: the form of the URLs, and the file of the CA.
@@ -201,5 +173,66 @@ impl Drop for Engine {
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+/// A stream that is being opened by its thread.
+pub struct Opening {
+    opened: Receiver<Result<EngineStream, EngineError>>,
+    engine: Engine,
+}
+
+impl Opening {
+    /// Starts the thread that opens the stream, within the time limit of a start.
+    ///
+    /// # Errors
+    ///
+    /// A fault of the options, or no thread can be started.
+    pub fn start(options: &EngineOptions, waker: Arc<Waker>) -> Result<Self, EngineError> {
+        let names = names::Names::new(&options.group)?;
+        let (jobs, job_queue) = mpsc::channel(JOBS_MAX);
+        let reports = Arc::new(ReportQueue::new(waker));
+        let (opened_sender, opened) = channel();
+        let (ended_sender, ended) = channel();
+        let (options, queue) = (options.clone(), Arc::clone(&reports));
+        let work = move || {
+            let _end = EndOnPanic;
+            let _ended = ended_sender; // Its drop is the report.
+            let runtime = startup::check_monitors(&options).and_then(|()| startup::runtime());
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(opened_sender.send(Err(error))),
+            };
+            runtime.block_on(async {
+                match startup::open(&options, &names).await {
+                    Err(error) => drop(opened_sender.send(Err(error))),
+                    Ok((client, stream)) => {
+                        let driver = driver::Driver::new(client, names, &stream, queue);
+                        drop(opened_sender.send(Ok(stream)));
+                        driver.run(job_queue).await;
+                    }
+                }
+            });
+            // A look-up of a name can still run on a thread of the runtime.
+            runtime.shutdown_background();
+        };
+        let started = thread::Builder::new().name("engine".to_owned()).spawn(work);
+        started.map_err(|error| EngineError::thread(&error))?;
+        Ok(Self { opened, engine: Engine { jobs, reports, ended } })
+    }
+
+    /// Returns the outcome, once.
+    pub fn poll(&mut self) -> Option<Result<EngineStream, EngineError>> {
+        match self.opened.try_recv() {
+            Ok(opened) => Some(opened),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err(EngineError::thread(&"it ended"))),
+        }
+    }
+
+    /// Returns the engine, which works once the outcome was a stream.
+    #[must_use]
+    pub fn into_engine(self) -> Engine {
+        self.engine
     }
 }

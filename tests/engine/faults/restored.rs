@@ -155,11 +155,7 @@ fn a_site_that_cannot_read_the_list_again_does_not_forget_that_something_is_miss
     let monitor = ReservedPort::new();
     let Some((_servers, oslo, old_epoch)) = site_in_doubt(&monitor) else { return };
     let answered = answer_as_monitor(&monitor);
-    let timer = Timer::start(LONG);
-    while stderr_of(&oslo).matches("list read: ").count() < 2 {
-        assert!(timer.left().is_some(), "not read again: {}", stderr_of(&oslo));
-        thread::park_timeout(Duration::from_millis(50));
-    }
+    eventually("it reads the list again", || stderr_of(&oslo).matches("list read: ").count() >= 2);
     answered.join().unwrap();
     let back = Member::come_back(&oslo, "ann", "acks=1");
     assert_ne!(back.epoch(), old_epoch, "its message is missing");
@@ -167,7 +163,8 @@ fn a_site_that_cannot_read_the_list_again_does_not_forget_that_something_is_miss
 
 #[test]
 fn a_site_that_a_signal_ends_while_something_is_missing_says_what_to_do() {
-    let Some((_servers, oslo, _)) = site_in_doubt(&ReservedPort::new()) else { return };
+    let monitor = ReservedPort::new();
+    let Some((_servers, oslo, _)) = site_in_doubt(&monitor) else { return };
     oslo.terminate();
     assert_eq!(oslo.wait().code(), Some(1));
     let said = stderr_of(&oslo);

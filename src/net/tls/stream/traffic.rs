@@ -168,8 +168,8 @@ impl<W: Wire> TlsStream<W> {
     }
 
     /// Writes records, and keeps the bytes that the socket does not take. Returns true if it took
-    /// all of them. All but the last ones of a run wait in the kernel for the next ones: a run
-    /// wakes the peer once.
+    /// all of them. If other records follow, these may wait for them in the kernel: a run wakes the
+    /// peer once.
     fn send(&mut self, records: &[u8], is_last: bool) -> io::Result<bool> {
         let written = loop {
             let wire = &mut self.wire;
