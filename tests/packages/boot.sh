@@ -263,7 +263,7 @@ try_site() {
     on sh -c 'cat > /usr/bin/nats-server && chmod 755 /usr/bin/nats-server' < "$2"
     on sh -c 'cat > /etc/systemd/system/groupcast-site@.service' \
         < config/systemd/groupcast-site@.service
-    must systemd-run --unit nats nats-server --addr 127.0.0.1 --jetstream --store_dir /var/nats
+    must systemd-run --unit nats /usr/bin/nats-server --addr 127.0.0.1 --jetstream --store_dir /var/nats
     on sh -c "printf '%s\n' 5001 60 engine=nats://127.0.0.1:4222 engine_replicas=1 group=class \
         site=oslo > /etc/groupcast/oslo.txt"
     must systemctl daemon-reload
