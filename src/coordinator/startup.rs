@@ -185,7 +185,7 @@ fn is_site(run: &CoordinatorRun) -> bool {
     };
 }
 
-/// Opens the listener, or takes the one of the service manager. A site listens when it can serve:
+/// Opens the listener, or takes the one of the service manager. A site listens later:
 /// until then its clients go to another one.
 fn open_listener(
     address: SocketAddr,

@@ -107,7 +107,7 @@ fn rules_that_differ_count_at_the_site_where_a_member_is_and_reach_no_other_site
     ann.take_socket().expect_bye("access revoked");
     client.until_member("ann", |line| line.contains(" offline ") && line.ends_with(" site=oslo"));
     bob.msend("while away");
-    // What waits for her stays at cairo, although its rules do not know her.
+    // The messages that wait for her stay at cairo, although its rules do not know her.
     cairo.reload("access", "bob anyone\nobserver anyone\n", "2 lines; 0 members were set offline");
     cairo.reload("access", "* anyone\n", "1 line; 0 members were set offline");
     let mut back = Member::come_back(&cairo.site, "ann", "acks=1");

@@ -1,5 +1,5 @@
-//! What a start serves while it waits for the engine: signals, the service manager, and clients
-//! that must go elsewhere.
+//! Work of a start while it waits for the engine: it obeys signals, gives the service manager signs
+//! of life, and closes connections, so that clients go elsewhere.
 
 use std::io;
 use std::sync::Arc;
