@@ -64,13 +64,14 @@ use crate::config::{
 use crate::journal::StartTasks;
 use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX};
 use crate::net::{
-    Diagnostics, Reader, ignore_harmless_signals, inherited_listener, print_to_stderr,
+    Diagnostics, Reader, WatchedSignals, ignore_harmless_signals, inherited_listener,
+    print_to_stderr,
 };
 use crate::text::Counted;
 
 #[cfg(feature = "engine")]
 use site::SiteStart;
-use startup::Start;
+use startup::{Start, WATCHED_SIGNALS};
 use system::System;
 
 pub use journal::{GroupJournal, WriterThread};
@@ -262,8 +263,9 @@ pub fn run(task: &CoordinatorTask) -> Result<(), CoordinatorError> {
 fn serve_to_end(
     run: &CoordinatorRun,
     inherited: Option<TcpListener>,
+    signals: &WatchedSignals,
 ) -> Result<(), CoordinatorError> {
-    let coordinator = startup::start(run, Start { inherited })?;
+    let coordinator = startup::start(run, Start { signals, inherited })?;
     serve_once(&mut run.clone(), coordinator)
 }
 
@@ -273,6 +275,7 @@ fn serve_to_end(
 fn serve_to_end(
     run: &CoordinatorRun,
     inherited: Option<TcpListener>,
+    signals: &WatchedSignals,
 ) -> Result<(), CoordinatorError> {
     let mut run = run.clone();
     let tasks = StartTasks { begins_epoch: run.new_epoch, ..StartTasks::default() };
@@ -283,7 +286,7 @@ fn serve_to_end(
         let inherited = listener.map_err(|error| {
             CoordinatorError::System("cannot use the socket of the service manager", error)
         })?;
-        let result = match startup::start(&run, Start { inherited, site }) {
+        let result = match startup::start(&run, Start { signals, inherited, site }) {
             Ok(coordinator) => {
                 site.tasks = StartTasks::default(); // This start has done them.
                 serve_once(&mut run, coordinator)
@@ -328,7 +331,9 @@ fn serve(run: &CoordinatorRun) -> Result<(), CoordinatorError> {
     let diagnostics = Diagnostics::install(run.config.log_level, print)
         .map_err(system("cannot start the log"))?;
     ignore_harmless_signals().map_err(system("cannot ignore signals"))?;
-    let result = serve_to_end(run, inherited);
+    let signals =
+        WatchedSignals::new(&WATCHED_SIGNALS).map_err(system("cannot watch for signals"))?;
+    let result = serve_to_end(run, inherited, &signals);
     let result = match result {
         Err(stopped) if stopped.is_stopped_start() => {
             log::info!("{stopped}; nothing was changed");

@@ -35,13 +35,14 @@ use crate::limits::{
 };
 use crate::net::{
     Acceptor, Clock, HTTP_LISTENER, LISTENER, ServiceManager, Signal, Signals, Transport,
-    grow_file_table, raise_file_limit,
+    WatchedSignals, grow_file_table, raise_file_limit,
 };
 use crate::protocol::Epoch;
 use crate::text::Counted;
 
 /// Signals that the loop handles.
-const WATCHED_SIGNALS: [Signal; 3] = [Signal::Terminate, Signal::Interrupt, Signal::Hangup];
+pub(super) const WATCHED_SIGNALS: [Signal; 3] =
+    [Signal::Terminate, Signal::Interrupt, Signal::Hangup];
 
 /// File with the id that Linux draws at each boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -55,8 +56,10 @@ pub(super) struct Startup {
 }
 
 /// Input of a start.
-#[derive(Debug, Default)]
-pub(super) struct Start {
+#[derive(Debug)]
+pub(super) struct Start<'a> {
+    /// The signals of the process. A further start of a site gets those that came before it.
+    pub(super) signals: &'a WatchedSignals,
     /// Listening socket of the service manager.
     pub(super) inherited: Option<std::net::TcpListener>,
     /// Reasons for the start of a site.
@@ -94,7 +97,7 @@ fn prepare_files(config: &CoordinatorConfig) -> String {
 /// Listens, starts the group, and prints the first line on standard output.
 pub(super) fn start(
     run: &CoordinatorRun,
-    start: Start,
+    start: Start<'_>,
 ) -> Result<Coordinator<System>, CoordinatorError> {
     let config = &run.config;
     let security =
@@ -102,8 +105,8 @@ pub(super) fn start(
     let system = |what| move |error| CoordinatorError::System(what, error);
     let files = prepare_files(config);
     let mut poll = Poll::new().map_err(system("cannot poll"))?;
-    let mut signals = Signals::watch(poll.registry(), &WATCHED_SIGNALS)
-        .map_err(system("cannot watch for signals"))?;
+    let mut signals =
+        start.signals.register(poll.registry()).map_err(system("cannot watch for signals"))?;
     let listen = |error| CoordinatorError::Listen(config.listen, error);
     #[cfg_attr(not(feature = "engine"), expect(unused_mut, reason = "only a site waits"))]
     let mut service = ServiceManager::of_environment();

@@ -53,7 +53,7 @@ pub use reserve::FileReserve;
 pub use rotation::Rotation;
 pub use scratch::Scratch;
 pub use service_manager::ServiceManager;
-pub use signals::{Signal, Signals, ignore_harmless_signals};
+pub use signals::{Signal, Signals, WatchedSignals, ignore_harmless_signals};
 pub use slots::{CLOCK, HTTP_LISTENER, Key, LISTENER, SIGNALS, Slots, SocketTable, WAKER};
 pub use stream::{Readiness, Stream};
 pub use timers::{TICK_MS, TimerId, TimerWheel};

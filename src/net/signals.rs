@@ -1,6 +1,7 @@
 //! Signals as events of the loop.
 
 use std::io::{self, ErrorKind, Read};
+use std::os::unix::net;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -38,11 +39,51 @@ impl Signal {
     }
 }
 
-/// Watched signals. Each signal has its own socket pair, into which the handler writes one byte. So
-/// two signals are never confused, and two signals of one kind count as two.
+/// Signals that are watched until the process ends. Each signal has its own socket pair, into which
+/// the handler writes one byte. So two signals are never confused, and two signals of one kind
+/// count as two.
 ///
 /// `SIGPIPE` needs no handler: Rust's runtime ignores it before `main`. Vectored writes depend on
 /// this, because they are the only writes without `MSG_NOSIGNAL`.
+#[derive(Debug)]
+pub struct WatchedSignals {
+    readers: Vec<(Signal, net::UnixStream)>,
+}
+
+impl WatchedSignals {
+    /// Watches `signals`. Those that come before a loop reads them are kept.
+    ///
+    /// # Errors
+    ///
+    /// The error of the sockets.
+    pub fn new(signals: &[Signal]) -> io::Result<Self> {
+        let mut readers = Vec::with_capacity(signals.len());
+        for &signal in signals {
+            let (reader, writer) = net::UnixStream::pair()?;
+            reader.set_nonblocking(true)?;
+            low_level::pipe::register(signal.number(), writer)?;
+            readers.push((signal, reader));
+        }
+        Ok(Self { readers })
+    }
+
+    /// Returns the signals as events under [`SIGNALS`], for one loop at a time.
+    ///
+    /// # Errors
+    ///
+    /// The error of the sockets or the poll.
+    pub fn register(&self, registry: &Registry) -> io::Result<Signals> {
+        let mut watched = Vec::with_capacity(self.readers.len());
+        for (signal, reader) in &self.readers {
+            let mut reader = UnixStream::from_std(reader.try_clone()?);
+            registry.register(&mut reader, SIGNALS, Interest::READABLE)?;
+            watched.push((*signal, reader));
+        }
+        Ok(Signals { watched, has_hung_up: false })
+    }
+}
+
+/// Signals as events of one loop.
 #[derive(Debug)]
 pub struct Signals {
     watched: Vec<(Signal, UnixStream)>,
@@ -57,17 +98,7 @@ impl Signals {
     ///
     /// The error of the sockets or the poll.
     pub fn watch(registry: &Registry, signals: &[Signal]) -> io::Result<Self> {
-        let mut watched = Vec::with_capacity(signals.len());
-        for &signal in signals {
-            let (mut reader, writer) = UnixStream::pair()?;
-            registry.register(&mut reader, SIGNALS, Interest::READABLE)?;
-            low_level::pipe::register(
-                signal.number(),
-                std::os::unix::net::UnixStream::from(writer),
-            )?;
-            watched.push((signal, reader));
-        }
-        Ok(Self { watched, has_hung_up: false })
+        WatchedSignals::new(signals)?.register(registry)
     }
 
     /// Returns true if the program is asked to end while it starts. A SIGHUP meanwhile is kept for
@@ -145,6 +176,20 @@ mod tests {
             let received = signals.drain();
             assert_eq!(received, [Signal::Terminate, Signal::Terminate, Signal::Interrupt]);
         }
+    }
+
+    #[test]
+    fn a_signal_between_two_loops_comes_to_the_second_one() {
+        let signals = WatchedSignals::new(&[Signal::Resize]).unwrap();
+        let first = Poll::new().unwrap();
+        drop((signals.register(first.registry()).unwrap(), first));
+        low_level::raise(SIGWINCH).unwrap();
+        let mut second = Poll::new().unwrap();
+        let mut received = signals.register(second.registry()).unwrap();
+        let mut events = Events::with_capacity(4);
+        wait(&mut second, &mut events, Millis::ZERO, Some(Millis::new(10_000))).unwrap();
+        assert!(events.iter().any(|event| event.token() == SIGNALS));
+        assert_eq!(received.drain(), [Signal::Resize]);
     }
 
     #[test]
