@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use mio::net::TcpListener;
 use mio::{Poll, Registry};
 
-use super::admin::{self, Admin};
+use super::admin::{self, Admin, AdminSettings};
 use super::journal::GroupJournal;
 use super::replica::Replica;
 use super::security::Security;
@@ -115,13 +115,9 @@ pub(super) fn start(
     let mut acceptor = opened.map_err(listen)?;
     let listening = acceptor.local_addr().map_err(listen)?;
     if acceptor.is_address_missing() {
-        log::warn!(
-            "no interface of this machine has the address {} yet. Clients can connect as soon \
-             as an interface has it. If the address is wrong, correct bind=",
-            listening.ip()
-        );
+        warn_of_missing(listening.ip());
     }
-    let http = start_http(config, poll.registry())?;
+    let http = open_http(config, is_site(run))?;
     let rules = Rules { access: security.access_rules(), ..rules(config, listening) };
     report_reading(config, &service);
     #[cfg(feature = "engine")]
@@ -133,6 +129,7 @@ pub(super) fn start(
     #[cfg(not(feature = "engine"))]
     let startup = begin(config, rules, &mut poll, &mut signals)?;
     acceptor.register(poll.registry(), LISTENER).map_err(listen)?;
+    let http = http.map(|http| http.start(poll.registry())).transpose()?;
     let config = CoordinatorConfig { listen: listening, ..config.clone() };
     let begins_epoch = run.new_epoch && startup.keeps_epoch;
     let Startup { group, clock, .. } = startup;
@@ -155,20 +152,45 @@ pub(super) fn start(
     Ok(coordinator)
 }
 
-/// Listens for HTTP, if the config says so.
-fn start_http(
+fn warn_of_missing(address: IpAddr) {
+    log::warn!(
+        "no interface of this machine has the address {address} yet. Clients can connect as soon \
+         as an interface has it. If the address is wrong, correct bind="
+    );
+}
+
+/// Listener of the status page, before the coordinator serves.
+struct OpenedHttp {
+    address: SocketAddr,
+    settings: AdminSettings,
+    acceptor: Acceptor,
+}
+
+/// Opens the listener for HTTP, if the config says so.
+fn open_http(
     config: &CoordinatorConfig,
-    registry: &Registry,
-) -> Result<Option<Admin<Transport, TcpListener>>, CoordinatorError> {
+    listens_later: bool,
+) -> Result<Option<OpenedHttp>, CoordinatorError> {
     let Some(address) = config.http.listen else { return Ok(None) };
     let settings = admin::settings(config)?;
-    let listen = |error| CoordinatorError::Listen(address, error);
-    let mut acceptor = Acceptor::bind(address, HTTP_RESERVE_FILES).map_err(listen)?;
-    acceptor.limit_send_buffer(HTTP_SEND_BUFFER_BYTES).map_err(listen)?;
-    acceptor.register(registry, HTTP_LISTENER).map_err(listen)?;
-    let address = acceptor.local_addr().map_err(listen)?;
-    log::info!("status page and metrics on http://{address}/");
-    Ok(Some(Admin::new(acceptor, settings)))
+    let opened = open_own_listener(address, HTTP_RESERVE_FILES, listens_later);
+    let acceptor = opened.map_err(|error| CoordinatorError::Listen(address, error))?;
+    Ok(Some(OpenedHttp { address, settings, acceptor }))
+}
+
+impl OpenedHttp {
+    /// Begins to listen, if it is due, and to serve.
+    fn start(self, registry: &Registry) -> Result<Admin<Transport, TcpListener>, CoordinatorError> {
+        let Self { address, settings, mut acceptor } = self;
+        let listen = |error| CoordinatorError::Listen(address, error);
+        acceptor.limit_send_buffer(HTTP_SEND_BUFFER_BYTES).map_err(listen)?;
+        #[cfg(feature = "engine")]
+        acceptor.listen().map_err(listen)?; // A site has only the address until now.
+        acceptor.register(registry, HTTP_LISTENER).map_err(listen)?;
+        let address = acceptor.local_addr().map_err(listen)?;
+        log::info!("status page and metrics on http://{address}/");
+        Ok(Admin::new(acceptor, settings))
+    }
 }
 
 /// Tells the service manager that the start may take long.
@@ -195,14 +217,24 @@ fn open_listener(
     inherited: Option<std::net::TcpListener>,
     listens_later: bool,
 ) -> io::Result<Acceptor> {
-    #[cfg(feature = "engine")]
-    if listens_later {
-        return Acceptor::reserve(address, RESERVE_FILES);
-    }
-    let _ = listens_later;
-    let Some(listener) = inherited else { return Acceptor::bind(address, RESERVE_FILES) };
+    let Some(listener) = inherited else {
+        return open_own_listener(address, RESERVE_FILES, listens_later);
+    };
     log::info!("listening on the socket of the service manager: port and bind do not count");
     Acceptor::inherit(listener, RESERVE_FILES)
+}
+
+fn open_own_listener(
+    address: SocketAddr,
+    reserve_files: usize,
+    listens_later: bool,
+) -> io::Result<Acceptor> {
+    #[cfg(feature = "engine")]
+    if listens_later {
+        return Acceptor::reserve(address, reserve_files);
+    }
+    let _ = listens_later;
+    Acceptor::bind(address, reserve_files)
 }
 
 /// Returns the settings of a group without access rules.

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use support::coordinator::Coordinator;
+use support::http::{get, http_address};
+use support::port::ReservedPort;
 use support::{Timer, program};
 
-use crate::group::{founded, start};
+use crate::group::{founded, start, start_with};
 use crate::servers::LONG;
 
 /// Result of a connection to a site that may be starting.
@@ -84,6 +86,31 @@ fn a_site_refuses_connections_until_it_can_serve() {
     let oslo = oslo.start_again();
     check(&found.join().unwrap(), Found::Refused);
     assert_eq!(oslo.join("ann", "acks=1").msend("one"), 1);
+}
+
+#[test]
+fn the_status_page_of_a_site_refuses_connections_until_the_site_can_serve() {
+    let Some(servers) = founded(1) else { return };
+    let http = ReservedPort::new();
+    let oslo = start_with(&servers, "oslo", &[&format!("http={http}")]);
+    let (address, page) = (oslo.address, http_address(&oslo));
+    oslo.kill();
+    let found = thread::spawn(move || {
+        let (timer, mut refused) = (Timer::start(LONG), 0);
+        while timer.left().is_some() {
+            let connected = TcpStream::connect(page);
+            if look(address) == Found::Served {
+                break;
+            }
+            assert_eq!(connected.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+            refused += 1;
+            thread::park_timeout(Duration::from_millis(100));
+        }
+        refused
+    });
+    let oslo = oslo.start_again();
+    assert!(found.join().unwrap() > 5, "it was killed, so that its start takes 5 s");
+    assert_eq!(get(http_address(&oslo), "/readyz").status(), 200);
 }
 
 #[test]

@@ -34,7 +34,7 @@ mod status;
 mod token;
 mod view;
 
-pub(super) use server::Admin;
+pub(super) use server::{Admin, AdminSettings};
 pub(super) use settings::{load_token, settings};
 pub(super) use token::HttpToken;
 pub(super) use view::AdminView;
