@@ -119,7 +119,9 @@ fn announcements_keep_their_numbers_and_their_members_keep_their_states() {
     one.wait();
     let said = import_with(&servers, &one, &presence).unwrap();
     assert_eq!(said, "group g is founded with 2 members and 8 messages: start its sites\n");
-    let oslo = start_with(&servers, "oslo", &presence);
+    // Ann, who was online, is back before she would be announced as offline.
+    let oslo = start_with(&servers, "oslo", &["presence=yes", "presence_delay=5"]);
+    let mut ann = Member::come_back(&oslo, "ann", &format!("acks=1 since={epoch}:8"));
     let mut bob = Member::come_back(&oslo, "bob", &format!("acks=1 since={epoch}:0"));
     let expected = [
         ("@", "ann registered"),
@@ -136,7 +138,6 @@ fn announcements_keep_their_numbers_and_their_members_keep_their_states() {
         bob.socket().delivery(seq, sender, text);
     }
     // Nothing else is announced.
-    let mut ann = Member::come_back(&oslo, "ann", &format!("acks=1 since={epoch}:8"));
     ann.socket().delivery(9, "@", "bob online");
     assert_eq!(ann.msend("three"), 10);
     bob.socket().delivery(10, "ann", "three");
