@@ -57,10 +57,7 @@ impl Guarded {
     /// Makes a member whose command socket is its message socket.
     #[track_caller]
     fn here(&self, id: &str, identity: &Identity) -> TlsPeer {
-        let mut peer = self.connect(identity);
-        peer.say(&format!("{id}#register here acks=1#-"));
-        peer.expect_start("OK register ");
-        peer
+        TlsPeer::register_here(self.site.address, id, identity, " acks=1")
     }
 
     /// Waits until this site knows that a member is online. The id of the client is a member, too.

@@ -65,7 +65,18 @@ fn a_full_list_refuses_and_goes_on_when_it_may_be_longer() {
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// Mounts it. `None` without the right to do so, which is said.
+    /// Mounts it over the store of the first server, which is started again with what it had.
+    /// `None` without the right to do so, which is said.
+    fn below_first(servers: &mut Servers) -> Option<Self> {
+        servers.all[0].kill();
+        let kept = servers.keep(0);
+        let store = servers.all[0].store();
+        let disk = Self::mount(&store)?;
+        copy(&kept.join("."), &store);
+        servers.all[0].restart();
+        Some(disk)
+    }
+
     fn mount(over: &Path) -> Option<Self> {
         if let Err(why) = mount(over, "size=24m") {
             let test = thread::current().name().unwrap_or_default().to_owned();
@@ -97,12 +108,7 @@ fn mount(over: &Path, options: &str) -> Result<(), String> {
 #[test]
 fn a_full_disk_of_the_engine_refuses_and_what_was_confirmed_stays() {
     let Some(mut servers) = founded(1) else { return };
-    servers.all[0].kill();
-    let kept = servers.keep(0);
-    let store = servers.all[0].store();
-    let Some(disk) = SmallDisk::mount(&store) else { return };
-    copy(&kept.join("."), &store);
-    servers.all[0].restart();
+    let Some(disk) = SmallDisk::below_first(&mut servers) else { return };
     let (oslo, cairo) = (start_with(&servers, "oslo", &["http=0"]), start(&servers, "cairo"));
     let (mut ann, mut bob) = (oslo.join("ann", "acks=1"), cairo.join("bob", "acks=1"));
     let epoch = bob.epoch().to_owned();
@@ -157,12 +163,7 @@ fn is_current(servers: &Servers, name: &str) -> bool {
 fn a_full_disk_of_one_server_of_three_refuses_nothing_and_a_restart_brings_the_server_back() {
     let Some(mut servers) = founded(3) else { return };
     let victim = servers.all[0].name.clone();
-    servers.all[0].kill();
-    let kept = servers.keep(0);
-    let store = servers.all[0].store();
-    let Some(disk) = SmallDisk::mount(&store) else { return };
-    copy(&kept.join("."), &store);
-    servers.all[0].restart();
+    let Some(disk) = SmallDisk::below_first(&mut servers) else { return };
     let (oslo, cairo) = (start(&servers, "oslo"), start(&servers, "cairo"));
     let (mut ann, mut bob) = (oslo.join("ann", "acks=1"), cairo.join("bob", "acks=1"));
     eventually("it takes part", || is_current(&servers, &victim));

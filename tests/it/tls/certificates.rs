@@ -47,10 +47,7 @@ impl Company {
     /// Makes a member whose command socket is its message socket.
     #[track_caller]
     fn here(&self, id: &str, identity: &Identity) -> TlsPeer {
-        let mut peer = self.connect(identity);
-        peer.say(&format!("{id}#register here acks=1#-"));
-        peer.expect_start("OK register ");
-        peer
+        TlsPeer::register_here(self.coordinator.address, id, identity, " acks=1")
     }
 
     /// Makes a member with a listener.

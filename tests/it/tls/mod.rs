@@ -69,10 +69,7 @@ impl TlsCoordinator {
     /// Makes a member whose command socket is its message socket, and returns the socket.
     #[track_caller]
     fn here(&self, id: &str, identity: &Identity) -> TlsPeer {
-        let mut peer = self.connect(identity);
-        peer.say(&format!("{id}#register here#-"));
-        peer.expect_start("OK register ");
-        peer
+        TlsPeer::register_here(self.coordinator.address, id, identity, "")
     }
 }
 

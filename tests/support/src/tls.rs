@@ -139,6 +139,21 @@ impl TlsPeer {
         Self::connect_over(socket, identity).unwrap()
     }
 
+    /// Connects as a new member, whose message socket is this connection. Each option has a space
+    /// before it.
+    #[track_caller]
+    pub fn register_here(
+        address: SocketAddr,
+        id: &str,
+        identity: &Identity,
+        options: &str,
+    ) -> Self {
+        let mut peer = Self::connect(address, Some(identity));
+        peer.say(&format!("{id}#register here{options}#-"));
+        peer.expect_start("OK register ");
+        peer
+    }
+
     /// Completes the handshake as the client.
     pub fn connect_over(socket: TcpStream, identity: Option<&Identity>) -> io::Result<Self> {
         let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
