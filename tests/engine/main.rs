@@ -20,6 +20,7 @@ mod operation;
 mod presence;
 mod raw;
 mod reading;
+mod sample;
 mod security;
 mod servers;
 mod sites;

@@ -4,7 +4,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -25,6 +25,7 @@ pub(crate) struct Server {
     ip: IpAddr,
     port: ReservedPort,
     monitor: ReservedPort,
+    route: ReservedPort,
     directory: PathBuf,
     child: Option<Child>,
 }
@@ -36,7 +37,7 @@ pub(crate) struct Servers {
 }
 
 /// Path of the installed program.
-fn program() -> Option<PathBuf> {
+pub(crate) fn program() -> Option<PathBuf> {
     let test = env::current_exe().unwrap();
     let target = test.ancestors().nth(3).unwrap();
     let program = target.join("engine/bin/nats-server");
@@ -71,30 +72,44 @@ impl Servers {
     }
 
     fn start_with(ip: IpAddr, count: usize, further: &str, jetstream: &str) -> Option<Self> {
-        let program = program()?;
-        let directory = TempDir::new().unwrap();
-        let routes: Vec<ReservedPort> = (0..count).map(|_| ReservedPort::new()).collect();
-        let names: Vec<String> =
-            routes.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
-        let server = |(index, route): (usize, &ReservedPort)| {
-            let name = format!("n{}", index + 1);
-            let own = directory.path().join(&name);
-            fs::create_dir(&own).unwrap();
-            let (port, monitor) = (ReservedPort::new(), ReservedPort::new());
+        Self::start_each(&vec![ip; count], |server, routes| {
             let mut config = format!(
-                "server_name: {name}\nlisten: {ip}:{port}\nhttp: 127.0.0.1:{monitor}\n\
+                "server_name: {}\nlisten: {}\nhttp: {}\n\
                  jetstream {{ store_dir: {:?}, max_file_store: 4G{jetstream} }}\n{further}\n",
-                own.join("store")
+                server.name,
+                server.address(),
+                server.monitor_address(),
+                server.store()
             );
             if count > 1 {
-                let routes = names.join(", ");
-                let listen = format!("listen: 127.0.0.1:{route}, routes: [{routes}]");
+                let listen = format!("listen: {}, routes: [{routes}]", server.route());
                 let _ = writeln!(config, "cluster {{ name: gc, {listen} }}");
             }
-            fs::write(own.join("nats.conf"), config).unwrap();
-            Server { name, ip, port, monitor, directory: own, child: None }
+            config
+        })
+    }
+
+    /// Starts a server on each address. `config` gets the server, and the routes to all of them.
+    pub(crate) fn start_each(
+        ips: &[IpAddr],
+        config: impl Fn(&Server, &str) -> String,
+    ) -> Option<Self> {
+        let program = program()?;
+        let directory = TempDir::new().unwrap();
+        let server = |(index, ip): (usize, &IpAddr)| {
+            let name = format!("n{}", index + 1);
+            let own = directory.path().join(&name);
+            let [port, monitor, route] = [(); 3].map(|()| ReservedPort::new());
+            Server { name, ip: *ip, port, monitor, route, directory: own, child: None }
         };
-        let all = routes.iter().enumerate().map(server).collect();
+        let all: Vec<Server> = ips.iter().enumerate().map(server).collect();
+        let routes: Vec<String> =
+            all.iter().map(|server| format!("nats://{}", server.route())).collect();
+        for server in &all {
+            fs::create_dir(&server.directory).unwrap();
+            let config = config(server, &routes.join(", "));
+            fs::write(server.directory.join("nats.conf"), config).unwrap();
+        }
         let mut servers = Self { all, directory };
         servers.all.iter_mut().for_each(|server| server.start(&program));
         servers.all.iter().for_each(Server::wait);
@@ -139,8 +154,21 @@ impl Server {
         format!("nats://{}:{}", self.ip, self.port)
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        (self.ip, self.port()).into()
+    }
+
+    /// Address for other servers.
+    pub(crate) fn route(&self) -> SocketAddr {
+        (self.ip, self.route.number()).into()
+    }
+
     pub(crate) fn monitor(&self) -> String {
-        format!("http://127.0.0.1:{}", self.monitor)
+        format!("http://{}", self.monitor_address())
+    }
+
+    pub(crate) fn monitor_address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.monitor.number()).into()
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -149,6 +177,11 @@ impl Server {
 
     pub(crate) fn store(&self) -> PathBuf {
         self.directory.join("store")
+    }
+
+    /// Returns all that the server has logged.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
     }
 
     fn log(&self) -> PathBuf {
@@ -178,8 +211,7 @@ impl Server {
                 return;
             }
         }
-        let log = fs::read_to_string(self.log()).unwrap_or_default();
-        panic!("server {} does not greet: {log}", self.name);
+        panic!("server {} does not greet: {}", self.name, self.said());
     }
 
     /// Replaces a part of the config. The next start reads it.
