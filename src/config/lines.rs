@@ -121,6 +121,16 @@ fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
     ConfigError::Unreadable { path: path.to_owned(), reason: error.to_string() }
 }
 
+/// Returns true if a line of a config can hold this value as it is: on one line, with nothing that
+/// would be trimmed.
+#[must_use]
+pub fn stands_in_a_line(value: &str) -> bool {
+    let line = format!("key={value}");
+    let mut lines = ConfigLines::new(Path::new(""), line.as_bytes());
+    let found = lines.next_of_all().ok().flatten().and_then(|line| line.text.strip_prefix("key="));
+    found.map(str::trim_start) == Some(value) && lines.remaining.is_empty()
+}
+
 impl<'a> ConfigLines<'a> {
     /// Creates an iterator over `bytes`, the content of the file at `path`.
     pub(super) const fn new(path: &'a Path, bytes: &'a [u8]) -> Self {
@@ -227,6 +237,24 @@ mod tests {
         writer.write_all(b"60\n").unwrap();
         drop(writer);
         assert_eq!(reading.join().unwrap().unwrap(), b"5000\n60\n");
+    }
+
+    #[test]
+    fn a_value_of_one_line_without_spaces_around_it_stands_in_a_config() {
+        for (value, expected) in [
+            ("a/b c", true),
+            ("a=b//", true),
+            ("//a", true),
+            ("a\u{feff}", false),
+            (" a", false),
+            ("a ", false),
+            ("a\r", false),
+            ("\ta", false),
+            ("a\nb", false),
+            ("a\n", false),
+        ] {
+            assert_eq!(stands_in_a_line(value), expected, "{value:?}");
+        }
     }
 
     /// No test waits for the writer: none ever comes.

@@ -53,7 +53,7 @@ pub use error::{ConfigError, FoundValue, Location};
 pub use http_token::load_http_token;
 pub use invitation::Invitation;
 pub use keys_files::{CoordinatorKeys, CoordinatorTrust, ParticipantKeys, load_ca};
-pub use lines::{Fifos, check_private};
+pub use lines::{Fifos, check_private, stands_in_a_line};
 pub use participant::{COORDINATOR_VARIABLE, ParticipantConfig};
 pub use peer_timeouts::PeerTimeouts;
 pub use pem::SecretPem;

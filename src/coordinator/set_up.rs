@@ -11,14 +11,15 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use super::CoordinatorError;
 use super::security::Security;
-use crate::config::{ConfigError, CoordinatorConfig, Fifos, Invitation};
+use crate::config::{ConfigError, CoordinatorConfig, Fifos, Invitation, stands_in_a_line};
 use crate::net::tls::{generate_key, sha256};
 use crate::protocol::{KeyName, Secret};
+use crate::text;
 
 /// Mode of a file with secrets.
 const PRIVATE: u32 = 0o600;
@@ -37,7 +38,8 @@ const ACCESS_HEADER: &str = "\
 /// # Errors
 ///
 /// [`CoordinatorError::Config`] if a file exists already or the config has `tls` or `access`;
-/// [`CoordinatorError::System`] for an error of the operating system. No new file is left then.
+/// [`CoordinatorError::System`] for an error of the operating system. No new file is left then,
+/// unless only the invitation could not be shown.
 pub(super) fn init_keys(path: &Path, config: &CoordinatorConfig) -> Result<(), CoordinatorError> {
     let beside = |name: &str| path.with_file_name(name);
     let [keys, certificate, access] =
@@ -47,25 +49,22 @@ pub(super) fn init_keys(path: &Path, config: &CoordinatorConfig) -> Result<(), C
             return Err(unusable(path, format!("has {key}= already: nothing was changed")));
         }
     }
+    check_config(path, [&keys, &access])?;
     let key =
         generate_key().map_err(|error| system("cannot make a key", io::Error::other(error)))?;
     let invitation = draw_invitation(key.name)?;
     let rule = rule_of(&invitation);
     let mut made = NewFiles::default();
-    made.create(&keys, PRIVATE, &key.private_key)?;
-    made.create(&certificate, PUBLIC, &key.certificate)?;
-    made.create(&access, PRIVATE, &format!("{ACCESS_HEADER}{rule}"))?;
-    let added = format!("\ntls={}\naccess={}\n", keys.display(), access.display());
-    append_to_config(path, &added)?;
+    made.create(&keys, PRIVATE, key.private_key.as_bytes())?;
+    made.create(&certificate, PUBLIC, key.certificate.as_bytes())?;
+    made.create(&access, PRIVATE, format!("{ACCESS_HEADER}{rule}").as_bytes())?;
+    append_to_config(path, &format!("\ntls={}\naccess={}\n", keys.display(), access.display()))?;
     made.keep();
+    let [keys, certificate, access, path] = [&*keys, &certificate, &access, path].map(shown);
     eprintln!(
-        "Made {}, {} and {}, and added tls= and access= to {}. Give the line below to the \
-         participants: everybody who has it can join. Paste it into a file that only its user can \
-         read, and start: participant --keys FILE ...",
-        keys.display(),
-        certificate.display(),
-        access.display(),
-        path.display(),
+        "Made {keys}, {certificate} and {access}, and added tls= and access= to {path}. Give the \
+         line below to the participants: everybody who has it can join. Paste it into a file that \
+         only its user can read, and start: participant --keys FILE ...",
     );
     print(&invitation)
 }
@@ -97,9 +96,30 @@ pub(super) fn invite(path: &Path, config: &CoordinatorConfig) -> Result<(), Coor
         "Added the line `{}` to {}. It gives all rights, under any id that no line names more \
          closely: change it if that is too much. Then send SIGHUP to the coordinator, if it runs.",
         rule.trim_end(),
-        access.display()
+        shown(access)
     );
     print(&invitation)
+}
+
+/// Checks that the config can be replaced, and that lines of it can name these files.
+fn check_config(path: &Path, files: [&Path; 2]) -> Result<(), CoordinatorError> {
+    let is_file = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    if !is_file {
+        return Err(unusable(path, "is no regular file: nothing was changed".to_owned()));
+    }
+    let unnamed = |file: &&&Path| !file.to_str().is_some_and(stands_in_a_line);
+    match files.iter().find(unnamed) {
+        None => Ok(()),
+        Some(file) => {
+            let reason = "cannot stand in a config: give the folder another name";
+            Err(unusable(file, reason.to_owned()))
+        }
+    }
+}
+
+/// Returns a path as people may see it.
+fn shown(path: &Path) -> String {
+    text::for_terminal(&path.display().to_string()).to_string()
 }
 
 fn draw_invitation(coordinator: KeyName) -> Result<Invitation, CoordinatorError> {
@@ -116,7 +136,8 @@ fn rule_of(invitation: &Invitation) -> String {
 
 fn print(invitation: &Invitation) -> Result<(), CoordinatorError> {
     let printed = writeln!(io::stdout(), "{}", invitation.reveal());
-    printed.map_err(|error| system("cannot write to standard output", error))
+    let what = "cannot show the invitation: --invite makes another one";
+    printed.map_err(|error| system(what, error))
 }
 
 /// Files that were made. They are removed again unless all are there.
@@ -125,7 +146,7 @@ struct NewFiles(Vec<PathBuf>);
 
 impl NewFiles {
     /// Makes a file, which must not exist, and makes it durable.
-    fn create(&mut self, path: &Path, mode: u32, text: &str) -> Result<(), CoordinatorError> {
+    fn create(&mut self, path: &Path, mode: u32, text: &[u8]) -> Result<File, CoordinatorError> {
         let failed = |error: io::Error| {
             let exists = error.kind() == io::ErrorKind::AlreadyExists;
             let reason = if exists {
@@ -139,8 +160,9 @@ impl NewFiles {
         let mut file =
             options.write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
         self.0.push(path.to_owned());
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-        sync_folder(path).map_err(failed)
+        file.write_all(text).and_then(|()| file.sync_all()).map_err(failed)?;
+        sync_folder(path).map_err(failed)?;
+        Ok(file)
     }
 
     fn keep(mut self) {
@@ -158,32 +180,44 @@ impl Drop for NewFiles {
 }
 
 /// Replaces the config file by one with `added` at its end. The file is the old or the new one at
-/// every time, and keeps its mode.
+/// every time, and keeps its mode and its owner.
 fn append_to_config(path: &Path, added: &str) -> Result<(), CoordinatorError> {
     let failed = |error: io::Error| unusable(path, format!("cannot be changed: {error}"));
+    let old = fs::metadata(path).map_err(failed)?;
     let mut text = fs::read(path).map_err(failed)?;
     if !text.ends_with(b"\n") {
         text.push(b'\n');
     }
     text.extend_from_slice(added.as_bytes());
-    let mode = fs::metadata(path).map_err(failed)?.permissions().mode();
     let path = fs::canonicalize(path).map_err(failed)?; // A symbolic link stays one.
     let new = path.with_extension("txt.new");
     let mut made = NewFiles::default();
-    made.create(&new, mode & 0o7777, std::str::from_utf8(&text).unwrap_or_default())?;
-    fs::set_permissions(&new, fs::Permissions::from_mode(mode)).map_err(failed)?;
+    let file = made.create(&new, old.mode() & 0o7777, &text)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if (metadata.uid(), metadata.gid()) != (old.uid(), old.gid()) {
+        fchown(&file, Some(old.uid()), Some(old.gid())).map_err(failed)?;
+    }
+    file.set_permissions(old.permissions()).map_err(failed)?;
     fs::rename(&new, &path).map_err(failed)?;
     made.keep();
     sync_folder(&path).map_err(failed)
 }
 
-/// Appends a line to a file, whose last line may lack its line feed.
+/// Appends a line to a file, whose last line may lack its line feed. After an error the file is as
+/// it was: with a part of the line it would not be valid.
 fn append(path: &Path, line: &str) -> io::Result<()> {
-    let is_open_line = !fs::read(path)?.ends_with(b"\n");
-    let line = format!("{}{line}", if is_open_line { "\n" } else { "" });
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let text = fs::read(path)?;
+    let line_end = if text.ends_with(b"\n") { "" } else { "\n" };
     let mut file = OpenOptions::new().append(true).open(path)?;
-    file.write_all(line.as_bytes())?;
-    file.sync_all()
+    let appended = file.write_all(format!("{line_end}{line}").as_bytes());
+    let appended = appended.and_then(|()| file.sync_all());
+    if appended.is_err() {
+        file.set_len(text.len() as u64)?;
+    }
+    appended
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {

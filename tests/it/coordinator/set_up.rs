@@ -1,10 +1,11 @@
 //! `--init-keys` and `--invite`: from a plain config to a group with keys, with the real programs.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use support::participant::Running;
 use support::program;
 use tempfile::TempDir;
 
@@ -20,6 +21,17 @@ impl Folder {
 
     fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
+    }
+
+    /// Runs it with files of at most 512 bytes. A write beyond fails as on a full disk.
+    fn said_with_full_disk(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let limit = "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", limit]).arg(program("coordinator")).args(arguments);
+        let Output { status, stdout, stderr } =
+            command.current_dir(self.0.path()).output().unwrap();
+        assert!(stdout.is_empty(), "an invitation is shown");
+        (status.code(), String::from_utf8(stderr).unwrap())
     }
 
     fn read(&self, name: &str) -> String {
@@ -140,4 +152,103 @@ fn both_take_no_other_option() {
         }
     }
     assert_eq!(folder.names(), ["c.txt"]);
+}
+
+/// The config would name other files, or would no longer be valid.
+#[test]
+fn a_folder_that_no_line_of_a_config_can_name_is_refused() {
+    let folder = Folder::new();
+    for name in [" d", "d\ne", "d\nkeep=5\n"] {
+        fs::create_dir(folder.path(name)).unwrap();
+        let config = format!("{name}/c.txt");
+        fs::write(folder.path(&config), "0\n60\n").unwrap();
+        let (code, shown, said) = folder.said(&["--init-keys", &config]);
+        assert_eq!((code, shown.as_str()), (Some(2), ""), "{said}");
+        assert!(said.contains("cannot stand in a config"), "{said}");
+        assert_eq!(fs::read_dir(folder.path(name)).unwrap().count(), 1, "{name:?}");
+        assert_eq!(folder.read(&config), "0\n60\n");
+    }
+}
+
+#[test]
+fn a_config_that_is_no_file_is_refused_without_waiting_and_nothing_is_made() {
+    let folder = Folder::new();
+    let fifo = folder.path("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let mut command = Command::new(program("coordinator"));
+    command.args(["--init-keys", "fifo"]).current_dir(folder.0.path());
+    let mut init = Running::start(command);
+    fs::write(&fifo, "0\n60\n").unwrap();
+    assert_eq!(init.wait(), Some(2), "{}", init.said);
+    assert!(init.said.contains("fifo: is no regular file"), "{}", init.said);
+    assert_eq!(folder.names(), ["c.txt", "fifo"]);
+}
+
+#[test]
+fn the_config_keeps_its_owner_and_its_group() {
+    let folder = Folder::new();
+    let config = folder.path("c.txt");
+    let (uid, gid) = if rustix::process::geteuid().is_root() {
+        (12_345, 23_456)
+    } else {
+        let metadata = fs::metadata(&config).unwrap();
+        eprintln!("SKIPPED: a config of another owner: only the superuser can make one");
+        (metadata.uid(), metadata.gid())
+    };
+    chown(&config, Some(uid), Some(gid)).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(folder.run(&["--init-keys", "c.txt"]).status.code(), Some(0));
+    let after = fs::metadata(&config).unwrap();
+    assert_eq!((after.uid(), after.gid(), after.mode() & 0o7777), (uid, gid, 0o640));
+}
+
+#[test]
+fn the_name_of_a_folder_drives_no_terminal() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("d\u{1b}[2J")).unwrap();
+    let config = "d\u{1b}[2J/c.txt";
+    fs::write(folder.path(config), "0\n60\n").unwrap();
+    for option in ["--init-keys", "--invite"] {
+        let (code, _, said) = folder.said(&[option, config]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(!said.contains('\u{1b}') && said.contains("d\\u{1b}[2J/access.txt"), "{said:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_every_file_as_it_was() {
+    let folder = Folder::new();
+    let comments = "// A config that is too long for the disk.\n".repeat(12);
+    let config = format!("0\n60\n{comments}");
+    fs::write(folder.path("c.txt"), &config).unwrap();
+    let (code, said) = folder.said_with_full_disk(&["--init-keys", "c.txt"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("c.txt.new: cannot be written: File too large"), "{said}");
+    assert_eq!((folder.names(), folder.read("c.txt")), (vec!["c.txt".to_owned()], config));
+
+    assert_eq!(folder.run(&["--init-keys", "c.txt"]).status.code(), Some(0));
+    // Room for a part of the next line.
+    let access = folder.read("access.txt");
+    let access = format!("{access}//{}\n", "x".repeat(512 - 30 - access.len() - 3));
+    fs::write(folder.path("access.txt"), &access).unwrap();
+    let (code, said) = folder.said_with_full_disk(&["--invite", "c.txt"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("access.txt: cannot be written: File too large"), "{said}");
+    assert_eq!(folder.read("access.txt"), access);
+    assert_eq!(folder.run(&["--check", "c.txt"]).status.code(), Some(0));
+}
+
+#[test]
+fn an_invitation_that_cannot_be_shown_can_be_replaced() {
+    let folder = Folder::new();
+    for (option, lines) in [("--init-keys", 1), ("--invite", 2)] {
+        let command = format!("exec \"$0\" {option} c.txt > /dev/full");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &command]).arg(program("coordinator")).current_dir(folder.0.path());
+        let output = shell.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("cannot show the invitation: --invite makes another one"), "{said}");
+        assert_eq!(folder.read("access.txt").matches("secret=").count(), lines);
+    }
 }
