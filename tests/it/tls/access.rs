@@ -107,3 +107,31 @@ fn a_key_that_is_removed_from_the_access_file_ends_exactly_its_members() {
     }
     expect_text(&mut alice_here, "bob", "before");
 }
+
+/// The operator exchanges the file of `tls`: participants that know both keys stay members.
+#[test]
+fn a_new_key_of_the_coordinator_counts_for_new_connections_and_open_ones_go_on() {
+    let coordinator = TlsCoordinator::start(&[]);
+    let alice = Identity::new("alice");
+    let shown = || TlsPeer::connect(coordinator.address, None).peer_certificate().unwrap();
+    let mut here = coordinator.here("alice", &alice);
+    let mut commands = coordinator.connect(&alice);
+    assert_eq!(shown(), coordinator.identity.certificate());
+    let next = Identity::new("coordinator");
+    next.write(&coordinator.folder().join("coordinator.keys"));
+    assert_eq!(shown(), coordinator.identity.certificate(), "nobody has asked for the change");
+    coordinator.hang_up();
+    coordinator.until_said(&format!("files read again: TLS, key {}", next.name()));
+    assert_eq!(shown(), next.certificate());
+    assert_eq!(commands.ask("alice#msend hello#-"), "OK msend seq=1");
+    let mut bob = coordinator.here("bob", &Identity::new("bob"));
+    assert_eq!(commands.ask("alice#msend to bob#-"), "OK msend seq=2");
+    expect_text(&mut bob, "alice", "to bob");
+    // A connect-back shows the new key, too.
+    let (listener, address) = listener();
+    commands.say(&format!("alice#reconnect {}#-", address.port()));
+    let messages = TlsPeer::accept(&listener, &alice).unwrap();
+    commands.expect_start("OK reconnect ");
+    assert_eq!(messages.peer_certificate().unwrap(), next.certificate());
+    assert!(here.read_line().is_ok_and(|line| line.is_none()), "taken over");
+}

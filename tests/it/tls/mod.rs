@@ -3,6 +3,7 @@
 
 mod access;
 mod certificates;
+mod documents;
 mod journal;
 mod openssl;
 mod relay;

@@ -1,4 +1,4 @@
-//! A participant by the stock tools of OpenSSL, with the lines of PROTOCOL.md.
+//! A participant by the stock tools of OpenSSL, with the lines of PROTOCOL.md as they stand there.
 
 use std::process::{Command, Stdio};
 
@@ -7,9 +7,12 @@ use support::port::ReservedPort;
 use tempfile::TempDir;
 
 use super::TlsCoordinator;
+use super::documents::command;
+
+const PROTOCOL: &str = "src/protocol/PROTOCOL.md";
 
 /// Returns false and says so if there is no openssl.
-fn has_openssl() -> bool {
+pub(super) fn has_openssl() -> bool {
     let version = Command::new("openssl").arg("version").stdout(Stdio::null()).status();
     if version.is_err() {
         eprintln!("SKIPPED: openssl, to be a participant: it is not installed");
@@ -17,27 +20,23 @@ fn has_openssl() -> bool {
     version.is_ok()
 }
 
-/// Runs a line of PROTOCOL.md in a folder. The words are separated by one space each.
+/// Runs a line in a folder. The words are separated by one space each.
 fn openssl(folder: &TempDir, line: &str) -> Command {
     let mut command = Command::new("openssl");
+    let line = line.strip_prefix("openssl ").unwrap_or(line);
     command.args(line.split(' ')).current_dir(folder.path()).stderr(Stdio::null());
     command
 }
 
 /// Makes `<id>.pem` and `<id>.crt`.
 fn make_keys(folder: &TempDir, id: &str) {
-    let line = format!(
-        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN={id} \
-         -keyout {id}.pem -out {id}.crt"
-    );
+    let line = command(PROTOCOL, "openssl req -x509").replace("alice", id);
     assert!(openssl(folder, &line).status().unwrap().success(), "{line}");
 }
 
 /// Returns the name of the key in `<id>.crt`.
 fn key_name(folder: &TempDir, id: &str) -> String {
-    let line = format!(
-        "openssl x509 -in {id}.crt -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum"
-    );
+    let line = command(PROTOCOL, "openssl x509 -in").replace("alice", id);
     let mut shell = Command::new("sh");
     let output = shell.args(["-c", &line]).current_dir(folder.path()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -45,12 +44,10 @@ fn key_name(folder: &TempDir, id: &str) -> String {
 }
 
 fn client(coordinator: &TlsCoordinator, folder: &TempDir, id: &str) -> Running {
-    let to = coordinator.address;
+    let to = coordinator.address.to_string();
     coordinator.identity.write(&folder.path().join("coordinator.crt"));
-    let line = format!(
-        "s_client -quiet -CAfile coordinator.crt -verify_return_error -connect {to} \
-         -cert {id}.crt -key {id}.pem"
-    );
+    let line = command(PROTOCOL, "openssl s_client -quiet -CAfile").replace("alice", id);
+    let line = line.replace("HOST:PORT", &to);
     let mut client = Running::start(openssl(folder, &line));
     client.write("x#ping#-\n");
     client.expect("OK ping\n");
@@ -65,7 +62,9 @@ fn s_client_gets_messages_on_its_own_connection() {
     let (coordinator, folder) = (TlsCoordinator::start(&[]), tempfile::tempdir().unwrap());
     ["alice", "bob"].iter().for_each(|id| make_keys(&folder, id));
     let mut alice = client(&coordinator, &folder, "alice");
-    alice.write("alice#register here#-\n");
+    let request = command(PROTOCOL, "alice#register here secret=<last");
+    let request = request.replace("<last 32 hex digits of the invitation>", &"0".repeat(32));
+    alice.write(&format!("{request}\n"));
     alice.expect("OK register ");
     let mut bob = client(&coordinator, &folder, "bob");
     bob.write("bob#register here#-\n");
@@ -89,11 +88,14 @@ fn s_server_is_the_listener_of_a_participant() {
     let (coordinator, folder) = (TlsCoordinator::start(&[]), tempfile::tempdir().unwrap());
     ["alice", "bob"].iter().for_each(|id| make_keys(&folder, id));
     let port = ReservedPort::new();
-    let line = format!("s_server -accept {port} -cert alice.crt -key alice.pem -Verify 1");
+    let of_port = |start| command(PROTOCOL, start).replace("6000", &port.to_string());
+    // It says when it listens only without `-quiet`.
+    let line = of_port("openssl s_server -quiet").replace("-quiet ", "");
     let mut listener = Running::start(openssl(&folder, &line));
     listener.expect("ACCEPT");
     let mut alice = client(&coordinator, &folder, "alice");
-    alice.write(&format!("alice#register {port}#-\n"));
+    let request = of_port("alice#register 6000#-");
+    alice.write(&format!("{}\n", request.split(' ').take(2).collect::<Vec<&str>>().join(" ")));
     alice.expect("OK register ");
     let mut bob = client(&coordinator, &folder, "bob");
     bob.write("bob#register here#-\n");
@@ -133,4 +135,17 @@ fn a_key_of_rsa_in_an_expired_certificate_is_a_key_like_any_other() {
     let mut old = client(&coordinator, &folder, "old");
     old.write("old#register here#-\n");
     old.expect("OK register ");
+}
+
+#[test]
+fn a_name_and_protocols_that_a_client_asks_for_are_ignored() {
+    if !has_openssl() {
+        return;
+    }
+    let (coordinator, folder) = (TlsCoordinator::start(&[]), tempfile::tempdir().unwrap());
+    let asks = "-servername other.example.org -alpn h2,http/1.1";
+    let line = format!("s_client -quiet {asks} -connect {}", coordinator.address);
+    let mut client = Running::start(openssl(&folder, &line));
+    client.write("x#ping#-\n");
+    client.expect("OK ping\n");
 }
