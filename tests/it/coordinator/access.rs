@@ -61,6 +61,7 @@ fn every_right_is_given_by_a_line_and_refused_without_one() {
     for command in ["register here", "reconnect 9000", "msend hi", "members", "deregister"] {
         let part = "address: no line of the access file lets 127.0.0.3 use this id";
         stranger.refused(&format!("alice#{command}#-"), 401, part);
+        stranger.refused(&format!("alice#{command}#192.0.2.1"), 401, part);
         stranger.refused(&format!("nobody#{command}#-"), 401, part);
     }
     stranger.check("nobody#ping#-", "OK ping");
@@ -84,6 +85,7 @@ fn every_right_is_given_by_a_line_and_refused_without_one() {
     let line = operator.member("sensor1").unwrap();
     assert!(line.contains(" pending=0 acked=2 "), "it needs no message: {line}");
     operator.check("x#disconnect#-", "ERR 404 not a member: register first");
+    operator.refused("screen1#deregister#192.0.2.1", 403, "ip: 192.0.2.1 is not 127.0.0.9");
     operator.check("screen1#disconnect#-", "OK disconnect");
     operator.check("screen1#deregister#-", "OK deregister");
     operator.say("x#members#-");

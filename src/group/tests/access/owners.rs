@@ -181,6 +181,8 @@ fn a_key_of_a_rule_for_the_id_takes_the_id_of_another_key() {
     assert!(world.join_with(("10.0.0.8", &first), "ann#register 9000").starts_with("OK register"));
     assert_eq!(world.owner("ann"), PeerName::Key(KeyName([2; 32])));
     assert!(world.answer_to(("10.0.0.7", &named), "ann#msend hi").starts_with("OK msend"));
+    // The decision about this client is remembered until the owner changes.
+    assert!(world.answer_to(("10.0.0.8", &first), "ann#msend hi").starts_with("OK msend"));
     assert!(world.join_with(("10.0.0.7", &named), "ann#reconnect 9001").starts_with("OK rec"));
     assert_eq!(world.owner("ann"), PeerName::Key(KeyName([1; 32])));
     let reply = world.answer_to(("10.0.0.8", &first), "ann#msend hi");
