@@ -159,6 +159,21 @@ fn a_secret_is_needed_once_and_afterwards_the_key_that_registered() {
     }
 }
 
+/// Which secret an owner brought is not known later, so all secrets of the same `who` count.
+#[test]
+fn invitations_with_different_rights_need_different_ids() {
+    let brings = |name| Identity { secret: Some(secret(name)), ..shows(1) };
+    let receives = Rights { may_send: false, may_list: false, ..Rights::ALL };
+    let same = "* secret=5 receive\n* secret=6";
+    check(same, brings(5), FREE, Ok(receives));
+    check(same, shows(1), owned_by(1), Ok(Rights::ALL));
+    let different = "al* secret=5 receive\n* secret=6";
+    check(different, brings(5), FREE, Ok(receives));
+    check(different, shows(1), owned_by(1), Ok(receives));
+    check(different, brings(6), FREE, Err(BAD_SECRET));
+    check(different, brings(5), ("bob", None), Err(BAD_SECRET));
+}
+
 #[test]
 fn anyone_and_an_address_leave_the_id_to_its_owner() {
     let plain = identity(Credentials::Plain);
