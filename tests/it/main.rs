@@ -5,6 +5,7 @@
 
 mod clients;
 mod coordinator;
+mod documents;
 mod hostile;
 mod machine;
 mod monitoring;

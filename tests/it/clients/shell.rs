@@ -8,6 +8,7 @@ use support::participant::Running;
 use support::port::ReservedPort;
 
 use super::{client, is_there};
+use crate::documents::command;
 
 /// The id alice of `participant.sh`, and the port that it listens on.
 fn start_shell(coordinator: &Coordinator) -> Option<(Running, ReservedPort)> {
@@ -60,26 +61,30 @@ fn netcat_alone_is_a_member() {
         return;
     }
     let coordinator = Coordinator::start(60, &[]);
-    let port = coordinator.address.port().to_string();
-    let mut command = Command::new("nc");
-    command.args(["127.0.0.1", &port]);
-    let mut zoe = Running::start(command);
-    zoe.write("zoe#register here#-\n");
+    let port = coordinator.address.port();
+    // The lines of README.md as they stand there.
+    let run = |start| {
+        let line = command("README.md", start).replace(" 5000", &format!(" {port}"));
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", &line]);
+        Running::start(shell)
+    };
+    let mut zoe = run("(echo 'zoe#register here#-'; cat) | nc");
     zoe.expect("OK register");
     let mut bob = coordinator.join("bob", "acks=1");
     bob.msend("hello zoe");
     zoe.expect("1#bob#");
     zoe.expect("hello zoe\n");
 
+    let mut list = run("printf 'x#members#-' | nc");
+    list.expect("OK members 2\nbob online ");
+    assert_eq!(list.wait(), Some(0), "{}", list.said);
+
     // Requests of zoe need a connection of their own. The end of the stream ends the line.
-    let mut command = Command::new("nc");
-    command.args(["-N", "127.0.0.1", &port]);
-    let mut second = Running::start(command);
-    second.write("zoe#msend hello bob#-");
-    second.input = None;
+    let mut second = run("printf 'zoe#msend hello#-' | nc");
     second.expect("OK msend seq=2\n");
     assert_eq!(second.wait(), Some(0), "{}", second.said);
-    bob.socket().delivery(2, "zoe", "hello bob");
+    bob.socket().delivery(2, "zoe", "hello");
 
     zoe.input = None; // OpenBSD's netcat keeps the connection.
     bob.msend("still there?");

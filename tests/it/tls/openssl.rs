@@ -7,7 +7,7 @@ use support::port::ReservedPort;
 use tempfile::TempDir;
 
 use super::TlsCoordinator;
-use super::documents::command;
+use crate::documents::command;
 
 const PROTOCOL: &str = "src/protocol/PROTOCOL.md";
 
