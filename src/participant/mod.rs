@@ -40,7 +40,7 @@ mod user_lines;
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use log::LevelFilter;
@@ -88,18 +88,24 @@ impl ParticipantError {
 impl fmt::Display for ParticipantError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Log(path, unusable) => {
-                let path = path.display().to_string();
-                write!(f, "message log {}: {unusable}", text::for_terminal(&path))
-            }
-            Self::Outbox(path, unusable) => {
-                let path = path.display().to_string();
-                write!(f, "outbox {}: {unusable}", text::for_terminal(&path))
-            }
+            Self::Log(path, unusable) => write_unusable(f, "message log", path, unusable),
+            Self::Outbox(path, unusable) => write_unusable(f, "outbox", path, unusable),
             Self::Keys(unusable) => write!(f, "keys: {unusable}"),
             Self::System(what, error) => write!(f, "{what}: {error}"),
         }
     }
+}
+
+/// Writes the reason for which a file is refused, and the next step.
+fn write_unusable(
+    f: &mut fmt::Formatter<'_>,
+    subject: &str,
+    path: &Path,
+    unusable: &UnusableFile,
+) -> fmt::Result {
+    let path = path.display().to_string();
+    write!(f, "{subject} {}: {unusable}", text::for_terminal(&path))?;
+    unusable.advice().map_or(Ok(()), |advice| write!(f, ": {advice}"))
 }
 
 /// Runs a participant until `quit`, the end of its input or a signal, and returns the exit code.

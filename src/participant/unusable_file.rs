@@ -41,6 +41,21 @@ impl From<io::Error> for UnusableFile {
     }
 }
 
+impl UnusableFile {
+    /// Returns the next step of the user for a file that a start refuses; `None` if the reason
+    /// alone tells it.
+    pub(super) fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::System(error) if error.kind() == io::ErrorKind::NotFound => {
+                Some("its directory is not there: create it")
+            }
+            Self::NoFile | Self::Foreign(_) | Self::OfAnother(..) => Some("use another file"),
+            Self::InUse => Some("end that program, or use another file"),
+            Self::System(_) | Self::TooLong(_) | Self::Damaged(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for UnusableFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,6 +1,8 @@
 //! Wires the parts: passes their inputs to the session, and the effects of the session to the
 //! parts.
 
+use std::io::ErrorKind;
+
 use super::Participant;
 use crate::limits::{FOREGROUND_LOOK_MS, PRINT_CLOSE_MS, USER_LINE_BYTES_MAX};
 use crate::net::{Key, Signal};
@@ -96,7 +98,13 @@ impl Participant {
         match self.messages.listen(port, &self.event_loop) {
             Ok((port, nonce)) => self.handle(SessionInput::Listening { port, nonce }, now),
             Err(error) => {
-                self.handle(SessionInput::ListenFailed { reason: &error.to_string() }, now);
+                let advice = if error.kind() == ErrorKind::AddrInUse {
+                    ": another program has the port: name another one, or 0 for any free one"
+                } else {
+                    ""
+                };
+                let reason = &format!("{error}{advice}");
+                self.handle(SessionInput::ListenFailed { reason }, now);
             }
         }
     }

@@ -90,14 +90,18 @@ fn what_is_not_its_log_is_refused_as_it_is_and_the_reason_is_named() {
         fs::write(home.log_path(), content).unwrap();
         let (code, said) = home.script(&["-e", "ping"], "");
         let path = home.log_path();
-        let expected = format!("participant: message log {}: {reason}\n", path.display());
+        let expected =
+            format!("participant: message log {}: {reason}: use another file\n", path.display());
         assert_eq!((code, said), (Some(2), expected));
         assert_eq!(fs::read(&path).unwrap(), content);
     }
     let home = Home::new("alice", coordinator.address);
     for (path, reason) in [
-        ("/dev/null", "not a regular file"),
-        ("/nowhere/at all", "No such file or directory (os error 2)"),
+        ("/dev/null", "not a regular file: use another file"),
+        (
+            "/nowhere/at all",
+            "No such file or directory (os error 2): its directory is not there: create it",
+        ),
         ("/", "found \"/\", expected the name of a file"),
         ("/dev", "Is a directory (os error 21)"),
     ] {
@@ -119,8 +123,11 @@ fn a_log_in_use_is_left_to_its_user() {
     let before = home.log();
     let (code, said) = home.script(&["-e", "ping"], "");
     let path = home.log_path();
-    let expected =
-        format!("participant: message log {}: in use by another program\n", path.display());
+    let expected = format!(
+        "participant: message log {}: in use by another program: end that program, or use another \
+         file\n",
+        path.display()
+    );
     assert_eq!((code, said), (Some(2), expected));
     first.signal(Signal::KILL);
     first.wait();

@@ -81,7 +81,10 @@ fn a_port_of_the_user_s_choice_is_taken_and_said_to_be_taken() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = taken.local_addr().unwrap().port();
         let (code, said) = home.script(&[], &format!("register {port}\n"));
-        let error = format!("cannot listen on port {port}: Address already in use (os error 98)");
+        let error = format!(
+            "cannot listen on port {port}: Address already in use (os error 98): another program \
+             has the port: name another one, or 0 for any free one"
+        );
         assert_eq!((code, said), (Some(1), format!("error: register: {error}\n")));
         drop(taken);
         // Somebody else may have got it by now; not every time.
