@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use log::LevelFilter;
 
 use super::lines::{self, ConfigLine, ConfigLines, Fifos};
+use super::program::SITE_KEY_NAMES;
 use super::{ConfigError, CoordinatorConfig, FoundValue, Location, Program, related_keys, value};
 use crate::limits::TTL_SECONDS_MAX;
 
@@ -120,12 +121,12 @@ impl CoordinatorConfig {
         written: &mut WrittenKeys,
     ) -> Result<(), ConfigError> {
         let Some((name, text)) = line.text.split_once('=') else {
-            return Err(line.error("line", line.text, "key=value".to_owned()));
+            let expected = "key=value, or a comment that begins with //";
+            return Err(line.error("line", line.text, expected.to_owned()));
         };
         let (name, text) = (name.trim_end(), text.trim_start());
         let Some(key) = program.find_key(name) else {
-            let names: Vec<&str> = program.keys().map(|key| key.name).collect();
-            return Err(line.error("key", name, names.join(", ")));
+            return Err(line.error("key", name, expected_keys(program, name)));
         };
         if let Some((Location::Line { number: first, .. }, _)) = written.get(key.name) {
             let (found, expected) = (FoundValue::Again { first: *first }, "one".to_owned());
@@ -138,6 +139,14 @@ impl CoordinatorConfig {
         }
         written.insert(key.name, (line.location(), text.to_owned()));
         (key.assign)(self, text).map_err(|expected| line.error(key.name, text, expected))
+    }
+}
+
+/// Returns the description of a valid key, for a line with the key `name`.
+fn expected_keys(program: Program, name: &str) -> String {
+    match SITE_KEY_NAMES.contains(&name) {
+        true => "a key of the coordinator: this one belongs to the program `site`".to_owned(),
+        false => program.keys().map(|key| key.name).collect::<Vec<_>>().join(", "),
     }
 }
 

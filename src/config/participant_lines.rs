@@ -87,8 +87,8 @@ fn coordinator(line: &ConfigLine<'_>) -> Result<Endpoint, ConfigError> {
     })
 }
 
-const LINE_EXPECTED: &str = "key=value, or one more coordinator, as in 10.0.0.2 5000, or nothing \
-                             more";
+const LINE_EXPECTED: &str = "key=value, one more coordinator, as in 10.0.0.2 5000, or a comment \
+                             that begins with //";
 
 #[cfg(test)]
 mod tests {
@@ -143,9 +143,9 @@ mod tests {
 
     #[test]
     fn an_invalid_coordinator_is_named_with_its_line() {
-        let expected = "expected key=value, or one more coordinator, as in 10.0.0.2 5000, or \
-                        nothing more";
-        for line in ["passive", "10.0.0.2", "10.0.0.2 0", "0.0.0.0 5000", "a b 1"] {
+        let expected = "expected key=value, one more coordinator, as in 10.0.0.2 5000, or a \
+                        comment that begins with //";
+        for line in ["passive", "# b", "10.0.0.2", "10.0.0.2 0", "0.0.0.0 5000", "a b 1"] {
             check(line, Err(&format!("p.txt:4: line: found {line:?}, {expected}")));
         }
         let link_local = "p.txt:4: coordinator: found \"fe80::1 5000\", expected an address that \

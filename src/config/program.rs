@@ -2,6 +2,19 @@
 
 use super::key::{ConfigKey, KEYS};
 
+/// Names of the keys of a site, also for a program that was built without them.
+pub(super) const SITE_KEY_NAMES: [&str; 9] = [
+    "engine",
+    "group",
+    "site",
+    "engine_credentials",
+    "engine_ca",
+    "engine_timeout",
+    "engine_monitor",
+    "engine_replicas",
+    "engine_bytes",
+];
+
 /// A program that serves a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Program {

@@ -179,8 +179,8 @@ mod tests {
             ),
             (
                 "passive",
-                "p.txt:1: line: found \"passive\", expected key=value, or one more coordinator, \
-                 as in 10.0.0.2 5000, or nothing more"
+                "p.txt:1: line: found \"passive\", expected key=value, one more coordinator, as \
+                 in 10.0.0.2 5000, or a comment that begins with //"
                     .to_owned(),
             ),
             (

@@ -70,7 +70,8 @@ pub(super) static SITE_KEYS: [ConfigKey; 9] = [
         hint: "NAME",
         about: "name of the group in the engine, the same at all its sites: A-Z a-z 0-9 - _",
         assign: |config, text| {
-            config.storage.engine.group = name(text, |text| !text.contains('.'))?;
+            let expected = "1 to 64 of A-Z a-z 0-9 _ -";
+            config.storage.engine.group = name(text, !text.contains('.'), expected)?;
             Ok(())
         },
         show: |config| config.storage.engine.group.clone(),
@@ -80,7 +81,7 @@ pub(super) static SITE_KEYS: [ConfigKey; 9] = [
         hint: "NAME",
         about: "name of this site, another one at each site: A-Z a-z 0-9 - _ .",
         assign: |config, text| {
-            config.storage.engine.site = name(text, |_| true)?;
+            config.storage.engine.site = name(text, true, "1 to 64 of A-Z a-z 0-9 . _ -")?;
             Ok(())
         },
         show: |config| config.storage.engine.site.clone(),
@@ -170,9 +171,11 @@ pub fn load_credentials(path: &Path) -> Result<String, ConfigError> {
     })
 }
 
-fn name(text: &str, is_allowed: impl FnOnce(&str) -> bool) -> Result<String, String> {
-    let is_name = is_id(text) && is_allowed(text);
-    is_name.then(|| text.to_owned()).ok_or_else(|| "a name of 1 to 64 characters".to_owned())
+fn name(text: &str, is_allowed: bool, expected: &str) -> Result<String, String> {
+    match is_id(text) && is_allowed {
+        true => Ok(text.to_owned()),
+        false => Err(expected.to_owned()),
+    }
 }
 
 fn urls(text: &str, schemes: &[&str]) -> Result<Vec<String>, String> {
@@ -213,4 +216,30 @@ pub(super) fn check(config: &CoordinatorConfig, written: &WrittenKeys) -> Result
 fn field(location: Location, field: &'static str, found: &str, expected: &str) -> ConfigError {
     let (found, expected) = (FoundValue::Text(found.to_owned()), expected.to_owned());
     ConfigError::Field { location, field, found, expected }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Program;
+    use crate::config::program::SITE_KEY_NAMES;
+
+    #[test]
+    fn the_names_of_the_keys_of_a_site_are_those_of_their_table() {
+        assert_eq!(SITE_KEYS.each_ref().map(|key| key.name), SITE_KEY_NAMES);
+    }
+
+    #[test]
+    fn an_invalid_name_is_answered_with_the_characters_of_a_valid_one() {
+        for (key, expected) in
+            [("site", "1 to 64 of A-Z a-z 0-9 . _ -"), ("group", "1 to 64 of A-Z a-z 0-9 _ -")]
+        {
+            let key = Program::Site.find_key(key).unwrap();
+            let long = "a".repeat(65);
+            for wrong in ["", "a b", "\u{e9}", &long] {
+                let found = (key.assign)(&mut CoordinatorConfig::new(0, 1), wrong);
+                assert_eq!(found, Err(expected.to_owned()), "{wrong:?}");
+            }
+        }
+    }
 }

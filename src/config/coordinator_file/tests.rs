@@ -246,11 +246,23 @@ fn each_line_has_a_known_key_once() {
         check(&format!("5000\n60\n{line}\n"), &[], Err(&format!("{found}, {keys}")));
     }
     let long = "x".repeat(81);
-    let found = format!("c.txt:3: line: found \"{}\"..., expected key=value", "x".repeat(80));
+    let expected = "expected key=value, or a comment that begins with //";
+    let found = format!("c.txt:3: line: found \"{}\"..., {expected}", "x".repeat(80));
     check(&format!("5000\n60\n{long}\n"), &[], Err(&found));
+    let found = format!("c.txt:3: line: found \"# keep\", {expected}");
+    check("5000\n60\n# keep\n", &[], Err(&found));
     check(
         "5000\n60\nmax_line=1k\n\nmax_line = 1k\n",
         &[],
         Err("c.txt:5: max_line: found a second value (the first is on line 3), expected one"),
     );
+}
+
+#[test]
+fn a_key_of_a_site_names_the_program_that_takes_it() {
+    for key in ["engine", "engine_ca", "group", "site"] {
+        let expected = "a key of the coordinator: this one belongs to the program `site`";
+        let wrong = format!("c.txt:3: key: found \"{key}\", expected {expected}");
+        check(&format!("5000\n60\n{key}=a\n"), &[], Err(&wrong));
+    }
 }
