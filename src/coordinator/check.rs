@@ -13,6 +13,8 @@ pub(super) fn check(checked: &str, run: &CoordinatorRun) -> Result<(), Coordinat
     let security =
         Security::load(&run.config.security, Fifos::Awaited).map_err(CoordinatorError::Config)?;
     admin::load_token(&run.config.http, Fifos::Awaited).map_err(CoordinatorError::Config)?;
+    #[cfg(feature = "engine")]
+    super::site::read_login(&run.config)?;
     let mut lines = format!("{checked}: valid\n");
     if let (Some(path), Some(key)) = (&run.config.security.tls, security.key()) {
         let path = path.display().to_string();

@@ -198,7 +198,7 @@ fn recovered_words(gauges: &Gauges, last: Seq) -> String {
     format!("list read: {members}, {messages} that members need, last message {last}")
 }
 
-/// Reads the files again with which a site connects to the engine, and checks them. `None` for a
+/// Reads the files with which a site connects to the engine, and checks them. `None` for a
 /// coordinator alone.
 pub(super) fn read_login(
     config: &CoordinatorConfig,

@@ -1,11 +1,15 @@
 //! TLS and credentials: the right ones work, and wrong ones are named.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use groupcast::net::engine::{Engine, EngineError};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256,
 };
+
+use support::program;
 
 use crate::client::Client;
 use crate::servers::Servers;
@@ -98,4 +102,34 @@ fn a_seed_logs_in_with_the_rights_that_a_site_needs_and_no_more() {
     assert_eq!(client.caught_up(), 0);
     assert_eq!(client.store(b"one"), 1);
     assert!(!format!("{options:?}").contains(SEED));
+}
+
+/// Needs no server: `--check` asks none.
+#[test]
+fn check_reads_the_files_of_the_engine() {
+    let files = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str, mode| {
+        fs::write(files.path().join(name), text).unwrap();
+        fs::set_permissions(files.path().join(name), Permissions::from_mode(mode)).unwrap();
+    };
+    write("seed", SEED, 0o600);
+    write("open", SEED, 0o644);
+    write("words", "nothing that nsc writes", 0o600);
+    write("ca", &signed().0, 0o644);
+    for (lines, expected) in [
+        ("engine_credentials=seed\nengine_ca=ca", "c.txt: valid\n"),
+        ("engine_credentials=absent", "site: absent: cannot be read: No such file"),
+        ("engine_credentials=open", "site: open: mode: found 0644"),
+        ("engine_credentials=words", "site: engine_credentials: expected a JWT and a seed"),
+        ("engine_ca=absent", "site: engine_ca: absent: No such file"),
+        ("engine_ca=seed", "site: engine_ca: seed: "),
+    ] {
+        let engine = "engine=nats://127.0.0.1:4222\ngroup=g\nsite=oslo";
+        write("c.txt", &format!("5000\n60\n{engine}\n{lines}\n"), 0o644);
+        let mut command = Command::new(program("site"));
+        let output = command.args(["--check", "c.txt"]).current_dir(files.path()).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(said.starts_with(expected), "{lines}: {said}");
+        assert_eq!(output.status.code(), Some(if said == "c.txt: valid\n" { 0 } else { 2 }));
+    }
 }

@@ -279,7 +279,20 @@ fn connect_options(
     if let Some(ca) = &options.ca {
         connect = connect.add_root_certificates(ca.clone()).require_tls(true);
     }
-    match options.credentials.as_deref().map(str::trim) {
+    log_in(connect, options.credentials.as_deref())
+}
+
+/// Checks that credentials are of a known form.
+pub(super) fn check_credentials(credentials: Option<&str>) -> Result<(), EngineError> {
+    log_in(ConnectOptions::new(), credentials).map(drop).map_err(|unusable| unusable.error)
+}
+
+/// Adds credentials to the options of a connection.
+fn log_in(
+    connect: ConnectOptions,
+    credentials: Option<&str>,
+) -> Result<ConnectOptions, Unconnected> {
+    match credentials.map(str::trim) {
         None => Ok(connect),
         // A seed alone is one word.
         Some(seed) if seed.starts_with("SU") && !seed.contains(char::is_whitespace) => {

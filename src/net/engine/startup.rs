@@ -14,7 +14,7 @@ use super::error::EngineError;
 use super::names::Names;
 use super::nats::{NatsClient, NatsEvent};
 use super::report::EngineStream;
-use super::{EngineOptions, NewStream, monitor, settings};
+use super::{EngineOptions, NewStream, monitor, nats, settings};
 use crate::limits::engine::{ANSWER_MS, PAYLOAD_BYTES_LOWEST, RETRY_MS, START_MS};
 use crate::net::tls::CaRoots;
 
@@ -91,7 +91,7 @@ pub(super) fn check_options(options: &EngineOptions) -> Result<(), EngineError> 
             return fault("engine_ca", format!("{}: {reason}", path.display()));
         }
     }
-    Ok(())
+    nats::check_credentials(options.credentials.as_deref())
 }
 
 pub(super) fn check_server(client: &NatsClient) -> Result<(), EngineError> {
