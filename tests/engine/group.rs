@@ -49,7 +49,14 @@ pub(crate) fn run(servers: &Servers, first: &[&str], ttl_s: u64, site: &str) -> 
     run_with(servers, first, ttl_s, site, &[])
 }
 
-fn run_with(servers: &Servers, first: &[&str], ttl_s: u64, site: &str, more: &[&str]) -> Output {
+/// Runs the program with a config file that has further lines, to its end.
+pub(crate) fn run_with(
+    servers: &Servers,
+    first: &[&str],
+    ttl_s: u64,
+    site: &str,
+    more: &[&str],
+) -> Output {
     let path = servers.directory.path().join(format!("{site}.txt"));
     let (lines, more) = (options(servers, site).join("\n"), more.join("\n"));
     fs::write(&path, format!("0\n{ttl_s}\n{lines}\n{more}\n")).unwrap();

@@ -12,10 +12,11 @@ use groupcast::metrics::{Metric, PREFIX, SITE_METRICS, STATS};
 use serde_json::Value;
 use support::http::{get, http_address};
 use support::member::Member;
+use support::port::ReservedPort;
 use support::transcript::lock;
 use support::{Timer, program};
 
-use crate::group::{TTL_S, eventually, founded, msend, options, run, start, start_with};
+use crate::group::{TTL_S, eventually, founded, msend, options, run, run_with, start, start_with};
 use crate::security::{OTHER_SEED, OTHER_USER, SEED, USER};
 use crate::servers::{LONG, Servers};
 
@@ -288,6 +289,20 @@ fn a_site_that_writes_all_the_time_can_be_inspected() {
             assert!(output.status.success(), "{output:?}");
         }
     });
+}
+
+#[test]
+fn inspect_needs_no_monitor() {
+    let Some(servers) = founded(1) else { return };
+    let silent = ReservedPort::new();
+    let monitor = format!("engine_monitor=http://127.0.0.1:{silent}");
+    let output = run_with(&servers, &["--inspect"], TTL_S, "reader", &[&monitor]);
+    assert!(output.status.success(), "{output:?}");
+    let output = run_with(&servers, &[], TTL_S, "oslo", &[&monitor]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let reason = "Connection refused (os error 111): start its server, or take the monitor out of \
+                  engine_monitor\n";
+    assert!(said.ends_with(&format!("http://127.0.0.1:{silent}: {reason}")), "{said}");
 }
 
 /// Returns what `--inspect` prints.

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use groupcast::net::engine::{Engine, EngineError};
+use groupcast::net::engine::{Engine, EngineError, EngineOptions};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256,
 };
@@ -102,6 +102,9 @@ fn a_seed_logs_in_with_the_rights_that_a_site_needs_and_no_more() {
     assert_eq!(client.caught_up(), 0);
     assert_eq!(client.store(b"one"), 1);
     assert!(!format!("{options:?}").contains(SEED));
+    let error = open(&EngineOptions { group: "h".to_owned(), ..options }).unwrap_err().to_string();
+    let advice = "check group, and the rights of the user in the config of the servers";
+    assert!(error.contains("Permissions Violation") && error.ends_with(advice), "{error}");
 }
 
 /// Needs no server: `--check` asks none.

@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use mio::Events;
 
 use super::{new_poll, wait};
-use crate::config::CoordinatorConfig;
+use crate::config::{CoordinatorConfig, EngineConfig};
 use crate::coordinator::CoordinatorError;
 use crate::coordinator::site_journal::EngineQueue as _;
 use crate::coordinator::startup::rules;
@@ -20,7 +20,7 @@ use crate::journal::{
 use crate::limits::JOURNAL_WAITING_BYTES_MAX;
 use crate::limits::list::INSPECT_SILENCE_MS;
 use crate::net::Clock;
-use crate::net::engine::EngineStream;
+use crate::net::engine::{EngineOptions, EngineStream};
 use crate::protocol::Seq;
 use crate::time::Millis;
 
@@ -53,10 +53,15 @@ pub(super) fn inspect(config: &CoordinatorConfig) -> Result<(), CoordinatorError
     printed.map_err(|error| CoordinatorError::System("cannot print", error))
 }
 
+/// Returns options without monitors: a reader confirms nothing, so each server may sync later.
+fn options_of_reader(engine: &EngineConfig) -> Result<EngineOptions, CoordinatorError> {
+    Ok(EngineOptions { monitors: Vec::new(), ..super::options(engine)? })
+}
+
 fn read(config: &CoordinatorConfig, tasks: StartTasks) -> Result<ListFindings, CoordinatorError> {
     let engine = &config.storage.engine;
     let mut poll = new_poll()?;
-    let (mut thread, stream) = super::open(&super::options(engine)?, &poll)?;
+    let (mut thread, stream) = super::open(&options_of_reader(engine)?, &poll)?;
     let rules = rules(config, config.listen);
     let clock = Clock::start_at(Millis::new(rules.ttl_ms));
     let options = SiteOptions {

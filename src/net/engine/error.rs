@@ -66,7 +66,12 @@ impl fmt::Display for EngineError {
                 write!(f, "the engine refuses the credentials: {reason}: check engine_credentials")
             }
             Self::Unanswered { question, reason } => {
-                write!(f, "the engine does not answer {question}: {reason}")
+                let advice = if reason.contains("Permissions Violation") {
+                    ": check group, and the rights of the user in the config of the servers"
+                } else {
+                    ""
+                };
+                write!(f, "the engine does not answer {question}: {reason}{advice}")
             }
             Self::Exists { stream } => write!(
                 f,

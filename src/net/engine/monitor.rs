@@ -17,7 +17,10 @@ pub(super) fn check(url: &str) -> Result<(), EngineError> {
         return Err(EngineError::Options { key: "engine_monitor", reason });
     };
     let silent = |reason: String| EngineError::Monitor { url: url.to_owned(), reason };
-    let varz = fetch(authority.trim_end_matches('/')).map_err(silent)?;
+    let silent_now = |reason| {
+        silent(format!("{reason}: start its server, or take the monitor out of engine_monitor"))
+    };
+    let varz = fetch(authority.trim_end_matches('/')).map_err(silent_now)?;
     let name = at(&varz, "/server_name").as_str().unwrap_or(url).to_owned();
     let config = at(&varz, "/jetstream/config");
     if !config.is_object() {
