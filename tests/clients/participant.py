@@ -6,9 +6,12 @@
 Each line of standard input is a command: `send TEXT` sends a text exactly once, any other is a
 request of PROTOCOL.md, as `members` or `msend TEXT`. The end of input is `disconnect`.
 """
+import re
 import sys
 
 from groupcast import Participant
+
+USAGE = "usage: participant.py ID LOG COORDINATOR_IP COORDINATOR_PORT [last=N] [here]"
 
 
 def say(*words: object) -> None:
@@ -38,6 +41,10 @@ def main(ident: str, log: str, host: str, port: str, *options: str) -> None:
 
 
 if __name__ == "__main__":
+    port, options = "".join(sys.argv[4:5]), sys.argv[5:]
+    if not port.isdecimal() or not all(re.fullmatch("last=[0-9]+|here", it) for it in options):
+        print(USAGE, file=sys.stderr)
+        sys.exit(2)
     try:
         main(*sys.argv[1:])
     except EOFError as why:

@@ -6,6 +6,10 @@
 # Listens at IP:PORT, joins, prints messages, and sends each line of standard input as a text. It
 # stores nothing. The coordinator keeps the last acknowledged number, so a message can come twice.
 set -eu
+if [ $# -ne 5 ]; then
+    echo "usage: participant.sh ID IP PORT COORDINATOR_IP COORDINATOR_PORT" >&2
+    exit 2
+fi
 id=$1 ip=$2 port=$3 coordinator="$4 $5" listener=
 directory=$(mktemp -d)
 acks=$directory/acks messages=$directory/messages

@@ -90,3 +90,34 @@ fn netcat_alone_is_a_member() {
     bob.msend("still there?");
     zoe.expect("still there?\n");
 }
+
+#[test]
+fn a_client_with_wrong_arguments_shows_the_right_ones() {
+    let python = [&[][..], &["dave"], &["dave", "dave.log", "127.0.0.1"]];
+    let shell = [&[][..], &["dave"], &["dave", "127.0.0.1", "9004", "127.0.0.1"]];
+    let ports = [&["dave", "dave.log", "127.0.0.1", "http"][..]];
+    let options = [&["dave", "dave.log", "127.0.0.1", "5000", "first=1"][..]];
+    let usage = "usage: participant.py ID LOG COORDINATOR_IP COORDINATOR_PORT [last=N] [here]\n";
+    let checks = [
+        ("python3", "participant.py", [&python[..], &ports, &options].concat(), usage),
+        (
+            "sh",
+            "participant.sh",
+            shell.to_vec(),
+            "usage: participant.sh ID IP PORT COORDINATOR_IP COORDINATOR_PORT\n",
+        ),
+    ];
+    for (program, name, calls, usage) in checks {
+        if !is_there(program, if program == "sh" { "-c" } else { "--version" }) {
+            continue;
+        }
+        for arguments in calls {
+            let directory = tempfile::tempdir().unwrap();
+            let mut command = Command::new(program);
+            command.arg(client(name)).args(arguments).current_dir(&directory);
+            let output = command.output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!((output.status.code(), said.as_str()), (Some(2), usage), "{arguments:?}");
+        }
+    }
+}
