@@ -259,12 +259,19 @@ impl fmt::Display for Notice {
                 let commands = Counted(*commands, "command was", "commands were");
                 write!(f, "error: quit: {commands} not finished")
             }
-            Self::Abandoned { unwritten, unanswered } => {
-                let entries = Counted(*unwritten, "log entry was", "log entries were");
-                let requests = Counted(*unanswered, "request", "requests");
-                write!(f, "error: quit: {entries} not written, {requests} got no reply")
-            }
+            Self::Abandoned { unwritten, unanswered } => fmt_left(*unwritten, *unanswered, f),
         }
+    }
+}
+
+/// Writes what the end of a session has left, without zeros.
+fn fmt_left(unwritten: usize, unanswered: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let entries = Counted(unwritten, "log entry was", "log entries were");
+    let requests = Counted(unanswered, "request", "requests");
+    match (unwritten, unanswered) {
+        (1.., 0) => write!(f, "error: quit: {entries} not written"),
+        (0, _) => write!(f, "error: quit: {requests} got no reply"),
+        (1.., 1..) => write!(f, "error: quit: {entries} not written, {requests} got no reply"),
     }
 }
 
@@ -299,7 +306,9 @@ impl fmt::Display for Reason {
             Self::NoHello => f.write_str("the coordinator confirmed, but sent no hello in time"),
             Self::LogFailed => f.write_str("the message log cannot be written"),
             Self::OutboxFailed => f.write_str("the outbox cannot be written"),
-            Self::BadReply => f.write_str("the coordinator sent a line that is not a reply"),
+            Self::BadReply => {
+                f.write_str("the coordinator sent a line that is not a reply: check its port")
+            }
             Self::BadMessage => f.write_str("the coordinator sent a line that is not a message"),
             Self::Bye(reason) => fmt_bye(reason, f),
         }

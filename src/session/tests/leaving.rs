@@ -55,10 +55,7 @@ fn a_signal_does_not_wait_for_commands_and_a_second_signal_waits_for_nothing() {
     harness.reply(1, "OK msend seq=1");
     harness.expect(&["show OK msend seq=1", "send 1 me#disconnect#10.0.0.2"]);
     harness.input(SessionInput::Stop);
-    harness.expect(&[
-        "show error: quit: 0 log entries were not written, 1 request got no reply",
-        "exit 1",
-    ]);
+    harness.expect(&["show error: quit: 1 request got no reply", "exit 1"]);
 }
 
 #[test]
@@ -113,11 +110,7 @@ fn leaving_always_ends() {
     harness.forget();
     harness.wait(4_999);
     harness.wait(1);
-    harness.expect(&[
-        "retry log",
-        "show error: quit: 1 log entry was not written, 0 requests got no reply",
-        "exit 1",
-    ]);
+    harness.expect(&["retry log", "show error: quit: 1 log entry was not written", "exit 1"]);
     for is_silent in [false, true] {
         let mut harness = Harness::online();
         harness.input(SessionInput::Stop);

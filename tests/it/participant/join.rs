@@ -108,5 +108,10 @@ fn a_service_that_is_no_coordinator_is_named_once() {
     }
     alice.signal(Signal::TERM);
     assert_eq!(alice.wait(), Some(0), "{}", alice.said);
-    assert_eq!(alice.said.matches("a line that is not a reply").count(), 1, "{}", alice.said);
+    assert_eq!(
+        alice.said.matches("a line that is not a reply: check its port").count(),
+        1,
+        "{}",
+        alice.said
+    );
 }

@@ -214,7 +214,8 @@ fn what_is_no_reply_ends_the_command_socket() {
         commands.expect(&format!("alice#{command}#127.0.0.1"));
         commands.say(bad);
         alice.expect(&format!(
-            "* command socket lost: the coordinator sent a line that is not a reply\n\
+            "* command socket lost: the coordinator sent a line that is not a reply: check its \
+             port\n\
              error: {command}: the reply is lost: the command may or may not have been \
              carried out\n"
         ));
