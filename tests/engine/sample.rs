@@ -64,13 +64,9 @@ impl Sample {
 /// Returns the lines of the README that make the CA, and the key and the certificate of a server.
 fn openssl_lines() -> [String; 3] {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/README.md");
-    let readme = fs::read_to_string(path).unwrap();
-    let lines = readme.lines().map(str::trim).filter(|line| line.contains("engine-ca"));
-    let first = lines.collect::<Vec<_>>();
-    let [first] = first[..] else { panic!("{first:?}") };
-    let (_, lines) = readme.split_once(first).unwrap();
-    let mut lines = lines.lines().skip(1).map(|line| line.trim().to_owned());
-    [first.to_owned(), lines.next().unwrap(), lines.next().unwrap()]
+    let readme = fs::read_to_string(path).unwrap().replace("\\\n", "");
+    let lines = readme.lines().map(str::trim).skip_while(|line| !line.contains("CN=engine-ca"));
+    lines.take(3).map(str::to_owned).collect::<Vec<_>>().try_into().unwrap()
 }
 
 #[track_caller]

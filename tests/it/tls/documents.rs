@@ -59,7 +59,11 @@ fn the_lines_for_a_company_make_the_keys_of_a_participant() {
          -subj /CN=company -keyout company-ca.key -out company-ca.pem",
     );
     // The block ends with a group of two lines.
-    let starts = ["openssl req -new", "echo subjectAltName=DNS:sensor1", "openssl x509 -req"];
+    let starts = [
+        "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=sensor1",
+        "echo subjectAltName=DNS:sensor1",
+        "openssl x509 -req -in sensor1.csr",
+    ];
     let mut lines = starts.map(|start| command(README, start)).join("\n");
     let trust = command(README, "(umask 077; { echo 'ca=company-ca.pem");
     let files = command(README, "cat sensor1.key sensor1.crt; } > sensor1.keys)");
