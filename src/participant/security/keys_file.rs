@@ -106,6 +106,10 @@ impl OpenedKeys {
     /// Adds an own key, unless another program does.
     fn open_first(path: &Path) -> Result<Self, KeysFileError> {
         let not_written = |error| KeysFileError::NotWritten(path.to_owned(), error);
+        // The next read of a pipe would find nothing, and that of a FIFO would wait for a writer.
+        if !fs::metadata(path).map_err(not_written)?.is_file() {
+            return Err(not_written(io::Error::other("it is no regular file")));
+        }
         let _lock = lock(path).map_err(not_written)?;
         let bytes = ParticipantKeys::read(path)?;
         let keys = ParticipantKeys::parse(path, &bytes)?;

@@ -107,3 +107,21 @@ fn a_directory_that_cannot_be_written_is_named() {
     );
     assert_eq!(fs::read_to_string(&path).unwrap(), invitation());
 }
+
+/// The shell's `<(...)`: a second reader would find nothing, and that of a FIFO would wait.
+#[test]
+fn an_invitation_from_a_pipe_is_refused_and_an_own_key_is_used() {
+    use std::os::fd::AsRawFd as _;
+
+    let (_directory, path) = first_start(&invitation());
+    let own = OpenedKeys::open(&path).unwrap().identity.key_name();
+    let open = |text: &str| {
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(text.as_bytes()).unwrap();
+        drop(writer);
+        OpenedKeys::open(format!("/dev/fd/{}", reader.as_raw_fd()).as_ref())
+    };
+    let error = open(&invitation()).unwrap_err().to_string();
+    assert!(error.contains("cannot be added: it is no regular file: start once"), "{error}");
+    assert_eq!(open(&fs::read_to_string(path).unwrap()).unwrap().identity.key_name(), own);
+}
