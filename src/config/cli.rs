@@ -385,7 +385,8 @@ live of a message in whole seconds (0 to 31536000). With --port and --ttl no
 file is needed. Then come lines key=value, in any order. The keys are the
 options from --bind to --metrics-members, with _ for -, as in max_line=64k. An
 option wins over its key. BYTES may end in k, m or g (1k = 1024). SECONDS may
-have three decimals. Blank lines and lines that begin with // are skipped.
+have three decimals, but not for ttl and keepalive. Blank lines and lines that
+begin with // are skipped.
 ";
 
 const EXIT_CODES: &str = "\
