@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::lines::{self, ConfigLine, ConfigLines, Fifos};
-use super::{ConfigError, FoundValue, value};
+use super::{ConfigError, FoundValue, SecurityConfig, value};
 use crate::access::{AccessRule, AccessTable, Proof, Rights, Who};
 use crate::limits::{ACCESS_FILE_BYTES_MAX, LINE_BYTES_HIGHEST, MEMBERS_HIGHEST, RATE_HIGHEST};
+use crate::protocol::SecretName;
 
 /// The checked access file of a coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,11 +59,13 @@ impl AccessFile {
         let mut lines = ConfigLines::new(path, bytes);
         let mut rules = Vec::new();
         let mut numbers = BTreeMap::new();
+        let mut by_who: BTreeMap<Who, RightsOfIds> = BTreeMap::new();
         while let Some(line) = lines.next()? {
             let rule = parse_rule(&line, possible)?;
             if let Some(first) = numbers.insert((rule.who.clone(), rule.proof), line.number) {
                 return Err(line.found("line", FoundValue::Again { first }, ONE_LINE));
             }
+            by_who.entry(rule.who.clone()).or_default().add(&line, &rule)?;
             rules.push(rule);
         }
         match rules.is_empty() {
@@ -71,10 +74,66 @@ impl AccessFile {
         }
     }
 
+    /// Returns the line of a further secret for all ids that no other line names: with the rights
+    /// that the secrets of these ids have, and with all if there are none.
+    #[must_use]
+    pub fn line_of_secret(&self, name: SecretName) -> String {
+        let who = Who::Prefix("".into());
+        let is_secret = |rule: &&AccessRule| matches!(rule.proof, Proof::Secret(_));
+        let others = self.rules.iter().filter(|rule| rule.who == who);
+        let rights = others.clone().find(is_secret).map_or(Rights::ALL, |rule| rule.rights);
+        let proof = Proof::Secret(name);
+        match rights == Rights::ALL {
+            true => format!("{who} {proof}"),
+            false => AccessRule { who, proof, rights }.to_string(),
+        }
+    }
+
     /// Returns the table of the rules.
     #[must_use]
     pub fn into_table(self) -> AccessTable {
         AccessTable::new(self.rules)
+    }
+}
+
+/// Rights of the lines for the same ids, as far as a line with a secret must be compared with them.
+///
+/// After a `register` only the key of the owner is known, and not the line that let it in. So all
+/// secrets count for each owner. No owner may gain rights by that.
+#[derive(Debug, Default)]
+struct RightsOfIds {
+    /// Number of the first line with a secret, and its rights.
+    of_secrets: Option<(usize, Rights)>,
+    /// The same of the lines before that one.
+    of_others: Vec<(usize, Rights)>,
+}
+
+impl RightsOfIds {
+    fn add(&mut self, line: &ConfigLine<'_>, rule: &AccessRule) -> Result<(), ConfigError> {
+        let has_all = |all: Rights, rights| all.union(rights) == all;
+        let number = match (rule.proof, self.of_secrets) {
+            (Proof::Secret(_), Some((first, rights))) => (rights != rule.rights).then_some(first),
+            (Proof::Secret(_), None) => {
+                self.of_secrets = Some((line.number, rule.rights));
+                let others = std::mem::take(&mut self.of_others);
+                let fewer = others.iter().find(|(_, rights)| !has_all(*rights, rule.rights));
+                fewer.map(|(number, _)| *number)
+            }
+            (_, Some((first, rights))) => (!has_all(rule.rights, rights)).then_some(first),
+            (_, None) => {
+                self.of_others.push((line.number, rule.rights));
+                None
+            }
+        };
+        let Some(number) = number else { return Ok(()) };
+        let written = rule.to_string();
+        let before = format!("{} {} ", rule.who, rule.proof);
+        let found = written.strip_prefix(&before).unwrap_or_default().to_owned();
+        let expected = format!(
+            "the rights of line {number}, or a line for other ids: the secrets of the same ids \
+             count for all that have registered"
+        );
+        Err(line.found("right", FoundValue::Text(found), expected))
     }
 }
 
@@ -152,6 +211,16 @@ const RANGE_EXPECTED: &str =
     "an IP address, or the lowest address of a range and its bits, as in 10.0.0.0/8";
 
 impl PossibleProofs {
+    /// Returns the proofs that the settings of a coordinator allow.
+    #[must_use]
+    pub const fn of(config: &SecurityConfig) -> Self {
+        match (&config.tls, &config.ca) {
+            (None, _) => Self::Addresses,
+            (Some(_), None) => Self::Keys,
+            (Some(_), Some(_)) => Self::KeysAndCertificates,
+        }
+    }
+
     fn include(self, proof: Proof) -> bool {
         match proof {
             Proof::Address(_) | Proof::Anyone => true,

@@ -26,11 +26,7 @@ impl Security {
     ///
     /// The first fault.
     pub(super) fn load(config: &SecurityConfig, fifos: Fifos) -> Result<Self, ConfigError> {
-        let possible = match (&config.tls, &config.ca) {
-            (None, _) => PossibleProofs::Addresses,
-            (Some(_), None) => PossibleProofs::Keys,
-            (Some(_), Some(_)) => PossibleProofs::KeysAndCertificates,
-        };
+        let possible = PossibleProofs::of(config);
         let access = config.access.as_deref().map(|path| AccessFile::load(path, possible, fifos));
         Ok(Self {
             access: access.transpose()?,

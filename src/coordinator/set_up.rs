@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 
 use super::CoordinatorError;
 use super::security::Security;
-use crate::config::{ConfigError, CoordinatorConfig, Fifos, Invitation, stands_in_a_line};
+use crate::config::{
+    AccessFile, ConfigError, CoordinatorConfig, Fifos, Invitation, PossibleProofs, stands_in_a_line,
+};
 use crate::net::tls::{generate_key, sha256};
 use crate::protocol::{KeyName, Secret};
 use crate::text;
@@ -77,7 +79,8 @@ pub(super) fn init_keys(path: &Path, config: &CoordinatorConfig) -> Result<(), C
 pub(super) fn invite(path: &Path, config: &CoordinatorConfig) -> Result<(), CoordinatorError> {
     let security =
         Security::load(&config.security, Fifos::Awaited).map_err(CoordinatorError::Config)?;
-    let (access, key) = match (&config.security.access, security.key()) {
+    let key = security.key();
+    let (access, key) = match (config.security.access.as_ref().zip(security.access), key) {
         (Some(access), Some(key)) => (access, key),
         (None, Some(_)) => {
             return Err(unusable(path, "has no access=: add it, and an access file".to_owned()));
@@ -88,14 +91,14 @@ pub(super) fn invite(path: &Path, config: &CoordinatorConfig) -> Result<(), Coor
             return Err(unusable(path, reason));
         }
     };
+    let (access, file) = access;
     let invitation = draw_invitation(key)?;
-    let rule = rule_of(&invitation);
-    append(access, &rule)
-        .map_err(|error| unusable(access, format!("cannot be written: {error}")))?;
+    let rule = file.line_of_secret(invitation.secret.name(sha256));
+    append_rule(access, &rule, PossibleProofs::of(&config.security))?;
     eprintln!(
-        "Added the line `{}` to {}. It gives all rights, under any id that no line names more \
-         closely: change it if that is too much. Then send SIGHUP to the coordinator, if it runs.",
-        rule.trim_end(),
+        "Added the line `{rule}` to {}. It counts under any id that no line names more closely, \
+         and gives all rights if it names none: change it if that is too much. Then send SIGHUP to \
+         the coordinator, if it runs.",
         shown(access)
     );
     print(&invitation)
@@ -203,21 +206,27 @@ fn append_to_config(path: &Path, added: &str) -> Result<(), CoordinatorError> {
     sync_folder(&path).map_err(failed)
 }
 
-/// Appends a line to a file, whose last line may lack its line feed. After an error the file is as
-/// it was: with a part of the line it would not be valid.
-fn append(path: &Path, line: &str) -> io::Result<()> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+/// Appends a line to the access file, whose last line may lack its line feed. The new file must be
+/// valid. After an error the file is as it was: with a part of the line it would not be valid.
+fn append_rule(path: &Path, rule: &str, possible: PossibleProofs) -> Result<(), CoordinatorError> {
+    let failed = |error: io::Error| unusable(path, format!("cannot be written: {error}"));
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(failed(io::Error::other("it is no regular file")));
     }
-    let text = fs::read(path)?;
-    let line_end = if text.ends_with(b"\n") { "" } else { "\n" };
-    let mut file = OpenOptions::new().append(true).open(path)?;
-    let appended = file.write_all(format!("{line_end}{line}").as_bytes());
-    let appended = appended.and_then(|()| file.sync_all());
+    let mut text = fs::read(path).map_err(failed)?;
+    let length = text.len();
+    if !text.ends_with(b"\n") {
+        text.push(b'\n');
+    }
+    text.extend_from_slice(format!("{rule}\n").as_bytes());
+    AccessFile::parse(path, &text, possible).map_err(CoordinatorError::Config)?;
+    let mut file = OpenOptions::new().append(true).open(path).map_err(failed)?;
+    let added = text.get(length..).unwrap_or_default();
+    let appended = file.write_all(added).and_then(|()| file.sync_all());
     if appended.is_err() {
-        file.set_len(text.len() as u64)?;
+        file.set_len(length as u64).map_err(failed)?;
     }
-    appended
+    appended.map_err(failed)
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {

@@ -159,7 +159,8 @@ fn a_secret_is_needed_once_and_afterwards_the_key_that_registered() {
     }
 }
 
-/// The secret that an owner brought is not known later, so all secrets of the same `who` count.
+/// The secret that an owner brought is not known later, so all secrets of the same `who` count. An
+/// access file with such rules is refused.
 #[test]
 fn invitations_with_different_rights_need_different_ids() {
     let brings = |name| Identity { secret: Some(secret(name)), ..shows(1) };

@@ -71,6 +71,48 @@ fn a_line_is_who_how_and_rights() {
     );
 }
 
+/// Only the key of an owner is known later, and not the line that let it in.
+#[test]
+fn no_owner_gains_rights_by_a_secret_that_it_did_not_bring() {
+    const L: &str = "sha256:1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let is_valid = |text: &str| {
+        let bytes = text.replace('K', K).replace('L', L);
+        parse(bytes.as_bytes(), PossibleProofs::KeysAndCertificates).map(drop)
+    };
+    for (secret, other) in [
+        ("secret=K", "secret=L receive"),
+        ("secret=K receive", "secret=L"),
+        ("secret=K rate=5", "secret=L rate=6"),
+        ("secret=K", "anyone receive"),
+        ("secret=K", "key=L send"),
+        ("secret=K send list", "ca send"),
+        ("secret=K", "address=10.0.0.0/8 rate=9"),
+        ("secret=K max_text=20", "address=10.0.0.0/8 max_text=10"),
+    ] {
+        for who in ["*", "dev*", "dev1"] {
+            for [first, second] in [[secret, other], [other, secret]] {
+                let text = format!("// c\n{who} {first}\n{who} {second}\n");
+                let error = is_valid(&text).unwrap_err().to_string();
+                let found = second.split_once(' ').map_or("send receive list", |(_, it)| it);
+                assert!(error.starts_with("a.txt:3: right: found \""), "{text}: {error}");
+                assert!(error.contains(found), "{text}: {error}");
+                assert!(error.contains("expected the rights of line 2, or "), "{text}: {error}");
+            }
+        }
+        assert_eq!(is_valid(&format!("a* {secret}\n* {other}\n")), Ok(()), "other ids");
+    }
+    for (secret, other) in [
+        ("secret=K rate=5", "secret=L rate=5"),
+        ("secret=K receive", "anyone"),
+        ("secret=K send rate=5", "key=L send list rate=9"),
+        ("secret=K receive", "ca"),
+    ] {
+        for [first, second] in [[secret, other], [other, secret]] {
+            assert_eq!(is_valid(&format!("* {first}\n* {second}\n")), Ok(()));
+        }
+    }
+}
+
 #[test]
 fn a_file_without_a_line_is_refused() {
     let expected = "who: found the end of the file, expected an id, the start of ids and *, * \

@@ -142,6 +142,34 @@ fn each_invitation_adds_one_line_that_is_in_force() {
 }
 
 #[test]
+fn a_further_invitation_gives_the_rights_of_the_first_one() {
+    let folder = Folder::new();
+    folder.said(&["--init-keys", "c.txt"]);
+    let access = folder.read("access.txt");
+    fs::write(folder.path("access.txt"), format!("{} receive ids=2\n", access.trim_end())).unwrap();
+    let (code, _, said) = folder.said(&["--invite", "c.txt"]);
+    assert_eq!(code, Some(0), "{said}");
+    let access = folder.read("access.txt");
+    let lines: Vec<_> = access.lines().filter(|it| it.starts_with("* secret=sha256:")).collect();
+    assert_eq!(lines.len(), 2, "{access}");
+    assert!(lines.iter().all(|line| line.ends_with(" receive ids=2")), "{access}");
+    assert_eq!(folder.run(&["--check", "c.txt"]).status.code(), Some(0));
+}
+
+#[test]
+fn an_invitation_that_would_give_others_its_rights_is_refused_and_changes_nothing() {
+    let folder = Folder::new();
+    folder.said(&["--init-keys", "c.txt"]);
+    let access = "// guests\n* anyone receive\n";
+    fs::write(folder.path("access.txt"), access).unwrap();
+    let (code, shown, said) = folder.said(&["--invite", "c.txt"]);
+    assert_eq!((code, shown.as_str()), (Some(2), ""), "{said}");
+    assert!(said.contains("access.txt:3: right: found \"send receive list\""), "{said}");
+    assert!(said.contains("expected the rights of line 2, or a line for other ids"), "{said}");
+    assert_eq!(folder.read("access.txt"), access);
+}
+
+#[test]
 fn both_take_no_other_option() {
     let folder = Folder::new();
     for option in ["--init-keys", "--invite"] {
