@@ -1,10 +1,13 @@
-//! Memory of an idle TLS connection, and the return of all members after a restart.
+//! Memory of an idle TLS connection, the return of all members after a restart, and handshakes that
+//! nobody completes.
 //!
 //! Latencies of members that are back are measured beside others that have no right to
 //! `receive`: more receivers of each message would make it slower without any handshake.
 
+use std::collections::VecDeque;
 use std::fs;
-use std::net::SocketAddr;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +23,7 @@ use crate::clients::{Clients, Pace, Until};
 use crate::clock;
 use crate::command::CommandSocket;
 use crate::coordinator::{Coordinator, Start};
+use crate::cores::reset_when_closed;
 use crate::peers::groupcast::{Deliveries, Requests};
 use crate::process::Usage;
 use crate::socket::Socket;
@@ -44,6 +48,10 @@ const SETTLE: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(10);
 /// Number of times that the others come back.
 const ROUNDS: usize = 5;
+/// Connections of clients that never complete a handshake, and those that are open at a time. The
+/// coordinator lets 256 handshakes be under way.
+const SILENT: usize = 5000;
+const SILENT_OPEN: usize = 400;
 
 pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
     report.title(
@@ -58,7 +66,8 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
     report.value("resident memory of a member without TLS", format!("{plain:.0} B"));
     report.target("memory of TLS for an idle socket", encrypted - plain, 4608.0, "B");
     all_return(setup, report)?;
-    the_first_are_served(setup, report)
+    the_first_are_served(setup, report)?;
+    silent_handshakes(setup, report)
 }
 
 /// Resident memory of an idle member that gets its messages on its own connection.
@@ -95,8 +104,70 @@ fn all_return(setup: &Setup, report: &mut Report) -> Result<()> {
 /// Times of deliveries to the members that are back, while the others come.
 fn the_first_are_served(setup: &Setup, report: &mut Report) -> Result<()> {
     let Restarted { coordinator, tls, _directory } = Restarted::new(setup)?;
+    let mut clients = first_members(&coordinator, &tls)?;
+    let alone = p99_alone_ms(&mut clients)?;
+    let (mut times, mut others) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        drop(others); // They go, and come back.
+        while coordinator.command()?.stat("online")? > FIRST as u64 {
+            clock::pause(POLL);
+        }
+        let address = coordinator.address;
+        others = beside(&mut clients, || come_back(address, &tls, FIRST..MEMBERS))?;
+        times.append(&mut clients.times);
+    }
+    let beside = p99_ms(&times);
+    let all = p99_alone_ms(&mut clients)?;
+    clients.settle()?;
+    report.value(&format!("p99 of the first {FIRST} members, alone"), format!("{alone:.3} ms"));
+    report.value("p99 while the others come back", format!("{beside:.3} ms"));
+    report.value("p99 when all are back", format!("{all:.3} ms"));
+    report.target("the second p99 to the first", beside / alone, 2.0, "");
+    drop((clients, others));
+    coordinator.server.stop()
+}
+
+/// Times of deliveries beside connections that never complete a handshake.
+fn silent_handshakes(setup: &Setup, report: &mut Report) -> Result<()> {
+    let Restarted { coordinator, tls, _directory } = Restarted::new(setup)?;
+    let mut clients = first_members(&coordinator, &tls)?;
+    let alone = p99_alone_ms(&mut clients)?;
+    let (mut times, address) = (Vec::new(), coordinator.address);
+    for _ in 0..ROUNDS {
+        beside(&mut clients, || be_silent(address))?;
+        times.append(&mut clients.times);
+    }
+    let beside = p99_ms(&times);
+    clients.settle()?;
+    report.value(&format!("p99 beside {SILENT} silent handshakes"), format!("{beside:.3} ms"));
+    report.value("deliveries meanwhile", times.len());
+    report.target("this p99 to that without them", beside / alone, 2.0, "");
+    drop(clients);
+    coordinator.server.stop()
+}
+
+/// Opens connections, of which each second one sends one byte, and no other one sends anything.
+fn be_silent(address: SocketAddr) -> Result<()> {
+    let mut open = VecDeque::new();
+    for number in 0..SILENT {
+        let mut stream = TcpStream::connect(address).context("cannot connect")?;
+        reset_when_closed(&stream)?;
+        if number % 2 == 0 {
+            // The coordinator may have closed it already.
+            let _ = stream.write(&[0x16]);
+        }
+        open.push_back(stream);
+        if open.len() > SILENT_OPEN {
+            open.pop_front();
+        }
+    }
+    Ok(())
+}
+
+/// Makes a publisher and receivers of the first members, which come back.
+fn first_members(coordinator: &Coordinator, tls: &Tls) -> Result<Clients> {
     let mut clients = Clients::new(TEXT_BYTES)?;
-    for (index, socket) in come_back(coordinator.address, &tls, 0..FIRST)?.into_iter().enumerate() {
+    for (index, socket) in come_back(coordinator.address, tls, 0..FIRST)?.into_iter().enumerate() {
         if index == 0 {
             clients.keep(socket);
             let wire = Box::new(Requests::new(&id(0)));
@@ -105,40 +176,33 @@ fn the_first_are_served(setup: &Setup, report: &mut Report) -> Result<()> {
             clients.add_receiver(socket, Box::new(Deliveries::new(TEXT_BYTES, false)), 1, 0..0)?;
         }
     }
+    Ok(clients)
+}
+
+/// Sends messages, and returns the p99 of their deliveries.
+fn p99_alone_ms(clients: &mut Clients) -> Result<f64> {
     clients.run(Pace::Every(INTERVAL), Until::Messages(MESSAGES))?;
-    let alone = p99_ms(&clients.times);
-    let (mut times, mut others) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        drop(others); // They go, and come back.
-        while coordinator.command()?.stat("online")? > FIRST as u64 {
-            clock::pause(POLL);
+    Ok(p99_ms(&std::mem::take(&mut clients.times)))
+}
+
+/// Sends messages while others work. The work does not take the core from the clients.
+fn beside<T: Send>(clients: &mut Clients, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let is_over = AtomicBool::new(false);
+    let mut times = Vec::new();
+    let done = thread::scope(|scope| {
+        let others = scope.spawn(|| {
+            let done = run_when_idle().and_then(|()| work());
+            is_over.store(true, Ordering::Relaxed);
+            done
+        });
+        while !is_over.load(Ordering::Relaxed) {
+            clients.run(Pace::Every(INTERVAL), Until::Messages(STEP))?;
+            times.append(&mut clients.times);
         }
-        let (is_over, address) = (AtomicBool::new(false), coordinator.address);
-        others = thread::scope(|scope| {
-            let others = scope.spawn(|| {
-                // These clients must not take the core from the members that are measured.
-                let sockets =
-                    run_when_idle().and_then(|()| come_back(address, &tls, FIRST..MEMBERS));
-                is_over.store(true, Ordering::Relaxed);
-                sockets
-            });
-            while !is_over.load(Ordering::Relaxed) {
-                clients.run(Pace::Every(INTERVAL), Until::Messages(STEP))?;
-                times.append(&mut clients.times);
-            }
-            others.join().ok().context("the thread of the others panicked")?
-        })?;
-    }
-    let beside = p99_ms(&times);
-    clients.run(Pace::Every(INTERVAL), Until::Messages(MESSAGES))?;
-    let all = p99_ms(&clients.times);
-    clients.settle()?;
-    report.value(&format!("p99 of the first {FIRST} members, alone"), format!("{alone:.3} ms"));
-    report.value("p99 while the others come back", format!("{beside:.3} ms"));
-    report.value("p99 when all are back", format!("{all:.3} ms"));
-    report.target("the second p99 to the first", beside / alone, 2.0, "");
-    drop((clients, others));
-    coordinator.server.stop()
+        others.join().ok().context("the thread of the others panicked")?
+    })?;
+    clients.times = times;
+    Ok(done)
 }
 
 pub(super) fn p99_ms(times: &[Duration]) -> f64 {
@@ -161,7 +225,8 @@ impl Restarted {
         let not_utf8 = "a directory whose name is not UTF-8";
         let (journal, access) =
             (journal.to_str().context(not_utf8)?, access.to_str().context(not_utf8)?);
-        let options = ["--data-dir", journal, "--access", access];
+        let connections = ["--max-connections-per-address", "10000"];
+        let options = [&["--data-dir", journal, "--access", access][..], &connections].concat();
         // The thread that writes the journal would wait for the loop on one core.
         let start =
             Start { cores: None, tls: Some(&tls), ..setup.programs.coordinator(TTL_S, &options) };
