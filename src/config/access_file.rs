@@ -109,6 +109,7 @@ struct RightsOfIds {
 }
 
 impl RightsOfIds {
+    /// Adds a line, and compares it with those before it. No line is compared with all others.
     fn add(&mut self, line: &ConfigLine<'_>, rule: &AccessRule) -> Result<(), ConfigError> {
         let has_all = |all: Rights, rights| all.union(rights) == all;
         let number = match (rule.proof, self.of_secrets) {
